@@ -1,0 +1,42 @@
+"""The interfaces a plug-in keeps: Method, Task, Backbone, Dataset, Protocol, Track, and the data they exchange."""
+
+from promptgrid.contract.backbone import Backbone, BackboneFamily
+from promptgrid.contract.dataset import Dataset, DatasetFamily
+from promptgrid.contract.edits import Edits, LowRank, TokenPlan
+from promptgrid.contract.method import Method, Number, Outputs, Params, Project, Recipe, Trained, knob
+from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
+from promptgrid.contract.randomness import dropout, stream
+from promptgrid.contract.task import Batch, Labelled, PromptTokens, Task
+from promptgrid.contract.track import Cache, Outcome, Predictions, Track
+
+__all__ = [
+    "Backbone",
+    "BackboneFamily",
+    "Batch",
+    "Cache",
+    "Dataset",
+    "DatasetFamily",
+    "Edits",
+    "Evaluation",
+    "Labelled",
+    "LowRank",
+    "Method",
+    "Number",
+    "Outcome",
+    "Outputs",
+    "Params",
+    "Predictions",
+    "Project",
+    "PromptTokens",
+    "Protocol",
+    "Recipe",
+    "Selection",
+    "Split",
+    "Task",
+    "TokenPlan",
+    "Track",
+    "Trained",
+    "dropout",
+    "knob",
+    "stream",
+]

@@ -1,0 +1,98 @@
+"""A frozen dual encoder that methods reach into only with data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from promptgrid.contract.edits import Edits
+
+
+@dataclass(frozen=True)
+class TowerShape:
+    """Width and depth of one transformer tower (zero layers: not a transformer we can reach into)."""
+
+    width: int
+    layers: int
+
+
+class Backbone(ABC):
+    """Frozen image and text towers with a joint space.
+
+    ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
+    ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower).
+    """
+
+    id: str
+    digest: str
+    width: int
+    image_size: int
+    text: TowerShape
+    vision: TowerShape
+    patch_size: int
+    logit_scale: float
+    offers: frozenset[str]
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """(N, L) int64 token ids, cut behind the longest text's EOT. Raises Refused when a text does not fit."""
+
+    @abstractmethod
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
+        """(..., L) ids to (..., L, text width) embeddings, without positions."""
+
+    @abstractmethod
+    def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
+        """Text features of prompts given as token embeddings.
+
+        Args:
+            embeddings: (N, L, text width), before positions are added.
+            ends: (N,) index of each prompt's EOT.
+            edits: deep prompts and weight deltas.
+
+        Returns:
+            (N, width), not normalised.
+        """
+
+    @abstractmethod
+    def patches(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) uint8 pixels to (B, P, vision width) patch embeddings, without CLS and positions."""
+
+    @abstractmethod
+    def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
+        """(B, P, vision width) patch embeddings to (B, width) image features, not normalised."""
+
+    @abstractmethod
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) uint8 pixels to (B, width) image features, not normalised; works for every tower."""
+
+
+class BackboneFamily(ABC):
+    """A way to find backbones: says which ids it knows, what they are, and loads one."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def listing(self) -> list[dict[str, object]]:
+        """What can be named without further settings: dicts with at least ``name`` and ``about``."""
+
+    @abstractmethod
+    def knows(self, backbone: str) -> bool:
+        """Whether this family loads ``backbone`` (an id such as ``bundled`` or ``ViT-B-16@openai``)."""
+
+    @abstractmethod
+    def facts(self, backbone: str) -> dict[str, object]:
+        """``digest`` (of the weights), ``offers`` (list) and ``image_size``, as cheaply as possible.
+
+        Raises:
+            Refused: an unknown model or tag, a missing checkpoint, a digest that differs.
+        """
+
+    @abstractmethod
+    def load(self, backbone: str, device: str) -> Backbone:
+        """The backbone, frozen, in evaluation mode, on ``device``."""

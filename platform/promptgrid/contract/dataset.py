@@ -1,0 +1,53 @@
+"""Labelled images with a card and fixed splits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from promptgrid.spec import DatasetCard
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Dataset(ABC):
+    """Images by index. ``labels[i]`` is the class of image ``i``; ``splits`` names the indices of each split.
+
+    The order inside a split is the source's own order: few-shot sampling depends on it.
+    """
+
+    card: DatasetCard
+    labels: Sequence[int]
+    splits: dict[str, list[int]]
+
+    @abstractmethod
+    def read(self, index: int) -> Image:
+        """Image ``index`` as RGB.
+
+        Raises:
+            OSError: the file is missing, truncated or no image; the message names it.
+        """
+
+
+class DatasetFamily(ABC):
+    """A way to find datasets: bundled ones, folders of images, split files."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def listing(self) -> list[DatasetCard]:
+        """Cards of the datasets that need no path."""
+
+    @abstractmethod
+    def knows(self, dataset: str) -> bool:
+        """Whether this family opens ``dataset`` (a bare name, or ``prefix:path``)."""
+
+    @abstractmethod
+    def open(self, dataset: str) -> Dataset:
+        """The dataset.
+
+        Raises:
+            Refused: missing, malformed or unsafe; the message names the file and what was expected.
+        """

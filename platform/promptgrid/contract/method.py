@@ -1,0 +1,180 @@
+"""A way to adapt a frozen backbone to a task, written for ONE cell; the engine runs the many."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptgrid.contract.task import Batch, Labelled, Task
+
+Params = dict[str, Tensor]
+Number = float | Tensor
+Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
+
+
+@dataclass(frozen=True)
+class Knob:
+    """Range and scale of a setting that changes numbers only."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def knob(default: float, *, low: float, high: float, log: bool = False) -> Any:
+    """A field that changes numbers, never shapes: cells that differ in it share a pack, and a search may vary it."""
+    return field(default=default, metadata={"knob": Knob(low, high, log)})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How parameters are fitted. Numbers may differ between the cells of a pack; the rest may not.
+
+    ``per`` says whether the schedule moves every epoch (CoOp) or every iteration; ``iterations`` overrides
+    ``epochs``. Warm-up epochs run at ``warmup_rate``, then the cosine starts from its beginning.
+    """
+
+    learning_rate: Number
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: Number = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    batch_size: int = 32
+    epochs: int = 50
+    iterations: int | None = None
+    per: Literal["epoch", "iteration"] = "epoch"
+    warmup_epochs: int = 1
+    warmup_rate: float = 1e-5
+    final_rate: float = 0.0
+
+
+class Outputs(NamedTuple):
+    """One forward pass: image (B, width) and text (C, width) features as the method made them, logits (B, C)."""
+
+    image: Tensor
+    text: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Project:
+    """Step policy of ProGrad: descend ``main``, with the part that opposes ``guide`` projected away.
+
+    Per parameter tensor: where <g_main, g_guide> < 0, g = g_main - strength * (g_main . ĝ_guide) ĝ_guide.
+    """
+
+    main: str
+    guide: str
+    strength: Number = 1.0
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """The contract of a method. Override what differs from "cosine similarity of frozen features".
+
+    Fields are settings: a plain field changes shapes or control flow, a :func:`knob` only numbers. All hooks are
+    pure functions of their arguments, written for one cell; inside them a knob may be a scalar tensor.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    paper: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    packs: ClassVar[bool] = True
+    frozen: ClassVar[frozenset[str]] = frozenset()
+    zero_shot_at_start: ClassVar[bool] = False
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether what was learned applies to classes it was not trained on."""
+        return True
+
+    @abstractmethod
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        """Parameters of one cell, float32, drawn from ``rng`` only. Those named in ``frozen`` are kept, not trained."""
+
+    def recipe(self, task: Task) -> Recipe | None:
+        """How to fit the parameters; None when there is nothing to fit by descent."""
+        return None
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        """(C, width) text features, not necessarily normalised. Called once per step, once per evaluation."""
+        return task.text
+
+    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
+        """(B, width) image features, not necessarily normalised."""
+        return batch.features
+
+    def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
+        """(B, C) logits from image and text features: scaled cosine similarity."""
+        return task.scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).mT
+
+    def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
+        """Named scalar losses of one batch; the step policy says what is done with them."""
+        return {"cross_entropy": F.cross_entropy(out.logits, labels)}
+
+    def step(self, task: Task) -> Project | None:
+        """The step policy: None descends the sum of the losses."""
+        return None
+
+    def finish(self, params: Params, task: Task) -> Params:
+        """What is kept when training ends (closed forms, a search on validation images). Never packed."""
+        return params
+
+    # Beyond this line: used by the engine, the catalogue and the store; not for overriding.
+
+    def forward(self, params: Params, batch: Batch, task: Task, text: Tensor | None = None) -> Outputs:
+        """One pass over ``batch``; ``text`` may carry the text features of an earlier pass."""
+        texts = self.text(params, task) if text is None else text
+        images = self.image(params, batch, task)
+        return Outputs(images, texts, self.head(params, images, texts, task))
+
+    @classmethod
+    def knobs(cls) -> dict[str, Knob]:
+        """The settings that change numbers only, by name."""
+        return {item.name: item.metadata["knob"] for item in fields(cls) if "knob" in item.metadata}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Every setting with its default."""
+        return {item.name: item.default for item in fields(cls) if item.default is not MISSING}
+
+
+@dataclass(frozen=True)
+class Trained(Method):
+    """A method fitted by descent with CoOp's recipe: SGD, momentum 0.9, cosine by epoch after one warm-up epoch.
+
+    ``epochs = 0`` means CoOp's own schedule: 50 epochs for 1 shot, 100 for 2 and 4, 200 for more.
+    Source: Zhou et al., IJCV 2022, and Dassl's defaults.
+    """
+
+    learning_rate: Number = knob(0.002, low=1e-5, high=1.0, log=True)
+    weight_decay: Number = knob(5e-4, low=0.0, high=0.1)
+    batch_size: int = 32
+    epochs: int = 0
+
+    def recipe(self, task: Task) -> Recipe | None:
+        return Recipe(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            epochs=self.epochs or coop_epochs(task.shots),
+        )
+
+
+def coop_epochs(shots: int) -> int:
+    """CoOp's epochs by shots."""
+    return 50 if shots <= 1 else 100 if shots <= 4 else 200
+
+
+def required(examples: Labelled | None, what: str) -> Labelled:
+    """``examples``, or a clear error when a task that was rebound to new classes is asked for them."""
+    if examples is None:
+        raise ValueError(f"this task has no {what}: it was rebound to new classes")
+    return examples

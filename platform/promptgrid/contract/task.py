@@ -1,0 +1,165 @@
+"""What a method is given: classes, prompts, support examples, frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptgrid.contract.backbone import Backbone
+
+Position = Literal["end", "middle", "front"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Frozen features (N, width), not normalised, with their labels (N,)."""
+
+    features: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images of one step or one evaluation chunk.
+
+    ``features`` (B, width) are the frozen image features, not normalised; ``patches`` (B, P, vision width) are there
+    for methods that declare ``needs = {"vision_blocks"}``.
+    """
+
+    features: Tensor
+    patches: Tensor | None = None
+
+    @property
+    def normalised(self) -> Tensor:
+        """Features on the unit sphere."""
+        return F.normalize(self.features, dim=-1)
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """Class prompts with room for context: frozen embeddings, where context goes, where each prompt ends.
+
+    Attributes:
+        embeddings: (C, L, text width) of the placeholder prompts.
+        slots: (C, L) int64: which context token stands here, or -1 for a frozen one.
+        ends: (C,) index of EOT.
+    """
+
+    embeddings: Tensor
+    slots: Tensor
+    ends: Tensor
+
+    def fill(self, context: Tensor) -> Tensor:
+        """Prompts with ``context`` in place.
+
+        Args:
+            context: (n, text width) shared by the classes, or (C, n, text width) of each class its own.
+
+        Returns:
+            (C, L, text width) embeddings for :meth:`Backbone.encode_text`.
+        """
+        index = self.slots.clamp(min=0)
+        if context.dim() == 2:
+            placed = context[index]
+        else:
+            placed = torch.gather(context, 1, index.unsqueeze(-1).expand(*index.shape, context.shape[-1]))
+        return torch.where((self.slots >= 0).unsqueeze(-1), placed, self.embeddings)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One few-shot classification task on one backbone.
+
+    ``seed`` is this training step's random number (int64 scalar), None when evaluating. ``support`` are the few
+    labelled training images and ``validation`` the few validation images (at most four a class), both as frozen
+    features; neither is there on a task that was rebound to new classes.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    template: str
+    backbone: Backbone
+    shots: int = 0
+    support: Labelled | None = None
+    validation: Labelled | None = None
+    seed: Tensor | None = None
+
+    @property
+    def scale(self) -> float:
+        """exp(logit_scale) of the backbone, frozen."""
+        return self.backbone.logit_scale
+
+    @cached_property
+    def text(self) -> Tensor:
+        """(C, width) unit text features of the dataset's own template."""
+        return self.text_of((self.template,))
+
+    def text_of(self, templates: tuple[str, ...]) -> Tensor:
+        """(C, width): encode, normalise each, mean, normalise again (CLIP's ensemble rule). Frozen; cached."""
+        return F.normalize(self.mean_text(templates), dim=-1)
+
+    def mean_text(self, templates: tuple[str, ...]) -> Tensor:
+        """(C, width): the mean of the unit features of ``templates``, before the last normalisation."""
+        return _mean_text(self.backbone, self.classes, templates)
+
+    def words(self, text: str) -> Tensor:
+        """(n, text width) token embeddings of ``text`` without SOS and EOT: the usual start of a context."""
+        tokens = self.backbone.tokenize([text])[0]
+        return self.backbone.embed_tokens(tokens[1 : int(tokens.argmax())])
+
+    def prompts(self, context_length: int, position: Position = "end", behind: str = "") -> PromptTokens:
+        """Prompts ``[SOS, context, behind name ., EOT]`` (``position='end'``), ready to be filled.
+
+        ``middle`` puts half the context behind the name, ``front`` all of it; ``behind`` is frozen text between the
+        context and the name (MaPLe's "of a"). Cached.
+        """
+        return _prompts(self.backbone, self.classes, context_length, position, behind)
+
+
+@lru_cache(maxsize=256)
+def _mean_text(backbone: Backbone, classes: tuple[str, ...], templates: tuple[str, ...]) -> Tensor:
+    mean: Tensor | None = None
+    with torch.no_grad():
+        for template in templates:
+            tokens = backbone.tokenize([template.format(name) for name in spoken(classes)])
+            features = backbone.encode_text(backbone.embed_tokens(tokens), tokens.argmax(-1))
+            unit = F.normalize(features, dim=-1) / len(templates)
+            mean = unit if mean is None else mean + unit
+    if mean is None:
+        raise ValueError("an ensemble needs at least one template")
+    return mean
+
+
+@lru_cache(maxsize=256)
+def _prompts(
+    backbone: Backbone, classes: tuple[str, ...], context_length: int, position: Position, behind: str
+) -> PromptTokens:
+    filler = " ".join(["X"] * context_length)
+    lead = f"{behind} " if behind else ""
+    tokens = backbone.tokenize([f"{filler} {lead}{name}.".strip() for name in spoken(classes)])
+    ends = tokens.argmax(-1)
+    moved = torch.zeros_like(tokens)
+    slots = torch.full_like(tokens, -1)
+    first = context_length // 2 if position == "middle" else context_length if position == "end" else 0
+    for row, (ids, end) in enumerate(zip(tokens.tolist(), ends.tolist(), strict=True)):
+        body = ids[1 + context_length : end]  # behind, the name and the full stop
+        name, stop = body[:-1], body[-1:]
+        after = context_length - first
+        order = [ids[0], *ids[1 : 1 + first], *name, *ids[1 : 1 + after], *stop, *ids[end:]]
+        moved[row] = torch.tensor(order)
+        slots[row, 1 : 1 + first] = torch.arange(first)
+        start = 1 + first + len(name)
+        slots[row, start : start + after] = torch.arange(first, context_length)
+    with torch.no_grad():
+        return PromptTokens(backbone.embed_tokens(moved), slots, ends)
+
+
+def spoken(classes: Sequence[str]) -> list[str]:
+    """Class names as they enter a prompt: underscores become spaces."""
+    return [name.replace("_", " ") for name in classes]

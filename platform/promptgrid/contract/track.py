@@ -1,0 +1,82 @@
+"""A wing of the house: resolves squares of a grid to cells, and runs packs of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from promptgrid.spec import Cell, Pack, Record, Request
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Cache(Protocol):
+    """Arrays computed once by whoever comes first, memory-mapped by all others."""
+
+    def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        """The arrays stored under ``name``, computing and storing them if they are missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per-image answers of one evaluation: dataset image index, true label, top classes (N, k) and their scores."""
+
+    evaluation: str
+    image: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int32]
+    top: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A record with what is too large to be read with it."""
+
+    record: Record
+    predictions: tuple[Predictions, ...] = ()
+    state: Arrays = field(default_factory=dict)
+
+
+class Track(ABC):
+    """One modality. Everything above it (store, cluster, leaderboard, cli) speaks to it through these verbs only."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def resolve(self, requests: Sequence[Request]) -> list[Cell]:
+        """Cells for ``requests``, in order, with digests looked up.
+
+        Raises:
+            Refused: an unknown name, a setting that does not exist, a method the protocol cannot admit, ...
+        """
+
+    @abstractmethod
+    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+        """Every cell in exactly one pack. A function of ``cells`` alone, never of what is finished."""
+
+    @abstractmethod
+    def run(
+        self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None] = lambda done: None
+    ) -> Iterator[Outcome]:
+        """Outcomes of the ``wanted`` cells of ``pack``, finished or failed; never raises for a cell's own fault."""
+
+    @abstractmethod
+    def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> Any:
+        """The learned method of ``record``, ready to classify: see the track's own documentation."""
+
+    @abstractmethod
+    def bundled_datasets(self) -> list[str]:
+        """The names that ``datasets: bundled`` stands for."""
+
+    @abstractmethod
+    def describe(self, what: str) -> list[dict[str, Any]]:
+        """Rows about ``methods``, ``datasets``, ``backbones`` or ``protocols``, for people and scripts."""
+
+    @abstractmethod
+    def headline(self, protocol: str) -> str:
+        """Name of the metric that a leaderboard of ``protocol`` ranks by."""

@@ -1,0 +1,29 @@
+"""The nouns: suites, cells, packs, records, dataset cards and the keys that name them. No torch, no ray, no mlflow."""
+
+from promptgrid.spec.cell import Cell, Pack, Request, canonical_json, digest
+from promptgrid.spec.dataset import DatasetCard, SourceCard
+from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, scores_digest
+from promptgrid.spec.refusal import Refused, nearest
+from promptgrid.spec.suite import BackboneEntry, MethodEntry, Suite, read_suite
+
+__all__ = [
+    "RETRIED",
+    "BackboneEntry",
+    "Cell",
+    "Cost",
+    "DatasetCard",
+    "MethodEntry",
+    "Pack",
+    "Provenance",
+    "Reason",
+    "Record",
+    "Refused",
+    "Request",
+    "SourceCard",
+    "Suite",
+    "canonical_json",
+    "digest",
+    "nearest",
+    "read_suite",
+    "scores_digest",
+]

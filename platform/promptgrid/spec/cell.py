@@ -1,0 +1,94 @@
+"""Cells, the requests they come from, and the packs they travel in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+Setting = bool | int | float | str
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, no NaN: equal values give equal text on every machine."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of the canonical JSON of ``value``; of the bytes themselves when given bytes."""
+    raw = value if isinstance(value, bytes) else canonical_json(value).encode()
+    return hashlib.sha256(raw).hexdigest()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One square of a suite's grid as written, before names are looked up."""
+
+    track: str
+    protocol: str
+    method: str
+    settings: dict[str, Setting]
+    backbone: str
+    dataset: str
+    shots: int
+    seed: int
+    selection: str
+    precision: str
+
+
+class Cell(BaseModel):
+    """One square of a grid, resolved: its ``key`` names it for ever.
+
+    ``identity`` holds everything that makes the result (versions, digests, resolved settings) and nothing that
+    does not (host, workers, paths, pack). ``group`` tells which cells may run as one tensor program; it is not
+    part of the key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    track: str
+    protocol: str
+    method: str
+    settings: dict[str, Setting]
+    backbone: str
+    dataset: str
+    shots: int
+    seed: int
+    selection: str
+    precision: str
+    identity: dict[str, JsonValue]
+    group: str = ""
+    needs: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """64 hex digits: sha256 of the canonical JSON of ``identity``."""
+        return digest(self.identity)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Cells run as one tensor program, in a fixed order of slots.
+
+    The slots belong to the plan, not to what is missing from the store: a resumed pack runs its missing cells in
+    the same slots with stand-ins in the others, so that every matrix has the shape it had the first time.
+    """
+
+    cells: tuple[Cell, ...]
+    seconds: float = 1.0
+    gpu_memory_mb: float = 0.0
+    wanted: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits naming the pack by its cells, in slot order."""
+        return digest([cell.key for cell in self.cells])[:16]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Keys of cells outside this pack that must be finished first."""
+        return frozenset(key for cell in self.cells for key in cell.needs) - {cell.key for cell in self.cells}

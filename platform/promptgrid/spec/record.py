@@ -1,0 +1,120 @@
+"""What one cell gave: metrics, cost, provenance, or the reason it failed. Never changed once written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from promptgrid.spec.cell import Cell
+
+
+class Reason(StrEnum):
+    """Why a cell failed."""
+
+    OOM_GPU = "OOM_GPU"
+    OOM_HOST = "OOM_HOST"
+    NAN_LOSS = "NAN_LOSS"
+    DATA_MISSING = "DATA_MISSING"
+    DATA_CORRUPT = "DATA_CORRUPT"
+    CHECKSUM = "CHECKSUM"
+    TIMEOUT = "TIMEOUT"
+    WORKER_LOST = "WORKER_LOST"
+    DISK_FULL = "DISK_FULL"
+    PLUGIN_ERROR = "PLUGIN_ERROR"
+    CONFIG = "CONFIG"
+    INTERRUPTED = "INTERRUPTED"
+    NEEDS_FAILED = "NEEDS_FAILED"
+
+
+RETRIED: dict[Reason, int] = {
+    Reason.WORKER_LOST: 3,
+    Reason.OOM_HOST: 3,
+    Reason.DISK_FULL: 3,
+    Reason.TIMEOUT: 1,
+    Reason.OOM_GPU: 1,
+    Reason.INTERRUPTED: 1000,
+    Reason.NEEDS_FAILED: 1000,
+}
+"""How often a cell that failed for this reason is tried again; reasons not named are final until asked for."""
+
+
+class Cost(BaseModel):
+    """What a cell cost. Seconds of a packed cell are its share of the pack; ``packed_with`` says how many shared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainable_parameters: int = Field(default=0, ge=0)
+    train_seconds: float = Field(default=0.0, ge=0)
+    eval_seconds: float = Field(default=0.0, ge=0)
+    peak_memory_mb: float = Field(default=0.0, ge=0)
+    packed_with: int = Field(default=1, ge=1)
+
+
+class Provenance(BaseModel):
+    """Who computed a record, with what. Outside the key and outside the scores digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    promptgrid_version: str = ""
+    revision: str = ""
+    python: str = ""
+    torch: str = ""
+    host: str = ""
+    device: str = ""
+    threads: int = 1
+    started: str = ""
+    finished: str = ""
+    pack: str = ""
+
+
+class Record(BaseModel):
+    """The result of one cell.
+
+    ``metrics`` are fractions in [0, 1] unless their name says otherwise; ``curves`` are lists over training
+    (``train_loss`` by epoch, ``val_accuracy`` by checkpoint).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    cell: Cell
+    status: Literal["done", "failed"] = "done"
+    metrics: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
+    cost: Cost = Cost()
+    provenance: Provenance = Provenance()
+    reason: Reason | None = None
+    message: str = ""
+    log_tail: str = ""
+    attempts: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def whole(self) -> Self:
+        if self.status == "done" and self.reason is not None:
+            raise ValueError("a finished record has no reason")
+        if self.status == "failed" and self.reason is None:
+            raise ValueError("a failed record needs a reason")
+        if self.status == "done" and not self.metrics:
+            raise ValueError("a finished record needs metrics")
+        for name, value in self.metrics.items():
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"metric {name} = {value!r} is outside [0, 1]")
+        return self
+
+
+def scores_digest(records: Iterable[Record]) -> str:
+    """sha256 over sorted (cell key, metric, value as float.hex()): equal digests mean equal results.
+
+    Timings, hosts and order are outside it; failed records count by their key and reason.
+    """
+    lines = []
+    for record in records:
+        if record.status == "done":
+            lines += [f"{record.cell.key} {name} {value.hex()}" for name, value in record.metrics.items()]
+        else:
+            lines.append(f"{record.cell.key} failed {record.reason}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

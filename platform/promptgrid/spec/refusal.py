@@ -1,0 +1,43 @@
+"""How bad input is turned away: before any work, in one sentence that says what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Refused(ValueError):
+    """Input that cannot be run. The message names where, what was found, and what was expected.
+
+    The command line prints the message and exits with 2; nothing has been started when it is raised.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", got: object = None, expected: str = "", hint: str = "") -> None:
+        parts = [f"{where}: {problem}" if where else problem]
+        if got is not None:
+            shown = repr(got)
+            parts.append(f"got {shown if len(shown) <= 120 else shown[:117] + '...'}")
+        if expected:
+            parts.append(f"expected {expected}")
+        if hint:
+            parts.append(hint)
+        super().__init__("; ".join(parts))
+        self.problem = problem
+        self.where = where
+
+    def at(self, where: str) -> Refused:
+        """The same refusal with its place put in front (a file, a key)."""
+        again = Refused(str(self))
+        again.args = (f"{where}: {self}",)
+        again.problem, again.where = self.problem, where
+        return again
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"did you mean 'coop'?"``, or the list of valid names when nothing is close."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"valid: {shown}" if names else ""

@@ -1,0 +1,195 @@
+"""A grid written down: what a suite file may say, and the squares it expands to."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from promptgrid.spec.cell import Request, Setting
+from promptgrid.spec.reading import read_yaml
+from promptgrid.spec.refusal import Refused, nearest
+
+MAX_CELLS = 1_000_000
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
+_ENTRY_KEYS = {"name", "label"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MethodEntry(_Strict):
+    """A method and its settings as written; a list of values for a setting crosses."""
+
+    name: str
+    label: str | None = Field(default=None, min_length=1, max_length=80)
+    settings: dict[str, Setting | list[Setting]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "settings" not in value:
+            return {
+                **{key: value[key] for key in _ENTRY_KEYS if key in value},
+                "settings": {key: item for key, item in value.items() if key not in _ENTRY_KEYS},
+            }
+        return value
+
+    @field_validator("settings")
+    @classmethod
+    def finite(cls, settings: dict[str, Setting | list[Setting]]) -> dict[str, Setting | list[Setting]]:
+        for key, value in settings.items():
+            values = value if isinstance(value, list) else [value]
+            if not values:
+                raise ValueError(f"setting {key!r} is an empty list")
+            for item in values:
+                if isinstance(item, float) and not math.isfinite(item):
+                    raise ValueError(f"setting {key!r} is {item}, expected a finite number")
+            if len(set(map(repr, values))) != len(values):
+                raise ValueError(f"setting {key!r} repeats a value")
+        return settings
+
+    def variants(self) -> Iterator[tuple[str, dict[str, Setting]]]:
+        """(label, settings) for each point of the product of listed values; crossed settings join the label."""
+        crossed = [key for key, value in self.settings.items() if isinstance(value, list)]
+        lists = [value if isinstance(value, list) else [value] for value in self.settings.values()]
+        for point in itertools.product(*lists):
+            settings = dict(zip(self.settings, point, strict=True))
+            suffix = ", ".join(f"{key}={settings[key]}" for key in crossed)
+            base = self.label or self.plain_label(crossed)
+            yield (f"{base}, {suffix}" if suffix else base), settings
+
+    def plain_label(self, crossed: list[str]) -> str:
+        """The method's name with its fixed settings in brackets, when no label was given."""
+        fixed = ", ".join(f"{key}={value}" for key, value in self.settings.items() if key not in crossed)
+        return f"{self.name} ({fixed})" if fixed else self.name
+
+
+class BackboneEntry(_Strict):
+    """A backbone: a bundled name, or open_clip's own spelling of a model and its weights."""
+
+    model: str
+    pretrained: str | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def short_form(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @property
+    def id(self) -> str:
+        """``model`` or ``model@pretrained`` (``#sha256`` behind it where a checkpoint is pinned)."""
+        pinned = f"#{self.sha256}" if self.sha256 else ""
+        return f"{self.model}@{self.pretrained}{pinned}" if self.pretrained else f"{self.model}{pinned}"
+
+
+class Suite(_Strict):
+    """A grid: protocol x methods x backbones x datasets x shots x seeds."""
+
+    name: Name
+    track: Name = "image"
+    title: str = ""
+    protocol: Name
+    methods: list[MethodEntry] = Field(min_length=1)
+    backbones: list[BackboneEntry] = Field(default=[BackboneEntry(model="bundled")], min_length=1)
+    datasets: Literal["bundled"] | list[str] = "bundled"
+    shots: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default=[16], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1, 2, 3], min_length=1)
+    selection: Literal["last", "val"] = "last"
+    precision: Literal["fp32"] = "fp32"
+    reference: str | None = Field(default=None, description="label of the method the others are compared with")
+
+    @field_validator("methods", "backbones", "shots", "seeds", "datasets")
+    @classmethod
+    def no_repeats(cls, values: Any) -> Any:
+        if isinstance(values, str):
+            return values
+        if not values:
+            raise ValueError("the list is empty")
+        seen = [value.model_dump_json() if isinstance(value, BaseModel) else value for value in values]
+        for value in seen:
+            if seen.count(value) > 1:
+                raise ValueError(f"{value} is listed twice")
+        return values
+
+    @model_validator(mode="after")
+    def distinct_labels(self) -> Suite:
+        labels = [label for entry in self.methods for label, _ in entry.variants()]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two methods have one display name: {label!r}; give each its own `label`")
+        if self.reference is not None and self.reference not in labels:
+            raise ValueError(f"reference {self.reference!r} is no method's label; {nearest(self.reference, labels)}")
+        return self
+
+    @property
+    def labels(self) -> list[str]:
+        """Display names of the method variants, in the order written."""
+        return [label for entry in self.methods for label, _ in entry.variants()]
+
+    def squares(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
+        """(method label, request) for every square; ``datasets`` are the names that ``bundled`` stands for."""
+        names = datasets if self.datasets == "bundled" else self.datasets
+        variants = [(entry.name, label, settings) for entry in self.methods for label, settings in entry.variants()]
+        total = len(variants) * len(self.backbones) * len(names) * len(self.shots) * len(self.seeds)
+        if total > MAX_CELLS:
+            raise Refused(f"the grid has {total:,} cells", where=self.name, expected=f"at most {MAX_CELLS:,}")
+        for backbone, dataset, (method, label, settings), shots, seed in itertools.product(
+            self.backbones, names, variants, self.shots, self.seeds
+        ):
+            yield (
+                label,
+                Request(
+                    track=self.track,
+                    protocol=self.protocol,
+                    method=method,
+                    settings=settings,
+                    backbone=backbone.id,
+                    dataset=dataset,
+                    shots=shots,
+                    seed=seed,
+                    selection=self.selection,
+                    precision=self.precision,
+                ),
+            )
+
+
+def read_suite(path: str | Path) -> Suite:
+    """The suite in a YAML file.
+
+    Raises:
+        Refused: the file cannot be read, a key is unknown, or a value is out of range; the message names the file,
+            the key, what was found and the nearest valid spelling.
+    """
+    path = Path(path)
+    return parse_suite(read_yaml(path), str(path))
+
+
+def parse_suite(value: dict[str, Any], where: str) -> Suite:
+    """The suite in a mapping; ``where`` names its origin in errors."""
+    try:
+        return Suite.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error, where) from error
+
+
+def _refusal(error: ValidationError, where: str) -> Refused:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "suite"
+    if first["type"] == "extra_forbidden":
+        known = BackboneEntry.model_fields if first["loc"][0] == "backbones" else Suite.model_fields
+        return Refused(f"unknown key {place!r}", where=where, hint=nearest(str(first["loc"][-1]), known))
+    if first["type"] == "missing":
+        return Refused(f"the key {place!r} is missing", where=where)
+    message = first["msg"].removeprefix("Value error, ")
+    shown = None if first["type"] == "value_error" else first.get("input")
+    more = len(error.errors()) - 1
+    return Refused(f"{place}: {message}", where=where, got=shown, hint=f"({more} more problems)" if more else "")
