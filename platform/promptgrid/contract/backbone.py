@@ -60,6 +60,10 @@ class Backbone(ABC):
         """
 
     @abstractmethod
+    def encode_prompts(self, texts: Sequence[str]) -> Tensor:
+        """(N, width) frozen features of plain texts, not normalised; works for every tower, also unreachable ones."""
+
+    @abstractmethod
     def patches(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) uint8 pixels to (B, P, vision width) patch embeddings, without CLS and positions."""
 

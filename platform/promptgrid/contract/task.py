@@ -127,8 +127,7 @@ def _mean_text(backbone: Backbone, classes: tuple[str, ...], templates: tuple[st
     mean: Tensor | None = None
     with torch.no_grad():
         for template in templates:
-            tokens = backbone.tokenize([template.format(name) for name in spoken(classes)])
-            features = backbone.encode_text(backbone.embed_tokens(tokens), tokens.argmax(-1))
+            features = backbone.encode_prompts([template.format(name) for name in spoken(classes)])
             unit = F.normalize(features, dim=-1) / len(templates)
             mean = unit if mean is None else mean + unit
     if mean is None:

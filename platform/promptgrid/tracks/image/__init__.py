@@ -1,0 +1,1 @@
+"""The image wing: CLIP-like dual encoders on few-shot image classification."""

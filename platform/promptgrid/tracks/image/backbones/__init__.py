@@ -1,0 +1,1 @@
+"""Frozen towers, and the one place that reaches into them."""

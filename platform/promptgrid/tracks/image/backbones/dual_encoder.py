@@ -1,0 +1,102 @@
+"""An open_clip model as a Backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Backbone, Edits
+from promptgrid.contract.backbone import TowerShape
+from promptgrid.spec import Refused
+from promptgrid.tracks.image.backbones.towers import ImageTower, TextTower
+
+
+class DualEncoder(Backbone):
+    """Frozen open_clip towers. What cannot be reached into is not offered; its features still are."""
+
+    def __init__(
+        self, id: str, digest: str, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        self.id = id
+        self.digest = digest
+        self._model = model.eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+        self._device = next(model.parameters()).device
+        self._text = _tower(lambda: TextTower.of(model)) if hasattr(tokenizer, "encoder") else None
+        self._image = _tower(lambda: ImageTower.of(model.visual))
+        size = model.visual.image_size
+        self.image_size = int(size[0] if isinstance(size, (tuple, list)) else size)
+        self.logit_scale = float(model.logit_scale.exp().mean())
+        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
+        self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
+        self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
+        self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
+        self.offers = offers(self._text is not None, self._image is not None)
+        self.width = int(self.encode_prompts(["a"]).shape[-1])
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        self._need(self._text, "prompt tokens")
+        room = self._tokenizer.context_length
+        for text in texts:
+            length = len(self._tokenizer.encode(text)) + 2
+            if length > room:
+                raise Refused(f"a prompt has {length} tokens, {self.id} reads {room}", got=text)
+        tokens: Tensor = self._tokenizer(list(texts))
+        return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self._device)
+
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
+        text = self._need(self._text, "prompt tokens")
+        embedded: Tensor = text.source.token_embedding(tokens)
+        return embedded
+
+    def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
+        return self._need(self._text, "text blocks")(embeddings, ends, edits)
+
+    def encode_prompts(self, texts: Sequence[str]) -> Tensor:
+        """(N, width) frozen features of plain texts, not normalised; works for every tower."""
+        with torch.no_grad():
+            if self._text is None:
+                features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self._device))
+                return features
+            tokens = self.tokenize(texts)
+            return self.encode_text(self.embed_tokens(tokens), tokens.argmax(-1))
+
+    def patches(self, pixels: Tensor) -> Tensor:
+        return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
+
+    def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
+        return self._need(self._image, "vision blocks")(patches, edits)
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        with torch.no_grad():
+            features: Tensor = self._model.encode_image(self._normalise(pixels))
+            return features
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        return (pixels.to(self._device, torch.float32) / 255.0 - self._mean) / self._std
+
+    def _need(self, tower: Any, what: str) -> Any:
+        if tower is None:
+            raise Refused(f"backbone {self.id} offers no {what}")
+        return tower
+
+
+def offers(text: bool, image: bool) -> frozenset[str]:
+    """What a model with reachable towers offers."""
+    return frozenset({"features"} | ({"text_tokens", "text_blocks"} if text else set()) | _vision(image))
+
+
+def _vision(image: bool) -> set[str]:
+    return {"vision_blocks"} if image else set()
+
+
+def _tower(build: Callable[[], Any]) -> Any:
+    """The tower, or None where it is of a kind we do not reach into."""
+    try:
+        return build()
+    except TypeError:
+        return None

@@ -1,0 +1,46 @@
+"""Lets open_clip import a CUDA build of torchvision beside a CPU build of torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+
+import torch
+
+
+@cache
+def apply() -> bool:
+    """Define the two operators torchvision registers shapes for, when its own extension cannot load here.
+
+    The registry's torchvision wheel links against CUDA; next to a CPU torch its extension fails to load and
+    ``import torchvision`` then raises "operator torchvision::nms does not exist". Call this before the first import
+    of torchvision or open_clip.
+
+    Returns:
+        Whether the cure was needed.
+    """
+    if "torchvision" in sys.modules or _extension_loads():
+        return False
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(library)
+    return True
+
+
+_KEPT: list[torch.library.Library] = []  # a library's operators vanish when it is collected
+
+
+def _extension_loads() -> bool:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return False
+    for extension in Path(spec.origin).parent.glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(extension))
+        except OSError:
+            return False
+        return True
+    return False

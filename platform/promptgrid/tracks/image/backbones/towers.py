@@ -1,0 +1,107 @@
+"""The two towers of a CLIP model as functions of embeddings, with prompts and deltas joining as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Edits, TokenPlan
+from promptgrid.tracks.image.backbones.blocks import Block
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """A causal text transformer pooled at EOT: what stands behind EOT cannot change the result and is cut."""
+
+    source: Any
+    blocks: tuple[Block, ...]
+    width: int
+
+    @classmethod
+    def of(cls, model: Any) -> TextTower:
+        """The text tower of an open_clip ``CLIP`` (flat) or ``CustomTextCLIP`` (under ``.text``).
+
+        Raises:
+            TypeError: not causal, not pooled at EOT, or with blocks of another kind.
+        """
+        source = getattr(model, "text", model)
+        pooled = getattr(source, "text_pool_type", getattr(source, "pool_type", None))
+        mask = getattr(source, "attn_mask", None)
+        projection = getattr(source, "text_projection", None)
+        causal = mask is not None and bool(torch.isneginf(mask).triu(1).sum() == torch.ones_like(mask).triu(1).sum())
+        if pooled != "argmax" or not causal or not isinstance(projection, Tensor):
+            raise TypeError(f"text tower is not causal and pooled at EOT (pooling {pooled!r})")
+        blocks = tuple(Block.of(block) for block in source.transformer.resblocks)
+        return cls(source, blocks, source.positional_embedding.shape[-1])
+
+    def __call__(self, embeddings: Tensor, ends: Tensor, edits: Edits | None) -> Tensor:
+        """(N, L, width) prompts with EOT at ``ends`` (N,) to (N, joint width)."""
+        length = int(ends.max()) + 1
+        x = embeddings[:, :length] + self.source.positional_embedding[:length]
+        plan = edits.tokens if edits is not None else None
+        for layer, block in enumerate(self.blocks):
+            if plan is not None and 0 < layer < len(plan.layers):
+                x = _overwrite(x, plan.layers[layer], start=1)
+            x = block(x, layer, True, edits)
+        x = x[torch.arange(x.shape[0], device=x.device), ends]
+        return self.source.ln_final(x) @ self.source.text_projection  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class ImageTower:
+    """A ViT pooled at its class token."""
+
+    source: Any
+    blocks: tuple[Block, ...]
+    width: int
+
+    @classmethod
+    def of(cls, visual: Any) -> ImageTower:
+        """The image tower of an open_clip ``VisionTransformer``.
+
+        Raises:
+            TypeError: a tower of another kind (ModifiedResNet, timm), or pooled otherwise.
+        """
+        if type(visual).__name__ != "VisionTransformer" or visual.pool_type != "tok" or visual.attn_pool is not None:
+            raise TypeError(f"image tower {type(visual).__name__} is not a ViT pooled at its class token")
+        if visual.proj is None:
+            raise TypeError("image tower has no projection")
+        blocks = tuple(Block.of(block) for block in visual.transformer.resblocks)
+        return cls(visual, blocks, visual.conv1.out_channels)
+
+    def patches(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) normalised pixels to (B, P, width)."""
+        return self.source.conv1(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+    def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
+        """(B, P, width) patch embeddings to (B, joint width)."""
+        first = self.source.class_embedding.expand(patches.shape[0], 1, -1)
+        x = torch.cat([first, patches], dim=1) + self.source.positional_embedding
+        plan = edits.tokens if edits is not None else None
+        if plan is not None and plan.before_norm:
+            x = _insert(x, plan)
+        x = self.source.ln_pre(x)
+        if plan is not None and not plan.before_norm:
+            x = _insert(x, plan)
+        for layer, block in enumerate(self.blocks):
+            if plan is not None and 0 < layer < len(plan.layers):
+                start = 1 if plan.place == "after_class" else x.shape[1] - plan.count
+                x = _overwrite(x, plan.layers[layer], start)
+            x = block(x, layer, False, edits)
+        return self.source.ln_post(x[:, 0]) @ self.source.proj  # type: ignore[no-any-return]
+
+
+def _insert(x: Tensor, plan: TokenPlan) -> Tensor:
+    tokens = plan.layers[0].unsqueeze(0).expand(x.shape[0], -1, -1)
+    if plan.place == "after_class":
+        return torch.cat([x[:, :1], tokens, x[:, 1:]], dim=1)
+    return torch.cat([x, tokens], dim=1)
+
+
+def _overwrite(x: Tensor, tokens: Tensor, start: int) -> Tensor:
+    """``x`` with ``tokens`` (n, width) in place of positions start .. start + n - 1 of every row."""
+    many = tokens.unsqueeze(0).expand(x.shape[0], -1, -1)
+    return torch.cat([x[:, :start], many, x[:, start + tokens.shape[-2] :]], dim=1)

@@ -1,0 +1,38 @@
+"""From dataset images to uint8 pixels of a backbone's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor
+
+from promptgrid.contract import Dataset
+
+PREPROCESSING = "rgb, short side to size (bicubic), centre crop"
+
+
+def centre_crop(image: Image, size: int) -> Tensor:
+    """(3, size, size) uint8: CLIP's test transform without the normalisation, which the backbone does."""
+    width, height = image.size
+    if (width, height) != (size, size):
+        scale = size / min(width, height)
+        wide, high = max(size, round(width * scale)), max(size, round(height * scale))
+        image = image.resize((wide, high), Resampling.BICUBIC)
+        left, top = (wide - size) // 2, (high - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)
+
+
+def read_pixels(dataset: Dataset, indices: Sequence[int], size: int) -> tuple[Tensor, dict[int, str]]:
+    """Pixels (N, 3, size, size) of ``indices``, and what is wrong with those that cannot be read (left black)."""
+    pixels = torch.zeros(len(indices), 3, size, size, dtype=torch.uint8)
+    damaged: dict[int, str] = {}
+    for row, index in enumerate(indices):
+        try:
+            pixels[row] = centre_crop(dataset.read(index), size)
+        except OSError as error:
+            damaged[index] = str(error)
+    return pixels, damaged

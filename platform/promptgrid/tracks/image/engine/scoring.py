@@ -1,0 +1,66 @@
+"""Logits over whole evaluation sets, and the scores read off them. One cell at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Batch, Method, Params, Predictions, Task
+
+TOP = 5
+CHUNK = 512
+CHUNK_INSIDE_TOWER = 64
+
+
+def logits_of(
+    method: Method, params: Params, task: Task, features: Tensor, pixels: Tensor | None = None
+) -> Tensor:
+    """(N, classes) logits of all images; class texts are encoded once, images go in chunks.
+
+    Args:
+        method: with its knobs as numbers.
+        params: of one cell.
+        task: with the classes to choose between; its ``seed`` is None.
+        features: (N, width) frozen features.
+        pixels: (N, 3, size, size) uint8, for methods inside the image tower.
+    """
+    with torch.no_grad():
+        text = method.text(params, task)
+        rows = [
+            method.head(params, method.image(params, batch, task), text, task)
+            for batch in _chunks(features, pixels, task)
+        ]
+    return torch.cat(rows)
+
+
+def _chunks(features: Tensor, pixels: Tensor | None, task: Task) -> Iterator[Batch]:
+    size = CHUNK if pixels is None else CHUNK_INSIDE_TOWER
+    for start in range(0, features.shape[0], size):
+        part = slice(start, start + size)
+        yield Batch(features[part], None if pixels is None else task.backbone.patches(pixels[part]))
+
+
+def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """``accuracy`` (micro) and ``macro_f1`` (mean over the classes that occur, as sklearn's macro average)."""
+    predicted = logits.argmax(1)
+    classes = logits.shape[1]
+    hit = torch.bincount(labels[predicted == labels], minlength=classes).double()
+    seen = torch.bincount(labels, minlength=classes) + torch.bincount(predicted, minlength=classes)
+    present = seen > 0
+    f1 = (2.0 * hit / seen.clamp(min=1))[present].mean()
+    return {"accuracy": float((predicted == labels).double().mean()), "macro_f1": float(f1)}
+
+
+def predictions_of(evaluation: str, indices: list[int], logits: Tensor, labels: Tensor) -> Predictions:
+    """The per-image answers kept with a record: top classes and their logits."""
+    top = logits.topk(min(TOP, logits.shape[1]), dim=1)
+    return Predictions(
+        evaluation=evaluation,
+        image=np.asarray(indices, dtype=np.int64),
+        label=labels.cpu().numpy().astype(np.int32),
+        top=top.indices.cpu().numpy().astype(np.int32),
+        scores=top.values.cpu().numpy().astype(np.float32),
+    )
