@@ -1,0 +1,121 @@
+"""Tasks that come with the package: a Parquet file of WebP images and a card each."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.spec import DatasetCard, Refused, nearest
+from promptgrid.spec.reading import read_yaml
+from promptgrid.tracks.image.datasets.cards import make_card
+from promptgrid.tracks.image.datasets.decoding import decode
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TASKS = Path(__file__).parent.parent / "bundled" / "tasks"
+COLUMNS = ("image", "label", "split", "domain", "item")
+SPLITS = ("train", "val", "test")
+
+
+class BundledDataset(Dataset):
+    """A bundled task. ``domains[i]`` and ``items[i]`` say which style image ``i`` is drawn in and what it shows."""
+
+    def __init__(self, card: DatasetCard, table: pa.Table, where: str) -> None:
+        self.card = card
+        self.where = where
+        self.images: pa.ChunkedArray = table["image"]
+        self.labels: list[int] = table["label"].to_pylist()
+        self.domains: list[str] = table["domain"].to_pylist()
+        self.items: list[str] = table["item"].to_pylist()
+        self.notes: tuple[str, ...] = ()
+        self.splits = {}
+        for index, split in enumerate(table["split"].to_pylist()):
+            self.splits.setdefault(split, []).append(index)
+        self._refuse_disagreement()
+
+    def read(self, index: int) -> Image:
+        return decode(self.images[index].as_py(), f"{self.where}[{index}]")
+
+    def _refuse_disagreement(self) -> None:
+        counts = {name: len(rows) for name, rows in self.splits.items()}
+        if counts != self.card.splits or not counts.keys() <= set(SPLITS):
+            raise Refused("splits differ from the card's", where=self.where, got=counts, expected=str(self.card.splits))
+        if set(self.labels) != set(range(len(self.card.classes))):
+            expected = f"every label from 0 to {len(self.card.classes) - 1}"
+            raise Refused(
+                "labels differ from the card's", where=self.where, got=sorted(set(self.labels)), expected=expected
+            )
+
+
+class Bundled(DatasetFamily):
+    """The tasks in one folder: ``NAME.yaml`` is the card, ``NAME.parquet`` the images with label, split, domain, item.
+
+    Listing reads cards only. The Parquet file is read and compared with the card's sha256 once per process.
+    """
+
+    name = "bundled"
+
+    def __init__(self, folder: Path = TASKS) -> None:
+        self.folder = folder
+
+    def listing(self) -> list[DatasetCard]:
+        return [self._card(path.stem) for path in sorted(self.folder.glob("*.yaml"))]
+
+    def knows(self, dataset: str) -> bool:
+        return ":" not in dataset and "/" not in dataset and (self.folder / f"{dataset}.yaml").is_file()
+
+    def open(self, dataset: str) -> Dataset:
+        if not self.knows(dataset):
+            known = [path.stem for path in self.folder.glob("*.yaml")]
+            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, known))
+        card = self._card(dataset)
+        path = self.folder / f"{dataset}.parquet"
+        if not path.is_file():
+            raise Refused("no such file", where=str(path), expected=f"the images of the card {dataset}.yaml")
+        return BundledDataset(card, _table(path, card.sha256, _stamp(path)), str(path))
+
+    def _card(self, name: str) -> DatasetCard:
+        path = self.folder / f"{name}.yaml"
+        return _read_card(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _read_card(path: Path, stamp: tuple[int, int]) -> DatasetCard:
+    card = make_card(str(path), {**read_yaml(path), "bundled": True})
+    if card.name != path.stem:
+        raise Refused(
+            "name: the card is called otherwise than its file", where=str(path), got=card.name, expected=path.stem
+        )
+    return card
+
+
+@lru_cache(maxsize=64)
+def _table(path: Path, sha256: str, stamp: tuple[int, int]) -> pa.Table:
+    raw = path.read_bytes()
+    found = hashlib.sha256(raw).hexdigest()
+    if found != sha256:
+        raise Refused(
+            "sha256 differs from the card's: the file was damaged or changed",
+            where=str(path),
+            got=found,
+            expected=sha256,
+        )
+    try:
+        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS))
+    except (pa.ArrowException, OSError) as error:
+        raise Refused(
+            f"not the expected Parquet columns: {error}", where=str(path), expected=", ".join(COLUMNS)
+        ) from error

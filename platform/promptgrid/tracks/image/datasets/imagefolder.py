@@ -1,0 +1,214 @@
+"""``imagefolder:/path``: a folder of images per class, with or without split folders."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.spec import DatasetCard, Refused, SourceCard, digest
+from promptgrid.spec.reading import read_yaml
+from promptgrid.tracks.image.datasets.cards import checked, make_card
+from promptgrid.tracks.image.datasets.content import duplicate_notes
+from promptgrid.tracks.image.datasets.decoding import SUFFIXES
+from promptgrid.tracks.image.datasets.files import FilesDataset, Row, existing_folder, hashes_below, refuse_outside
+
+PREFIX = "imagefolder:"
+CARD = "dataset.yaml"
+SPLITS = ("train", "val", "test")
+Found = dict[str, dict[str, list[str]]]  # split -> class folder -> paths; one split "" where none was given
+
+
+class FolderCard(BaseModel):
+    """What an optional ``dataset.yaml`` beside the images may say; ``classes`` maps a folder to the name to speak."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    title: str = ""
+    description: str = ""
+    sources: tuple[SourceCard, ...] = ()
+    licence: str = "unknown"
+    template: str = "a photo of a {}."
+    classes: dict[str, str] = {}
+    family: str | None = None
+    seen_in_pretraining: bool = False
+    merged: bool = False
+    sha256: str | None = None
+
+
+class ImageFolder(DatasetFamily):
+    """Either ``train/``, ``test/`` and perhaps ``val/`` with a folder per class in each, or just a folder per class.
+
+    Without split folders every class is divided by content: its files in order of sha256, the first half (rounded
+    down) to train, the next fifth (rounded down) to val, the rest to test, which is CoOp's 50/20/30 for datasets
+    without official splits. Files equal in content stay on one side. The order does not depend on file names, so
+    renaming moves nothing; images that are near copies (frames of one film) may still fall on two sides: give split
+    folders where that matters. Labels follow the sorted folder names.
+    """
+
+    name = "imagefolder"
+
+    def listing(self) -> list[DatasetCard]:
+        return []
+
+    def knows(self, dataset: str) -> bool:
+        return dataset.startswith(PREFIX)
+
+    def open(self, dataset: str) -> Dataset:
+        root = existing_folder(dataset.removeprefix(PREFIX), dataset)
+        written = (
+            checked(FolderCard, str(root / CARD), read_yaml(root / CARD)) if (root / CARD).exists() else FolderCard()
+        )
+        found, ignored = _find(root)
+        paths = [path for classes in found.values() for files in classes.values() for path in files]
+        refuse_outside(root, paths, str(root))
+        hashes = hashes_below(root, paths, str(root))
+        folders = _class_folders(found, root)
+        split = found if "" not in found else _divide(found[""], hashes, root)
+        rows = {
+            name: [Row(path, label) for label, folder in enumerate(folders) for path in split[name].get(folder, [])]
+            for name in SPLITS
+            if any(split.get(name, {}).values())
+        }
+        card = _card(written, root, folders, rows, hashes)
+        notes = [f"{ignored} files are no images by their names and are ignored"] if ignored else []
+        notes += [f"class {f!r} has no test images" for f in folders if not split["test"].get(f)]
+        notes += duplicate_notes(hashes, {name: [row.path for row in some] for name, some in rows.items()})
+        return FilesDataset(card, root, rows, notes)
+
+
+def _find(root: Path) -> tuple[Found, int]:
+    """Image paths by split and class, and how many files were passed over."""
+    folders = _subfolders(root, root)
+    if not any(name in ("train", "test") and _subfolders(root / name, root) for name in folders):
+        found: Found = {"": {}}
+        ignored = 0
+        for name in folders:
+            found[""][name], passed = _images(root, root / name)
+            ignored += passed
+        return found, ignored
+    for name in folders:
+        if name not in SPLITS:
+            raise Refused("unknown split folder", where=str(root), got=name, expected="train, val and test")
+    for name in ("train", "test"):
+        if name not in folders or not _subfolders(root / name, root):
+            raise Refused(f"there are no {name} images: no class folders in {name}/", where=str(root))
+    found, ignored = {}, 0
+    for split in folders:
+        found[split] = {}
+        for name in _subfolders(root / split, root):
+            found[split][name], passed = _images(root, root / split / name)
+            ignored += passed
+    return found, ignored
+
+
+def _subfolders(folder: Path, root: Path) -> list[str]:
+    names = []
+    for entry in os.scandir(folder):
+        if entry.name.startswith(".") or not entry.is_dir():
+            continue
+        _refuse_linked_folder(Path(entry.path), root)
+        names.append(entry.name)
+    return sorted(names)
+
+
+def _refuse_linked_folder(folder: Path, root: Path) -> None:
+    if not folder.is_symlink():
+        return
+    target = folder.resolve()
+    leads = "leads out of the dataset" if not target.is_relative_to(root) else "is a link to another folder"
+    raise Refused(
+        f"{str(folder.relative_to(root))!r} {leads}", where=str(root), got=str(target), expected="a real folder"
+    )
+
+
+def _images(root: Path, folder: Path) -> tuple[list[str], int]:
+    """Sorted paths of images anywhere below ``folder``, relative to ``root``, and the number of other files."""
+    paths, ignored = [], 0
+    for place, inner, files in os.walk(folder):
+        for name in inner:
+            _refuse_linked_folder(Path(place) / name, root)
+        for name in files:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                paths.append((Path(place) / name).relative_to(root).as_posix())
+            else:
+                ignored += 1
+    return sorted(paths), ignored
+
+
+def _class_folders(found: Found, root: Path) -> list[str]:
+    """Class folders in label order.
+
+    Raises:
+        Refused: fewer than two, one without training images, or one that only another split has.
+    """
+    first = found.get("", found.get("train", {}))
+    if len(first) < 2:
+        raise Refused("a classification task needs at least 2 class folders", where=str(root), got=sorted(first))
+    for name, paths in sorted(first.items()):
+        if not paths:
+            raise Refused(
+                f"class folder {name!r} holds no images", where=str(root), expected=", ".join(sorted(SUFFIXES))
+            )
+    for split, classes in found.items():
+        for name in sorted(classes.keys() - first.keys()):
+            raise Refused(f"class {name!r} of {split}/ is missing in train/", where=str(root))
+    return sorted(first)
+
+
+def _divide(classes: dict[str, list[str]], hashes: dict[str, tuple[int, str]], root: Path) -> Found:
+    """The split by content that :class:`ImageFolder` describes."""
+    split: Found = {name: {} for name in SPLITS}
+    for folder, paths in classes.items():
+        order = sorted({hashes[path][1] for path in paths})
+        if len(order) < 2:
+            raise Refused(
+                f"class folder {folder!r} has 1 image", where=str(root), expected="2: one to train, one to test"
+            )
+        cuts = (len(order) // 2, len(order) // 2 + len(order) // 5)
+        side = {sha: SPLITS[(i >= cuts[0]) + (i >= cuts[1])] for i, sha in enumerate(order)}
+        for name in SPLITS:
+            split[name][folder] = [path for path in paths if side[hashes[path][1]] == name]
+    return split
+
+
+def _card(
+    written: FolderCard,
+    root: Path,
+    folders: list[str],
+    rows: dict[str, list[Row]],
+    hashes: dict[str, tuple[int, str]],
+) -> DatasetCard:
+    unknown = sorted(written.classes.keys() - set(folders))
+    if unknown:
+        raise Refused(
+            "classes: no such class folder", where=str(root / CARD), got=unknown[0], expected=", ".join(folders[:12])
+        )
+    classes = [written.classes.get(folder, folder) for folder in folders]
+    repeated = [name for name, count in Counter(classes).items() if count > 1]
+    if repeated and not written.merged:
+        raise Refused(f"classes: two folders have one name: {sorted(repeated)}", where=str(root / CARD))
+    sha = digest(
+        {
+            "files": sorted([path, *fact] for path, fact in hashes.items()),
+            "splits": {name: [[row.path, row.label] for row in some] for name, some in rows.items()},
+            "classes": classes,
+            "template": written.template,
+        }
+    )
+    if written.sha256 is not None and written.sha256 != sha:
+        raise Refused(
+            "sha256: the images are not those the card was written for",
+            where=str(root / CARD),
+            got=sha,
+            expected=written.sha256,
+        )
+    facts = written.model_dump(exclude={"sha256", "classes", "name"})
+    counts = {name: len(some) for name, some in rows.items()}
+    return make_card(
+        str(root), {**facts, "name": written.name or root.name, "classes": classes, "splits": counts, "sha256": sha}
+    )
