@@ -49,5 +49,5 @@ class Protocol(ABC):
     def metrics(self, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         """Metrics of a record from {evaluation name: {accuracy, macro_f1, ...}}; ``headline`` is one of them."""
 
-    def check(self, card: DatasetCard, shots: int) -> None:
-        """Raise Refused where this protocol cannot run on ``card``."""
+    def check(self, card: DatasetCard, shots: int, selection: Selection) -> None:  # noqa: B027 - most refuse nothing
+        """Raise Refused where this protocol cannot run on ``card``, or has nothing to select on."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -36,7 +36,7 @@ class Request:
     dataset: str
     shots: int
     seed: int
-    selection: str
+    selection: Literal["last", "val"]
     precision: str
 
 
@@ -58,7 +58,7 @@ class Cell(BaseModel):
     dataset: str
     shots: int
     seed: int
-    selection: str
+    selection: Literal["last", "val"]
     precision: str
     identity: dict[str, JsonValue]
     group: str = ""

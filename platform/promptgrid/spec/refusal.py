@@ -12,7 +12,9 @@ class Refused(ValueError):
     The command line prints the message and exits with 2; nothing has been started when it is raised.
     """
 
-    def __init__(self, problem: str, *, where: str = "", got: object = None, expected: str = "", hint: str = "") -> None:
+    def __init__(
+        self, problem: str, *, where: str = "", got: object = None, expected: str = "", hint: str = ""
+    ) -> None:
         parts = [f"{where}: {problem}" if where else problem]
         if got is not None:
             shown = repr(got)

@@ -28,7 +28,8 @@ class BundledModels(BackboneFamily):
             name = folder.parent.name
             names = [alias for alias, target in ALIASES.items() if target == name]
             facts = self.facts(name)
-            rows.append({"name": name, "aliases": names, "about": _card(name).get("about", ""), "bundled": True, **facts})
+            about = _card(name).get("about", "")
+            rows.append({"name": name, "aliases": names, "about": about, "bundled": True, **facts})
         return rows
 
     def knows(self, backbone: str) -> bool:

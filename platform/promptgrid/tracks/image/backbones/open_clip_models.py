@@ -106,7 +106,7 @@ def _config(model: str) -> dict[str, Any]:
         return config.get("model_cfg", config)  # type: ignore[no-any-return]
     try:
         config = clip.get_model_config(model)
-    except Exception as error:  # noqa: BLE001 - the hub client raises what it likes; all of it means "not to be had"
+    except Exception as error:
         raise Refused(f"the hub did not give this model's config: {error}", where=model) from error
     if config is None:
         raise Refused("unknown model", where="backbones", got=model, hint=nearest(model, clip.list_models()))
@@ -139,7 +139,8 @@ def _weights_digest(spelling: Spelling) -> str:
         raise Refused("names no weights", where=spelling.model, expected="a `pretrained` tag", hint=nearest("", tags))
     pinned = clip.get_pretrained_cfg(spelling.model, spelling.weights)
     if not pinned:
-        raise Refused("unknown weights", where=spelling.model, got=spelling.weights, hint=nearest(spelling.weights, tags))
+        near = nearest(spelling.weights, tags)
+        raise Refused("unknown weights", where=spelling.model, got=spelling.weights, hint=near)
     if pinned.get("quick_gelu") and not _quick_gelu(spelling.model):
         raise Refused(
             f"the weights {spelling.weights!r} were trained with QuickGELU",
@@ -192,7 +193,7 @@ def _create(spelling: Spelling, device: str) -> tuple[Any, dict[str, Any]]:
         )
     except Refused:
         raise
-    except Exception as error:  # noqa: BLE001 - pickles, shapes, headers, hubs: each is bad input, with its own words
+    except Exception as error:
         raise Refused(f"the weights cannot be loaded: {error}", where=f"{spelling.model} {spelling.weights}") from error
     return model, clip.get_model_preprocess_cfg(model)
 

@@ -43,7 +43,7 @@ class Support:
         if self.pixels is not None:
             with torch.no_grad():
                 flat = backbone.patches(self.pixels[rows.cpu(), chosen.cpu()].flatten(0, 1))
-            patches = flat.unflatten(0, chosen.shape)
+            patches = flat.reshape(*chosen.shape, *flat.shape[1:])
         return Batch(self.features[rows, chosen], patches), self.labels[rows, chosen]
 
 

@@ -51,7 +51,7 @@ class PackedMethod:
 
         axes = (0, 0, 0, None if batch.patches is None else 0, 0, 0)
         packed = torch.func.vmap(one, in_dims=axes)
-        return packed(params, self.knobs, batch.features, batch.patches, labels, seeds)  # type: ignore[no-any-return]
+        return packed(params, self.knobs, batch.features, batch.patches, labels, seeds)
 
 
 def fit(

@@ -1,0 +1,51 @@
+"""From an exception to the reason that a record gives."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+
+import torch
+
+from promptgrid.contract import Outcome
+from promptgrid.spec import Cell, Provenance, Reason, Record, Refused
+from promptgrid.tracks.image.engine.features import DamagedData
+
+
+class Diverged(ArithmeticError):
+    """The parameters, the loss or the scores of a cell are not finite."""
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why a cell failed, judged by the exception that ended it."""
+    if isinstance(error, Diverged):
+        return Reason.NAN_LOSS
+    if isinstance(error, torch.OutOfMemoryError):
+        return Reason.OOM_GPU
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return Reason.OOM_HOST
+    if isinstance(error, Refused):
+        return Reason.CONFIG
+    if isinstance(error, DamagedData):
+        return Reason.DATA_CORRUPT
+    if isinstance(error, FileNotFoundError):
+        return Reason.DATA_MISSING
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Reason.DISK_FULL
+    return Reason.PLUGIN_ERROR
+
+
+def failed(cell: Cell, error: BaseException, provenance: Provenance) -> Outcome:
+    """The record of a cell that ``error`` ended."""
+    tail = "".join(traceback.format_exception(error))[-4000:]
+    message = f"{type(error).__name__}: {error}"[:2000]
+    return Outcome(
+        Record(
+            cell=cell,
+            status="failed",
+            reason=reason_of(error),
+            message=message,
+            log_tail=tail,
+            provenance=provenance,
+        )
+    )

@@ -1,0 +1,59 @@
+"""A learned prompt, adapter or cache, taken from the store to be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptgrid.contract import Method, Params, Task
+from promptgrid.tracks.image.engine.pixels import centre_crop
+from promptgrid.tracks.image.engine.scoring import logits_of
+
+
+@dataclass(frozen=True)
+class LearnedMethod:
+    """What one cell learned, ready to classify images.
+
+    >>> learned = promptgrid.load_method(record)          # doctest: +SKIP
+    >>> learned.classify(["cat.png", "dog.png"])          # doctest: +SKIP
+    ['cat', 'dog']
+    """
+
+    method: Method
+    params: Params
+    task: Task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names it chooses between, by column of :meth:`logits`."""
+        return self.task.classes
+
+    def rebind(self, classes: Sequence[str]) -> LearnedMethod:
+        """The same learned parameters on other classes.
+
+        Raises:
+            ValueError: the method learned something about its own classes only.
+        """
+        if not self.method.open_vocabulary:
+            raise ValueError(f"{self.method.name} cannot be used on classes it was not trained on")
+        return replace(self, task=replace(self.task, classes=tuple(classes)))
+
+    def logits(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
+        """(N, classes) logits of ``images`` (PIL images or paths)."""
+        size = self.task.backbone.image_size
+        pixels = torch.stack([centre_crop(_open(image), size) for image in images])
+        inside = pixels if "vision_blocks" in self.method.needs else None
+        return logits_of(self.method, self.params, self.task, self.task.backbone.encode_pixels(pixels), inside)
+
+    def classify(self, images: Sequence[Image.Image | str | Path]) -> list[str]:
+        """The most likely class name of each image."""
+        return [self.classes[int(best)] for best in self.logits(images).argmax(1)]
+
+
+def _open(image: Image.Image | str | Path) -> Image.Image:
+    return image.convert("RGB") if isinstance(image, Image.Image) else Image.open(image).convert("RGB")

@@ -1,0 +1,69 @@
+"""Who computes, with what, and how much memory it takes."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import resource
+import socket
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import promptgrid
+from promptgrid.spec import Pack, Provenance
+
+
+def provenance(pack: Pack, device: str, started: str) -> Provenance:
+    """The provenance of the cells of ``pack``, as of now."""
+    return Provenance(
+        promptgrid_version=promptgrid.__version__,
+        revision=revision(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        host=socket.gethostname(),
+        device=_device_name(device),
+        threads=torch.get_num_threads(),
+        started=started,
+        finished=now(),
+        pack=pack.key,
+    )
+
+
+def now() -> str:
+    """UTC, ISO 8601, whole seconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def peak_memory_mb(device: str) -> float:
+    """The most this process has held: device memory on a GPU, resident memory otherwise (of all its cells so far)."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+@cache
+def revision() -> str:
+    """The git revision of a source checkout (``+dirty`` with uncommitted changes), empty for an installed wheel."""
+    root = Path(promptgrid.__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    ask = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@cache
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(device))
+    cpu = Path("/proc/cpuinfo")
+    if cpu.is_file():
+        for line in cpu.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return f"cpu: {line.split(':', 1)[1].strip()}"
+    return f"cpu: {platform.machine()}"

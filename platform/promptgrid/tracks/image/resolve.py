@@ -1,0 +1,217 @@
+"""From a square of a grid as written to a cell with a key: names looked up, settings checked, digests taken."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, Literal
+
+from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection
+from promptgrid.spec import Cell, Refused, Request, digest, nearest
+from promptgrid.spec.cell import Setting
+from promptgrid.tracks.image.engine import ENGINE_VERSION
+from promptgrid.tracks.image.engine.packing import group_of
+from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+
+SCHEMA = 1
+
+
+class Resolver:
+    """Looks names up among the plug-ins it was given."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, type[Method]],
+        datasets: Sequence[DatasetFamily],
+        backbones: Sequence[BackboneFamily],
+        protocols: Mapping[str, type[Protocol]],
+    ) -> None:
+        self.methods = methods
+        self.datasets = datasets
+        self.backbones = backbones
+        self.protocols = protocols
+        self._open = lru_cache(maxsize=64)(self._open_dataset)
+        self._facts = lru_cache(maxsize=64)(self._backbone_facts)
+        self._split = lru_cache(maxsize=4096)(self._split_digest)
+        self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
+
+    def method(self, name: str) -> type[Method]:
+        """The method called ``name``."""
+        if name not in self.methods:
+            raise Refused("unknown method", where="methods", got=name, hint=nearest(name, self.methods))
+        return self.methods[name]
+
+    def protocol(self, name: str) -> Protocol:
+        """The protocol called ``name``."""
+        if name not in self.protocols:
+            raise Refused("unknown protocol", where="protocol", got=name, hint=nearest(name, self.protocols))
+        return self.protocols[name]()
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called ``name``, opened (cached)."""
+        return self._open(name)
+
+    def backbone_family(self, backbone: str) -> BackboneFamily:
+        """The family that loads ``backbone``."""
+        for family in self.backbones:
+            if family.knows(backbone):
+                return family
+        names = [str(row["name"]) for family in self.backbones for row in family.listing()]
+        aliases = [alias for family in self.backbones for row in family.listing() for alias in _aliases(row)]
+        raise Refused("unknown backbone", where="backbones", got=backbone, hint=nearest(backbone, names + aliases))
+
+    def cell(self, request: Request) -> Cell:
+        """The cell that ``request`` names.
+
+        Raises:
+            Refused: an unknown name or setting, a value out of range, or a method that the protocol, the dataset or
+                the backbone cannot admit.
+        """
+        method = self.method(request.method)
+        settings = self.settle(method, request.settings)
+        protocol = self.protocol(request.protocol)
+        facts = self._facts(request.backbone)
+        _admit(method, settings, protocol, facts, request)
+        card = self.dataset(request.dataset).card
+        identity: dict[str, Any] = {
+            "schema": SCHEMA,
+            "engine": ENGINE_VERSION,
+            "track": request.track,
+            "protocol": [request.protocol, protocol.version],
+            "method": request.method,
+            "method_source": source_digest(method),
+            "settings": settings,
+            "dataset": card.sha256,
+            "prompting": digest([card.classes, card.template]),
+            "split": self._split(request.dataset, request.protocol, request.shots, request.seed, request.selection),
+            "shots": request.shots,
+            "seed": request.seed,
+            "backbone": facts["digest"],
+            "preprocessing": [PREPROCESSING, facts["image_size"]],
+            "views": 0,
+            "selection": request.selection,
+            "precision": request.precision,
+        }
+        fields = dataclasses.asdict(request) | {"settings": settings}
+        cell = Cell(**fields, identity=identity)
+        return cell.model_copy(update={"group": group_of(cell, method)})
+
+    def settle(self, method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
+        """All settings of ``method``: those written, checked, and the defaults of the others."""
+        memo = (method.name, repr(sorted(written.items())))
+        if memo not in self._settled:
+            self._settled[memo] = _settle(method, written)
+        return self._settled[memo]
+
+    def _open_dataset(self, name: str) -> Dataset:
+        for family in self.datasets:
+            if family.knows(name):
+                return family.open(name)
+        names = [card.name for family in self.datasets for card in family.listing()]
+        raise Refused("unknown dataset", where="datasets", got=name, hint=nearest(name, names))
+
+    def _backbone_facts(self, backbone: str) -> dict[str, Any]:
+        return dict(self.backbone_family(backbone).facts(backbone))
+
+    def _split_digest(self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection) -> str:
+        found = self.protocol(protocol)
+        opened = self.dataset(dataset)
+        found.check(opened.card, shots, selection)
+        split = found.split(opened, shots, seed)
+        return digest(dataclasses.asdict(split))
+
+
+def _aliases(row: Mapping[str, object]) -> list[str]:
+    listed = row.get("aliases", [])
+    return [str(alias) for alias in listed] if isinstance(listed, list) else []
+
+
+def _admit(
+    method: type[Method],
+    settings: Mapping[str, Setting],
+    protocol: Protocol,
+    facts: Mapping[str, Any],
+    request: Request,
+) -> None:
+    """Refuse a method that cannot take part, with the reason."""
+    missing = sorted(method.needs - set(facts["offers"]))
+    if missing:
+        raise Refused(
+            f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} does not offer",
+            where="methods",
+            hint="choose a backbone with transformer towers, or leave the method out",
+        )
+    if protocol.open_vocabulary and not _build(method, settings).open_vocabulary:
+        raise Refused(
+            f"method {request.method!r} cannot be scored on classes it was not trained on, "
+            f"as protocol {request.protocol!r} asks",
+            where="methods",
+        )
+
+
+def _settle(method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
+    fields = {item.name: item for item in dataclasses.fields(method)}
+    where = f"methods.{method.name}"
+    hints = typing.get_type_hints(method)
+    for key, value in written.items():
+        if key not in fields:
+            raise Refused(f"unknown setting {key!r}", where=where, hint=nearest(key, fields))
+        _check_type(key, value, hints[key], where)
+        _check_range(key, value, method, where)
+    full = method.defaults() | {key: _as_default(method.defaults().get(key), value) for key, value in written.items()}
+    _build(method, full)
+    return full
+
+
+def _as_default(default: object, value: Setting) -> Setting:
+    """A whole number written for a fractional setting means the fraction."""
+    return float(value) if isinstance(default, float) and not isinstance(value, bool | str) else value
+
+
+def _check_type(key: str, value: Setting, hint: Any, where: str) -> None:
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        if value not in options:
+            near = nearest(str(value), map(str, options))
+            raise Refused(f"setting {key!r} is not one of its options", where=where, got=value, hint=near)
+        return
+    kinds = {kind for kind in (hint, *options) if isinstance(kind, type)}
+    number = float in kinds and isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and type(value) not in kinds:
+        names = " or ".join(sorted(kind.__name__ for kind in kinds & {bool, int, float, str}))
+        raise Refused(f"setting {key!r} has the wrong type", where=where, got=value, expected=names)
+
+
+def _check_range(key: str, value: Setting, method: type[Method], where: str) -> None:
+    known = method.knobs().get(key)
+    if known and isinstance(value, int | float) and not known.low <= value <= known.high:
+        expected = f"{known.low} to {known.high}"
+        raise Refused(f"setting {key!r} is out of range", where=where, got=value, expected=expected)
+
+
+def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:
+    try:
+        return method(**settings)
+    except ValueError as error:
+        raise Refused(str(error), where=f"methods.{method.name}") from error
+
+
+@cache
+def source_digest(method: type[Method]) -> str:
+    """sha256 of the method's module without comments, docstrings and layout: prose may change, results may not."""
+    module = sys.modules[method.__module__]
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError) as error:
+        raise Refused(f"the source of method {method.name!r} cannot be read, so its cells cannot be named") from error
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+        if documented and body:
+            body[:] = body[1:] or [ast.Pass()]
+    return digest(ast.unparse(tree))

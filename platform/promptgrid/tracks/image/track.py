@@ -1,0 +1,170 @@
+"""The image track: CLIP-like dual encoders on few-shot image classification."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+import torch
+
+from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
+from promptgrid.spec import Cell, Pack, Record, Request
+from promptgrid.tracks.image.engine.failures import failed
+from promptgrid.tracks.image.engine.learned import LearnedMethod
+from promptgrid.tracks.image.engine.packing import (
+    CALL_SECONDS,
+    FLOPS_A_SECOND,
+    LARGEST,
+    MEMORY_MB,
+    Shape,
+    cell_memory_mb,
+    packs_of,
+    step_flops,
+)
+from promptgrid.tracks.image.engine.provenance import now, provenance
+from promptgrid.tracks.image.engine.runner import Bench, build, run_pack
+from promptgrid.tracks.image.resolve import Resolver
+
+
+class ImageTrack(Track):
+    """Few-shot image classification with frozen CLIP models."""
+
+    name: ClassVar[str] = "image"
+
+    def __init__(
+        self,
+        methods: Mapping[str, type[Method]],
+        datasets: Sequence[DatasetFamily],
+        backbones: Sequence[BackboneFamily],
+        protocols: Mapping[str, type[Protocol]],
+    ) -> None:
+        self.resolver = Resolver(methods, datasets, backbones, protocols)
+        self._backbone = lru_cache(maxsize=2)(self._load)
+
+    def resolve(self, requests: Sequence[Request]) -> list[Cell]:
+        return [self.resolver.cell(request) for request in requests]
+
+    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+        first = {cell.group: cell for cell in reversed(cells)}
+        sizes, seconds = {}, {}
+        for group, cell in first.items():
+            sizes[group], seconds[group] = self._expect(cell)
+        return packs_of(cells, sizes, seconds)
+
+    def run(
+        self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None] = lambda done: None
+    ) -> Iterator[Outcome]:
+        cell = pack.cells[0]
+        started = now()
+        try:
+            bench = Bench(
+                method=self.resolver.method(cell.method),
+                dataset=self.resolver.dataset(cell.dataset),
+                backbone=self._backbone(cell.backbone, device),
+                protocol=self.resolver.protocol(cell.protocol),
+                cache=cache,
+                device=device,
+            )
+        except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid
+            lost = [cell for cell in pack.cells if cell.key in pack.wanted]
+            yield from (failed(cell, error, provenance(pack, device, started)) for cell in lost)
+            return
+        yield from run_pack(pack, bench, progress)
+
+    def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> LearnedMethod:
+        cell = record.cell
+        card = self.resolver.dataset(cell.dataset).card
+        split = self.resolver.protocol(cell.protocol).split(self.resolver.dataset(cell.dataset), cell.shots, cell.seed)
+        task = Task(
+            dataset=card.name,
+            classes=tuple(card.classes[label] for label in split.classes),
+            template=card.template,
+            backbone=self._backbone(cell.backbone, device),
+            shots=cell.shots,
+        )
+        params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
+        return LearnedMethod(build(self.resolver.method(cell.method), cell), params, task)
+
+    def bundled_datasets(self) -> list[str]:
+        return [card.name for family in self.resolver.datasets for card in family.listing() if card.bundled]
+
+    def headline(self, protocol: str) -> str:
+        return self.resolver.protocol(protocol).headline
+
+    def describe(self, what: str) -> list[dict[str, Any]]:
+        return {
+            "methods": self._methods,
+            "datasets": self._datasets,
+            "backbones": self._backbones,
+            "protocols": self._protocols,
+        }[what]()
+
+    def _methods(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "kind": method.kind,
+                "about": (method.__doc__ or "").strip().splitlines()[0],
+                "paper": method.paper,
+                "knobs": {key: dataclasses.asdict(knob) for key, knob in method.knobs().items()},
+                "settings": method.defaults(),
+                "needs": sorted(method.needs),
+            }
+            for name, method in sorted(self.resolver.methods.items())
+        ]
+
+    def _datasets(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": card.name,
+                "title": card.title,
+                "classes": len(card.classes),
+                "train": card.splits.get("train", 0),
+                "val": card.splits.get("val", 0),
+                "test": card.splits["test"],
+                "licence": card.licence,
+                "family": card.family,
+                "template": card.template,
+                "seen_in_pretraining": card.seen_in_pretraining,
+                "bundled": card.bundled,
+            }
+            for family in self.resolver.datasets
+            for card in family.listing()
+        ]
+
+    def _backbones(self) -> list[dict[str, Any]]:
+        return [dict(row) for family in self.resolver.backbones for row in family.listing()]
+
+    def _protocols(self) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "version": protocol.version, "about": protocol.about, "headline": protocol.headline}
+            for name, protocol in sorted(self.resolver.protocols.items())
+        ]
+
+    def _load(self, backbone: str, device: str) -> Backbone:
+        return self.resolver.backbone_family(backbone).load(backbone, device)
+
+    def _expect(self, cell: Cell) -> tuple[int, float]:
+        """(cells a pack may hold, expected seconds of a cell)."""
+        method = build(self.resolver.method(cell.method), cell)
+        card = self.resolver.dataset(cell.dataset).card
+        classes = len(card.classes)
+        shape = Shape(classes=classes, images=classes * cell.shots)
+        steps, batch = _work(method, shape, cell.shots)
+        memory = cell_memory_mb(method, shape, batch)
+        seconds = 0.1 + steps * (CALL_SECONDS + step_flops(method, shape, batch) / FLOPS_A_SECOND)
+        fits = max(1, min(LARGEST, int(MEMORY_MB / memory)))
+        return (fits if method.packs else 1), seconds
+
+
+def _work(method: Method, shape: Shape, shots: int) -> tuple[int, int]:
+    """(training steps, batch size) that ``method`` takes on a task of this shape."""
+    settings = {item.name: getattr(method, item.name) for item in dataclasses.fields(method)}
+    batch = int(settings.get("batch_size", 32))
+    epochs = int(settings.get("epochs", 0)) or (50 if shots <= 1 else 100 if shots <= 4 else 200)
+    trains = type(method).recipe is not Method.recipe
+    per_epoch = max(1, shape.images // batch)
+    return (epochs * per_epoch if trains else 0), min(batch, shape.images)
