@@ -1,0 +1,30 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need only Python 3.11, git and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SUITE ?= quickstart
+
+.PHONY: demo test check install report clean
+
+demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
+	$(BIN)/promptgrid run suites/$(SUITE).yaml
+	$(BIN)/promptgrid report suites/$(SUITE).yaml
+
+test: install check ## install, then the whole gate
+
+check: ## the whole gate, in an environment that is there already
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+install: .venv/.installed
+
+# torch is named exactly, in the same command as the rest: a range would fetch another build of it.
+.venv/.installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
+	touch $@
+
+clean: ## remove the environment and what runs left; reports stay
+	rm -rf .venv .promptgrid

@@ -1,0 +1,213 @@
+"""The Python face: plan, run and report suites, load results, use what a cell learned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptgrid.spec import Record, Refused, Suite, read_suite
+from promptgrid.spec.suite import parse_suite
+from promptgrid.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from promptgrid.cluster import Plan, RunSummary
+    from promptgrid.leaderboard import ReportPaths
+
+SuiteLike = Suite | str | Path | Mapping[str, Any]
+
+
+def default_store() -> Path:
+    """``$PROMPTGRID_STORE``, or ``.promptgrid/store`` in the current folder."""
+    return Path(os.environ.get("PROMPTGRID_STORE") or Path(".promptgrid") / "store")
+
+
+def open_store(store: Store | str | Path | None = None) -> Store:
+    """The store at ``store``, by default :func:`default_store`."""
+    return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
+
+
+def as_suite(suite: SuiteLike) -> Suite:
+    """A suite from a file, a mapping, or itself.
+
+    Raises:
+        Refused: see :func:`promptgrid.spec.read_suite`.
+    """
+    if isinstance(suite, Suite):
+        return suite
+    return parse_suite(dict(suite), "suite") if isinstance(suite, Mapping) else read_suite(suite)
+
+
+def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_failed: bool = False) -> Plan:
+    """What ``suite`` asks for, what the store has of it, and the packs that are left."""
+    from promptgrid.cluster import make_plan
+
+    return make_plan(as_suite(suite), open_store(store), retry_failed=retry_failed)
+
+
+def run(
+    suite: SuiteLike,
+    store: Store | str | Path | None = None,
+    *,
+    local: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+    retry_failed: bool = False,
+) -> pd.DataFrame:
+    """Run what is missing of ``suite`` and return its results, one row per cell and metric.
+
+    Args:
+        suite: a path to a suite file, a mapping with the same keys, or a Suite.
+        store: folder of the records; cells found there are not run again.
+        local: run in this process, one pack after the other, instead of on Ray Tune.
+        workers: worker processes on this machine (default: one a core).
+        address: an existing Ray cluster.
+        retry_failed: run cells again whose failure is final.
+
+    Raises:
+        Refused: the suite cannot run; nothing was started.
+    """
+    execute(plan(suite, store, retry_failed=retry_failed), store, local=local, workers=workers, address=address)
+    return results(suite, store)
+
+
+def execute(
+    planned: Plan,
+    store: Store | str | Path | None = None,
+    *,
+    local: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+) -> RunSummary:
+    """Run the packs of a plan: on Ray Tune, or in this process with ``local``."""
+    from promptgrid.cluster import execute as run_plan
+
+    return run_plan(planned, open_store(store), local=local, workers=workers, address=address)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a suite is. ``cells`` = ``finished`` + ``missing`` + ``failed``; keys are distinct cells."""
+
+    suite: str
+    cells: int
+    finished: int
+    missing: int
+    failed: int
+    scores_digest: str
+    reasons: dict[str, int]
+    estimated_seconds: float
+
+
+def status(suite: SuiteLike, store: Store | str | Path | None = None) -> Status:
+    """How far ``suite`` is in ``store``."""
+    found = open_store(store)
+    planned = plan(suite, found)
+    counts = planned.to_json()
+    failures = found.failures(planned.cells.keys() - planned.finished)
+    reasons: dict[str, int] = {}
+    for record in failures.values():
+        reasons[str(record.reason)] = reasons.get(str(record.reason), 0) + 1
+    failed = sum(cell.key in failures for _, cell in planned.squares)
+    return Status(
+        suite=planned.suite.name,
+        cells=counts["cells"],
+        finished=counts["finished"],
+        missing=counts["cells"] - counts["finished"] - failed,
+        failed=failed,
+        scores_digest=found.scores_digest(planned.cells),
+        reasons=reasons,
+        estimated_seconds=counts["estimated_seconds"],
+    )
+
+
+def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None) -> ReportPaths:
+    """Write the leaderboard of ``suite`` into ``out`` (default ``reports/<name>``)."""
+    from promptgrid.leaderboard import write_report
+
+    chosen = as_suite(suite)
+    source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
+    given = _report_input(chosen, open_store(store), f"promptgrid run {source}")
+    return write_report(given, Path(out) if out is not None else Path("reports") / chosen.name)
+
+
+def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
+    """The long-form results of ``suite``: one row per cell and metric, failed and missing cells included."""
+    from promptgrid.leaderboard import results_frame
+
+    return results_frame(_report_input(as_suite(suite), open_store(store), ""))
+
+
+def load_results(path: str | Path) -> pd.DataFrame:
+    """Results as a DataFrame, from a report folder, a ``results.parquet``, or a store (all its finished cells).
+
+    Raises:
+        Refused: there is nothing of that kind at ``path``.
+    """
+    import pandas as pd
+
+    from promptgrid.leaderboard import store_frame
+
+    where = Path(path)
+    if where.is_file():
+        return pd.read_parquet(where)
+    if (where / "results.parquet").is_file():
+        return pd.read_parquet(where / "results.parquet")
+    if (where / "records").is_dir():
+        return store_frame(Store(where).records())
+    raise Refused("no results there", where=str(path), expected="a report folder, a results.parquet, or a store")
+
+
+def load_method(record: Record | str, store: Store | str | Path | None = None, device: str = "cpu") -> Any:
+    """What a cell learned, ready to be used: see the track's ``restore`` (``classify``, ``logits``, ``rebind``).
+
+    Args:
+        record: a record, a cell key, or the beginning of one.
+        store: where the record's state is.
+        device: a torch device.
+
+    Raises:
+        Refused: no finished cell has that key, or more than one begins so.
+    """
+    from promptgrid import catalog
+
+    found = open_store(store)
+    key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
+    whole = found.read(key)
+    return catalog.track(whole.cell.track).restore(whole, found.state(key), device)
+
+
+def _whole_key(beginning: str, store: Store) -> str:
+    keys = [key for key in store.keys() if key.startswith(beginning)]
+    if len(keys) != 1:
+        problem = f"{len(keys)} finished cells have a key that begins so"
+        raise Refused(problem, where="load_method", got=beginning, expected="exactly one")
+    return keys[0]
+
+
+def _report_input(suite: Suite, store: Store, command: str) -> Any:
+    import promptgrid
+    from promptgrid import catalog
+    from promptgrid.leaderboard import ReportInput
+
+    planned = plan(suite, store)
+    track = catalog.track(suite.track)
+    records = {record.cell.key: record for record in store.records(planned.finished)}
+    revisions = sorted({record.provenance.revision for record in records.values()} - {""})
+    return ReportInput(
+        suite=suite,
+        squares=planned.squares,
+        records=records,
+        failures=store.failures(planned.cells.keys() - records.keys()),
+        headline=track.headline(suite.protocol),
+        scores_digest=store.scores_digest(planned.cells),
+        command=command,
+        version=promptgrid.__version__,
+        revision=", ".join(revisions),
+        titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
+        kinds={row["name"]: row["kind"] for row in track.describe("methods")},
+    )

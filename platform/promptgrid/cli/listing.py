@@ -1,0 +1,88 @@
+"""Commands that list what the catalogue finds: methods, datasets, backbones, protocols."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from promptgrid.spec import Refused, nearest
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one method with its settings.")] = None,
+    track: TrackName = "image",
+    as_json: AsJson = False,
+) -> None:
+    """List the methods, or show one with its settings, knobs and ranges."""
+    rows = _rows(track, "methods")
+    if name is not None:
+        rows = [row for row in rows if row["name"] == name] or _unknown(name, rows)
+        if not as_json:
+            _show_method(rows[0])
+            return
+    _show(rows, as_json, ["name", "kind", "about", "paper"])
+
+
+def datasets(track: TrackName = "image", as_json: AsJson = False) -> None:
+    """List the datasets that ship with promptgrid; `imagefolder:/path` and `coop-split:/path.json` name your own."""
+    _show(_rows(track, "datasets"), as_json, ["name", "title", "classes", "train", "val", "test", "licence", "family"])
+
+
+def backbones(track: TrackName = "image", as_json: AsJson = False) -> None:
+    """List the backbones: bundled ones, and how open_clip models are named."""
+    _show(_rows(track, "backbones"), as_json, ["name", "about", "image_size", "offers"])
+
+
+def protocols(track: TrackName = "image", as_json: AsJson = False) -> None:
+    """List the protocols."""
+    _show(_rows(track, "protocols"), as_json, ["name", "about", "headline"])
+
+
+def _rows(track: str, what: str) -> list[dict[str, Any]]:
+    from promptgrid import catalog
+
+    return catalog.track(track).describe(what)
+
+
+def _unknown(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    raise Refused("unknown method", got=name, hint=nearest(name, [row["name"] for row in rows]))
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, default=list))
+        return
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(row.get(column)) for column in columns])
+    Console().print(table)
+
+
+def _show_method(row: dict[str, Any]) -> None:
+    typer.echo(f"{row['name']} ({row['kind']}): {row['about']}\n{row['paper']}\n")
+    table = Table(title="settings", title_justify="left")
+    for column in ("setting", "default", "range"):
+        table.add_column(column)
+    for key, default in row["settings"].items():
+        knob = row["knobs"].get(key)
+        spread = f"{knob['low']:g} to {knob['high']:g}{' (log)' if knob['log'] else ''}" if knob else ""
+        table.add_row(key, str(default), spread)
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+COMMANDS = {"methods": methods, "datasets": datasets, "backbones": backbones, "protocols": protocols}

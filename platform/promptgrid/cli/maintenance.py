@@ -1,0 +1,71 @@
+"""Commands around the grid: submit to a cluster, mirror to MLflow, check the machine, pretrain the bundled backbones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptgrid import api
+from promptgrid.cli.suites import AsJson, StoreDir, SuiteFile, _facts
+
+
+def submit(
+    suite: SuiteFile,
+    address: Annotated[str, typer.Option("--address", help="The cluster's job address.")] = "http://127.0.0.1:8265",
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="DIR", help="Folder of the records, as the cluster sees it.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job's log until it ends.")] = True,
+) -> None:
+    """Submit a suite to a running Ray cluster as a job: the working folder goes along, secrets and data stay here."""
+    from promptgrid.cluster.submit import submit as send
+
+    raise typer.Exit(send(suite, address, store=store, wait=wait))
+
+
+def sync(suite: SuiteFile, store: StoreDir = None, uri: Annotated[str | None, typer.Option("--uri")] = None) -> None:
+    """Bring the MLflow mirror of a suite up to date (it is never the truth: the records are)."""
+    from promptgrid.store.mirror import sync as mirror
+
+    found = api.open_store(store)
+    planned = api.plan(suite, found)
+    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync")
+    counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
+    _facts(f"MLflow at {done.uri}", counts)
+    if done.failed or done.problem:
+        typer.echo(done.problem, err=True)
+        raise typer.Exit(1)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check that this machine can run grids: packages, memory, disk, Ray's token, GPU, the bundled files."""
+    from promptgrid.cluster.doctor import examine
+
+    found = examine()
+    if as_json:
+        typer.echo(json.dumps([{"check": line.check, "ok": line.ok, "detail": line.detail} for line in found], indent=2))
+    else:
+        for line in found:
+            typer.echo(f"{'ok  ' if line.ok else 'BAD '} {line.check}: {line.detail}")
+    if not all(line.ok for line in found):
+        raise typer.Exit(1)
+
+
+def pretrain(
+    pool: Annotated[Path, typer.Option("--pool", help="Folder for the rasterised sources.")] = Path(".promptgrid/pool"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the weights.")] = Path(".promptgrid/backbones"),
+    backbone: Annotated[str, typer.Option("--backbone", help="bundled-vit or bundled-conv.")] = "bundled-vit",
+    minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="How long to train.")] = 90.0,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train a bundled backbone again from pinned public sources (needs the `pretrain` extra and the registries)."""
+    from promptgrid.tracks.image.pretrain.train import pretrain as train
+
+    train(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
+
+
+COMMANDS = {"submit": submit, "sync": sync, "doctor": doctor, "pretrain": pretrain}

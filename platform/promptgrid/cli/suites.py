@@ -1,0 +1,165 @@
+"""Commands over one suite: plan, run, status, report, verify."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from promptgrid import api
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")]
+StoreDir = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Folder of the records.", show_default="$PROMPTGRID_STORE or .promptgrid/store"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+OutDir = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
+SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
+
+
+def plan(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False, retry_failed: RetryFailed = False) -> None:
+    """Show what a suite asks for, what the store has of it, and what a run would take. Runs nothing.
+
+    Example: `promptgrid plan suites/quickstart.yaml --json`
+    """
+    counts = api.plan(suite, store, retry_failed=retry_failed).to_json()
+    if as_json:
+        _print_json(counts)
+        return
+    _facts(
+        f"plan of {counts['suite']} ({counts['protocol']})",
+        {
+            "cells": counts["cells"],
+            "finished": counts["finished"],
+            "missing": counts["missing"],
+            "failed for good": counts["failed"],
+            "packs to run": counts["packs"],
+            "estimated core time": _duration(counts["estimated_seconds"]),
+        },
+    )
+
+
+def run(
+    suite: SuiteFile,
+    store: StoreDir = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="A", help="An existing Ray cluster: HOST:PORT or auto.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes on this machine.")
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Run the same packs in this process, without Ray.")] = False,
+    as_json: AsJson = False,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Run the missing cells of a suite on Ray Tune; interrupt at any point and run again to go on.
+
+    Examples: `promptgrid run suites/quickstart.yaml --workers 2`; on a cluster:
+    `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml --address auto`
+    """
+    planned = api.plan(suite, store, retry_failed=retry_failed)
+    summary = api.execute(planned, store, local=local, workers=workers, address=address)
+    now = api.status(suite, store)
+    if as_json:
+        _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
+    else:
+        _print_status(now)
+    if summary.interrupted:
+        sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
+        raise typer.Exit(SIGNALS.get(str(summary.interrupted), 130))
+    if now.failed:
+        raise typer.Exit(1)
+
+
+def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) -> None:
+    """Show how far a suite is, and the digest of its scores."""
+    now = api.status(suite, store)
+    if as_json:
+        _print_json(dataclasses.asdict(now))
+    else:
+        _print_status(now)
+
+
+def report(
+    suite: SuiteFile,
+    store: StoreDir = None,
+    out: OutDir = None,
+    top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Write the leaderboard of a suite: report.html, tables, figures, results.parquet. Prints its top."""
+    paths = api.report(suite, store, out)
+    if as_json:
+        _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
+        return
+    _print_top(paths.leaderboard_csv, top)
+    typer.echo(f"report: {paths.html}")
+
+
+def verify(
+    suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="Check only this suite's cells.")] = None,
+    store: StoreDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every record again and check its digests; what is damaged goes to quarantine and will be run again."""
+    found = api.open_store(store)
+    keys = list(api.plan(suite, found).cells) if suite is not None else None
+    checked = found.verify(keys)
+    if as_json:
+        _print_json({"checked": checked.checked, "damaged": checked.damaged, "leftovers": checked.leftovers})
+    else:
+        _facts(f"verified {found.root}", {"cells read": checked.checked, "damaged": len(checked.damaged)})
+        for key, why in checked.damaged:
+            typer.echo(f"  {key[:12]}  {why}")
+    if checked.damaged:
+        raise typer.Exit(1)
+
+
+def _print_status(now: api.Status) -> None:
+    rows: dict[str, Any] = {"cells": now.cells, "finished": now.finished, "missing": now.missing, "failed": now.failed}
+    rows |= {f"  {reason}": count for reason, count in sorted(now.reasons.items())}
+    _facts(f"status of {now.suite}", rows | {"scores digest": now.scores_digest})
+
+
+def _print_top(leaderboard: Path, top: int) -> None:
+    import pandas as pd
+
+    frame = pd.read_csv(leaderboard)
+    shown = frame.head(top)
+    table = Table(title=f"top of the leaderboard ({leaderboard.name})", title_justify="left")
+    for column in shown.columns[:8]:
+        table.add_column(str(column), overflow="fold")
+    for row in shown.itertuples(index=False):
+        table.add_row(*[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row[:8]])
+    Console().print(table)
+
+
+def _facts(title: str, rows: dict[str, Any]) -> None:
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    for key, value in rows.items():
+        table.add_row(key, str(value))
+    Console(soft_wrap=True).print(table)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _plain(value: Any) -> Any:
+    return [str(item) for item in value] if isinstance(value, tuple) else str(value)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+COMMANDS = {"plan": plan, "run": run, "status": status, "report": report, "verify": verify}
