@@ -1,0 +1,29 @@
+"""Class sentences of a fixed template, for methods that run the text tower without learned prompts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Backbone, Task
+from promptgrid.contract.task import spoken
+
+
+def sentences(task: Task, template: str) -> tuple[Tensor, Tensor]:
+    """Embeddings (C, L, text width) of ``template`` with each class name, and the index of EOT (C,). Cached."""
+    return _sentences(task.backbone, task.classes, template)
+
+
+def raw_text(task: Task, templates: tuple[str, ...]) -> Tensor:
+    """(C, width): the mean over ``templates`` of text features that are NOT normalised."""
+    with torch.no_grad():
+        return torch.stack([task.backbone.encode_text(*sentences(task, each)) for each in templates]).mean(0)
+
+
+@lru_cache(maxsize=256)
+def _sentences(backbone: Backbone, classes: tuple[str, ...], template: str) -> tuple[Tensor, Tensor]:
+    tokens = backbone.tokenize([template.format(name) for name in spoken(classes)])
+    with torch.no_grad():
+        return backbone.embed_tokens(tokens), tokens.argmax(-1)

@@ -1,0 +1,82 @@
+"""ProGrad: never step against what zero-shot CLIP knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptgrid.contract import Number, Outputs, Params, Project, Recipe, Task, Trained, knob
+from promptgrid.tracks.image.methods.parts.published import paper_name, published
+from promptgrid.tracks.image.methods.parts.settings import check
+from promptgrid.tracks.image.methods.parts.starts import gaussian
+
+TEACHERS = {
+    "OxfordPets": "a type of pet, a photo of a {}.",
+    "OxfordFlowers": "a type of flower, a photo of a {}.",
+    "FGVCAircraft": "a type of aircraft, a photo of a {}.",
+    "DTD": "a texture of {}.",
+    "Food101": "a type of food, a photo of {}.",
+}
+"""Templates with the class at the end, where the dataset's own has it elsewhere."""
+STRENGTHS = {"OxfordFlowers": 0.8, "DTD": 0.8, "EuroSAT": 0.8}
+"""lambda at 8 and more shots; 1 elsewhere."""
+
+
+@dataclass(frozen=True)
+class ProGrad(Trained):
+    """ProGrad: CoOp, with the part of the gradient that opposes the teacher projected away (Zhu et al., section 3.2).
+
+    Only the cross-entropy is descended; ``knowledge`` = -T² mean_x sum_c p_zs(c) log p(c) guides it (eqs. 4 to 6).
+    Context 16; the template's words take its last slots and zeros lead (``from_template = false``: N(0, 0.02²) as
+    CoOp). strength (lambda) 1, temperature T 1; recipe as CoOp. Learns 8,192 numbers on ViT-B/16.
+    Deviations: fp32; all tokens of the template's words are kept (the original counts words and so loses one at each
+    comma); more words than slots keep the last; random start where the template begins with the name.
+    """
+
+    name: ClassVar[str] = "prograd"
+    kind: ClassVar = "text"
+    paper: ClassVar[str] = "Zhu et al., ICCV 2023, arXiv:2205.14865"
+    needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
+
+    context_length: int = 16
+    from_template: bool = True
+    strength: Number = knob(1.0, low=0.0, high=1.0)
+    temperature: Number = knob(1.0, low=0.1, high=10.0, log=True)
+    as_published: bool = True
+
+    def __post_init__(self) -> None:
+        check(self, context_length=1)
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        words = _teacher(task).split("{}")[0].strip() if self.from_template else ""
+        if not words:
+            return {"context": gaussian(rng, self.context_length, task.backbone.text.width)}
+        tail = task.words(words).detach()[-self.context_length :]
+        return {"context": torch.cat([tail.new_zeros(self.context_length - len(tail), tail.shape[-1]), tail])}
+
+    def recipe(self, task: Task) -> Recipe | None:
+        short = not self.epochs and paper_name(task.dataset) == "ImageNet"
+        return replace(self, epochs=50).recipe(task) if short else super().recipe(task)
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        prompts = task.prompts(self.context_length)
+        return task.backbone.encode_text(prompts.fill(params["context"]), prompts.ends)
+
+    def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
+        teacher = task.scale * F.normalize(out.image, dim=-1) @ task.text_of((_teacher(task),)).mT
+        wanted = (teacher / self.temperature).softmax(-1)
+        learned = (out.logits / self.temperature).log_softmax(-1)
+        knowledge = -(wanted * learned).sum(-1).mean() * self.temperature**2
+        return {"cross_entropy": F.cross_entropy(out.logits, labels), "knowledge": knowledge}
+
+    def step(self, task: Task) -> Project | None:
+        strength = published(self, "strength", STRENGTHS if task.shots >= 8 else {}, task.dataset)
+        return Project("cross_entropy", "knowledge", strength)
+
+
+def _teacher(task: Task) -> str:
+    return TEACHERS.get(paper_name(task.dataset), task.template)
