@@ -46,12 +46,13 @@ class BundledDataset(Dataset):
 
     def _refuse_disagreement(self) -> None:
         counts = {name: len(rows) for name, rows in self.splits.items()}
-        if counts != self.card.splits or not counts.keys() <= set(SPLITS):
-            raise Refused("splits differ from the card's", where=self.where, got=counts, expected=str(self.card.splits))
+        expected = {name: count for name, count in self.card.splits.items() if count}
+        if counts != expected or not counts.keys() <= set(SPLITS):
+            raise Refused("splits differ from the card's", where=self.where, got=counts, expected=str(expected))
         if set(self.labels) != set(range(len(self.card.classes))):
-            expected = f"every label from 0 to {len(self.card.classes) - 1}"
+            every = f"every label from 0 to {len(self.card.classes) - 1}"
             raise Refused(
-                "labels differ from the card's", where=self.where, got=sorted(set(self.labels)), expected=expected
+                "labels differ from the card's", where=self.where, got=sorted(set(self.labels)), expected=every
             )
 
 
