@@ -16,8 +16,9 @@ from promptgrid.tracks.image.methods.parts.starts import linear
 
 @dataclass(frozen=True)
 class ClipAdapter(Trained):
-    """CLIP-Adapter: a bottleneck rewrites the image feature, blended with the original (Gao et al., eqs. 5 to 8).
+    """CLIP-Adapter: a bottleneck rewrites the image feature, blended with the original.
 
+    Source: Gao et al., method section; gaopengcuhk/CLIP-Adapter 08d07f8.
     f' = ratio * relu(relu(f W1) W2) + (1 - ratio) * f, no biases, on the feature before it is normalised; texts are
     frozen. reduction 4, ratio .2; recipe as CoOp (the official trainer runs on CoOp's configurations; the paper
     prints lr 1e-5). Learns D²/2 numbers: 524,288 on RN50.

@@ -21,8 +21,9 @@ IMAGE_SALT = 1_000_000  # keeps the dropout masks of the image tower apart from 
 
 @dataclass(frozen=True)
 class ClipLora(Trained):
-    """CLIP-LoRA: W + (alpha / √r) B A on q, k, v of every block of both towers (Zanella and Ben Ayed, section 4).
+    """CLIP-LoRA: low-rank deltas on the attention of every block of both towers.
 
+    Source: Zanella and Ben Ayed, method section; CLIP-LoRA 358f0d7. W + (alpha / √r) B A on q, k and v.
     A starts as torch's Linear (U(±1/√d)), B at zero; dropout ``rate`` on the deltas' input, own masks for q, k and v.
     Texts come from the dataset's template and are encoded at each step. r 2, alpha 1 (scale alpha / √r, as the code),
     rate .25; AdamW 2e-4, weight decay .01, batch 32, ``steps_per_shot`` 500 x shots, cosine per step to 1e-6.

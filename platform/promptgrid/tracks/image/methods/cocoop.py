@@ -16,8 +16,9 @@ from promptgrid.tracks.image.methods.parts.starts import check_words, context, l
 
 @dataclass(frozen=True)
 class CoCoOp(Trained):
-    """CoCoOp: a small net shifts every context vector by one vector per image (Zhou et al., section 3.2, eq. 3).
+    """CoCoOp: a small net shifts the learned context by one vector per image.
 
+    Source: Zhou et al., section 3.2; KaiyangZhou/CoOp ff61507 (``cocoop.py``).
     pi = meta(f̂), meta: Linear(D, D/16) - ReLU - Linear(D/16, d_t) on the unit feature; V_m(x) = V_m + pi; each image
     is scored against texts of its own. Context 4, from "a photo of a"; SGD .002, batch 1, 10 epochs (part of the
     recipe). Learns 35,360 numbers on ViT-B/16. ``images_at_once`` bounds memory and changes no number: that many

@@ -16,8 +16,9 @@ from promptgrid.tracks.image.methods.parts.starts import check_words, context, g
 
 @dataclass(frozen=True)
 class CoOp(Trained):
-    """CoOp: context vectors in front of the class name, learned by cross-entropy (Zhou et al., section 3.2, eq. 2).
+    """CoOp: context vectors around the class name, learned by cross-entropy.
 
+    Source: Zhou et al., section 3.2; KaiyangZhou/CoOp ff61507 (``coop.py``).
     ``context_length`` M is 16 (or 4); ``class_specific`` gives each class its own context and cannot score unseen
     classes; ``position`` puts the name behind (``end``), amid or before the context; ``words`` ("a photo of a", with
     M = 4) replace the random start N(0, 0.02²). Recipe: SGD .002, batch 32, 50 epochs for 1 shot, 100 for 2 and 4,

@@ -22,13 +22,13 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class LinearProbe(Method):
-    """Linear probe: L2-regularised logistic regression on the features as they are, not normalised (CLIP, section 3.2;
-    CoOp's few-shot version, section 4.1).
+    """Linear probe: logistic regression on frozen features that are not normalised.
 
-    L-BFGS, at most 1,000 iterations. With ``search``, C is chosen on the few-shot validation images: seven coarse
-    values, then 8 halvings in log10 around the best; ``c`` holds where there are no such images, or without search.
-    Learns C x (D + 1) numbers; cannot score unseen classes. Deviations: fits in float64; a fit that both ends of a halving share is
-    made once. A class without a training image is never predicted.
+    Source: Radford et al., section 3.2; for few shots KaiyangZhou/CoOp ff61507 (``lpclip``).
+    L2 penalty, L-BFGS, at most 1,000 iterations. With ``search``, C is chosen on the few-shot validation images: seven
+    coarse values, then 8 halvings in log10 around the best; ``c`` holds where there are none, or without search.
+    Learns C x (D + 1) numbers; cannot score unseen classes. Deviations: fits in float64; a fit that both ends of a
+    halving share is made once. A class without a training image is never predicted.
     """
 
     name: ClassVar[str] = "linear_probe"

@@ -16,9 +16,10 @@ from promptgrid.tracks.image.methods.parts.starts import context, gaussian, line
 
 @dataclass(frozen=True)
 class MaPLe(Trained):
-    """MaPLe: text prompts P_l in the first J blocks, and visual prompts F_l(P_l) by one linear map a block
-    (Khattak et al., section 3.2, eqs. 5 to 11).
+    """MaPLe: learned text prompts in the first blocks, and visual prompts computed from them.
 
+    Source: Khattak et al., section 3.2; multimodal-prompt-learning 69bce21 (``maple.py``). P_l are the text prompts of
+    block l < J, F_l(P_l) the visual ones, F_l linear.
     Text: P_0 replaces the first ``context_length`` words of "a photo of a", the rest ("of a") stays frozen; P_l
     overwrites the same slots before block l. Image: the last tokens, appended before ``ln_pre``, without positions,
     overwritten likewise. P_1.. start from N(0, 0.02²); the maps F_1.. start as clones of one. J = ``depth`` = 9,

@@ -28,9 +28,11 @@ STRENGTHS = {"OxfordFlowers": 0.8, "DTD": 0.8, "EuroSAT": 0.8}
 
 @dataclass(frozen=True)
 class ProGrad(Trained):
-    """ProGrad: CoOp, with the part of the gradient that opposes the teacher projected away (Zhu et al., section 3.2).
+    """ProGrad: CoOp whose steps never oppose what zero-shot CLIP knows.
 
-    Only the cross-entropy is descended; ``knowledge`` = -T² mean_x sum_c p_zs(c) log p(c) guides it (eqs. 4 to 6).
+    Source: Zhu et al., method section; BeierZhu/Prompt-align 1b76203.
+    Only the cross-entropy is descended; ``knowledge`` = -T² mean_x sum_c p_zs(c) log p(c) guides it: the
+    part of the gradient that opposes it is projected away.
     Context 16; the template's words take its last slots and zeros lead (``from_template = false``: N(0, 0.02²) as
     CoOp). strength (lambda) 1, temperature T 1; recipe as CoOp. Learns 8,192 numbers on ViT-B/16.
     Deviations: fp32; all tokens of the template's words are kept (the original counts words and so loses one at each

@@ -20,8 +20,9 @@ RATES = {"ImageNet": 2e-4}
 
 @dataclass(frozen=True)
 class TaskRes(Trained):
-    """TaskRes: class texts plus a scaled residual that starts at zero (Yu et al., section 3.2, eq. 5).
+    """TaskRes: class texts plus a learned residual that starts at zero.
 
+    Source: Yu et al., method section; geekyutao/TaskRes 5195359.
     w_c = t_c + alpha * R_c, t_c the text feature of the dataset's template before normalisation (on ImageNet the mean
     with CLIP's 7). alpha .5 (Flowers 1); Adam .002 (ImageNet .0002), weight decay 5e-4, batch 256, 100 epochs up to 4
     shots, 200 beyond. Learns C x D numbers; cannot score unseen classes.
@@ -31,7 +32,6 @@ class TaskRes(Trained):
     name: ClassVar[str] = "taskres"
     kind: ClassVar = "head"
     paper: ClassVar[str] = "Yu et al., CVPR 2023, arXiv:2211.10277"
-    needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
     frozen: ClassVar[frozenset[str]] = frozenset({"base"})
     zero_shot_at_start: ClassVar[bool] = True
 

@@ -42,8 +42,10 @@ EPOCHS = {"EuroSAT": 100}
 
 @dataclass(frozen=True)
 class TipAdapter(Method):
-    """Tip-Adapter: logits = 100 f̂ Ŵᵀ + alpha exp(-beta (1 - f̂ Kᵀ)) V, without descent (Zhang et al., eqs. 3 to 6).
+    """Tip-Adapter: the few shots vote by their similarity, beside zero-shot CLIP.
 
+    Source: Zhang et al., method section; gaopengcuhk/Tip-Adapter d0e2d6f.
+    logits = 100 f̂ Ŵᵀ + alpha exp(-beta (1 - f̂ Kᵀ)) V.
     K: unit features of the shots, V: their one-hot labels, Ŵ: texts of the dataset's template (ImageNet: CLIP's 7).
     beta 1, alpha 1.17 (``ALPHAS`` elsewhere). With ``search``, both are then chosen on the validation images from the
     original's grid of 200 x 20; the first of equals wins. Learns nothing by descent; cannot score unseen classes.
@@ -108,8 +110,9 @@ class TipAdapter(Method):
 
 @dataclass(frozen=True)
 class TipAdapterF(TipAdapter):
-    """Tip-Adapter-F: Tip-Adapter whose keys are then trained by cross-entropy (Zhang et al., section 3.3).
+    """Tip-Adapter-F: Tip-Adapter whose keys are then trained by cross-entropy.
 
+    Source: as Tip-Adapter.
     AdamW .001, epsilon 1e-4, weight decay .01, cosine per iteration, batch 256, 20 epochs (EuroSAT 100), with alpha and
     beta as before the search; then the search. Learns N x D numbers.
     Deviations: those of Tip-Adapter; the last epoch is kept (the original reports the best on the TEST set, so expect

@@ -15,8 +15,9 @@ from promptgrid.tracks.image.methods.parts.starts import uniform
 
 @dataclass(frozen=True)
 class VPT(Trained):
-    """VPT: prompt tokens beside the patches, before the first block or before every block (Jia et al., eqs. 4 to 6).
+    """VPT: learned tokens beside the patches, before the first block or before every block.
 
+    Source: Jia et al., section 3.2; KMnP/vpt; for CLIP MVLPT 6fa518b.
     ``deep``: fresh tokens overwrite the previous ones at each block; shallow: one set enters and propagates. Start:
     U(±√(6 / (3 p² + d))). Texts are frozen, from the dataset's template. Defaults are those of MVLPT's CLIP version:
     16 tokens, deep, ``after_class``, behind ``ln_pre``, SGD .002; MaPLe's deep vision baseline is ``tokens: 8``,

@@ -16,12 +16,13 @@ from promptgrid.tracks.image.methods.parts.templates import EIGHTY, SEVEN
 
 @dataclass(frozen=True)
 class ZeroShot(Method):
-    """Zero-shot CLIP: the class whose text is nearest (Radford et al., section 3.1).
+    """Zero-shot CLIP: the class whose text is nearest.
 
+    Source: Radford et al., sections 3.1.2 and 3.1.4; KaiyangZhou/CoOp ff61507 (``zsclip.py``).
     ``templates``: ``single`` is the dataset's own template (the "CLIP" row of base-to-new tables); ``seven`` CLIP's
     selection of 7, with the dataset's own template beside them where the dataset is not ImageNet (as CoOp's code
-    does); ``eighty`` CLIP's ImageNet list. Ensembles are means of unit features, normalised again (section 3.1.4).
-    No deviations known.
+    does); ``eighty`` CLIP's ImageNet list. Ensembles are means of unit features, normalised again.
+    Deviations: none known.
     """
 
     name: ClassVar[str] = "zero_shot"

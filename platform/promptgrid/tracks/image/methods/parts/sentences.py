@@ -18,8 +18,10 @@ def sentences(task: Task, template: str) -> tuple[Tensor, Tensor]:
 
 def raw_text(task: Task, templates: tuple[str, ...]) -> Tensor:
     """(C, width): the mean over ``templates`` of text features that are NOT normalised."""
-    with torch.no_grad():
-        return torch.stack([task.backbone.encode_text(*sentences(task, each)) for each in templates]).mean(0)
+    names = spoken(task.classes)
+    return torch.stack(
+        [task.backbone.encode_prompts([each.format(name) for name in names]) for each in templates]
+    ).mean(0)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,55 @@
+"""How much each method learns, at the widths of CLIP's ViT-B/16."""
+
+import pytest
+import torch
+
+from promptgrid.contract import Labelled, Task
+from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
+from promptgrid.tracks.image.methods.clip_lora import ClipLora
+from promptgrid.tracks.image.methods.cocoop import CoCoOp
+from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.kgcoop import KgCoOp
+from promptgrid.tracks.image.methods.linear_probe import LinearProbe
+from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.prograd import ProGrad
+from promptgrid.tracks.image.methods.taskres import TaskRes
+from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.vpt import VPT
+from promptgrid.tracks.image.methods.zero_shot import ZeroShot
+
+CLASSES = tuple(f"thing {i}" for i in range(10))
+
+
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [
+        (ZeroShot(), 0),
+        (TipAdapter(), 0),
+        (CoOp(), 8_192),
+        (CoOp(context_length=4), 2_048),
+        (CoOp(class_specific=True), 10 * 8_192),
+        (KgCoOp(), 2_048),
+        (ProGrad(), 8_192),
+        (CoCoOp(), 35_360),
+        (MaPLe(), 3_555_072),
+        (VPT(), 147_456),
+        (VPT(deep=False), 12_288),
+        (ClipLora(), 184_320),
+        (ClipLora(rank=4), 368_640),
+        (ClipAdapter(), 131_072),
+        (LinearProbe(), 10 * 513),
+        (TipAdapterF(), 20 * 512),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_learned_numbers_on_vit_b16(method, count, vit_b16):
+    rng = torch.Generator().manual_seed(0)
+    support = Labelled(torch.randn(20, 512, generator=rng), torch.arange(20) % 10)
+    task = Task("things", CLASSES, "a photo of a {}.", vit_b16, shots=2, support=support)
+    params = method.init(task, rng)
+    assert sum(value.numel() for name, value in params.items() if name not in method.frozen) == count
+
+
+def test_taskres_learns_classes_times_width(make_task):
+    params = TaskRes().init(make_task(), torch.Generator())
+    assert {name: tuple(value.shape) for name, value in params.items()} == {"base": (5, 16), "residual": (5, 16)}
