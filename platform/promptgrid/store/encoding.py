@@ -1,0 +1,158 @@
+"""Records, predictions and states as bytes, and back. Equal values give equal bytes; no pickle anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from promptgrid.spec import Record, canonical_json
+
+if TYPE_CHECKING:
+    from promptgrid.contract import Predictions
+
+_LAYOUT = b"promptgrid.evaluations"
+
+
+def sha256(raw: bytes) -> str:
+    """sha256 of ``raw`` in hex."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def record_bytes(record: Record) -> bytes:
+    """``record`` as one line of strict JSON; numbers that JSON cannot say become ``"NaN"``, ``"Infinity"``."""
+    return canonical_json(_sayable(record.model_dump())).encode() + b"\n"
+
+
+def record_of(raw: bytes) -> Record:
+    """The record in ``raw``. Raises ValueError where it is none, or a number is out of range."""
+    return Record.model_validate_json(raw)
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _sayable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    return value
+
+
+def sealed(content: dict[str, Any]) -> bytes:
+    """``content`` as canonical JSON that carries its own sha256: no bit of it can change unnoticed."""
+    return canonical_json({**content, "sha256": sha256(canonical_json(content).encode())}).encode() + b"\n"
+
+
+def unsealed(raw: bytes) -> dict[str, Any]:
+    """The content of :func:`sealed` bytes. Raises ValueError when they are not exactly what was sealed."""
+    content = json.loads(raw)
+    if not isinstance(content, dict):
+        raise ValueError("not a mapping")
+    content.pop("sha256", None)
+    if sealed(content) != raw:
+        raise ValueError("its own sha256 does not match")
+    return content
+
+
+def manifest_bytes(key: str, files: Mapping[str, bytes]) -> bytes:
+    """The MANIFEST of a commit: sha256 and size of each file, sealed."""
+    listed = {name: {"sha256": sha256(raw), "bytes": len(raw)} for name, raw in files.items()}
+    return sealed({"format": 1, "key": key, "files": listed})
+
+
+def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
+    """Parquet (zstd), one row an image: evaluation, image, label, predicted, correct, top, scores."""
+    layout = [[item.evaluation, len(item.image), item.top.shape[1]] for item in predictions]
+    schema = pa.schema(
+        [
+            ("evaluation", pa.string()),
+            ("image", pa.int64()),
+            ("label", pa.int32()),
+            ("predicted", pa.int32()),
+            ("correct", pa.bool_()),
+            ("top", pa.list_(pa.int32())),
+            ("scores", pa.list_(pa.float32())),
+        ],
+        metadata={_LAYOUT: canonical_json(layout).encode()},
+    )
+    table = pa.concat_tables([_rows(item, schema) for item in predictions] or [schema.empty_table()])
+    out = io.BytesIO()
+    pq.write_table(table.combine_chunks(), out, compression="zstd")
+    return out.getvalue()
+
+
+def _rows(item: Predictions, schema: pa.Schema) -> pa.Table:
+    count, width = item.top.shape
+    if not len(item.image) == len(item.label) == len(item.scores) == count or item.scores.shape != item.top.shape:
+        raise ValueError(f"predictions of {item.evaluation!r} have columns of different lengths")
+    if width == 0:
+        raise ValueError(f"predictions of {item.evaluation!r} name no class")
+    ends = np.arange(0, count * width + 1, width, dtype=np.int32)
+    top, scores = item.top.astype(np.int32), item.scores.astype(np.float32)
+    label = item.label.astype(np.int32)
+    return pa.table(
+        [
+            pa.array([item.evaluation] * count, pa.string()),
+            pa.array(item.image.astype(np.int64)),
+            pa.array(label),
+            pa.array(np.ascontiguousarray(top[:, 0])),
+            pa.array(top[:, 0] == label),
+            pa.ListArray.from_arrays(pa.array(ends), pa.array(np.ascontiguousarray(top).ravel())),
+            pa.ListArray.from_arrays(pa.array(ends), pa.array(np.ascontiguousarray(scores).ravel())),
+        ],
+        schema=schema,
+    )
+
+
+def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
+    """The predictions in Parquet bytes. Raises ValueError (pyarrow's errors are ones) where they are malformed."""
+    from promptgrid.contract import Predictions  # imports torch, which most readers of a store never need
+
+    table = pq.read_table(io.BytesIO(raw)).combine_chunks()
+    start, found = 0, []
+    for name, count, width in json.loads(table.schema.metadata[_LAYOUT]):
+        part = table.slice(start, count)
+        found.append(
+            Predictions(
+                evaluation=name,
+                image=part["image"].to_numpy(),
+                label=part["label"].to_numpy(),
+                top=_matrix(part["top"], count, width, np.dtype(np.int32)),
+                scores=_matrix(part["scores"], count, width, np.dtype(np.float32)),
+            )
+        )
+        start += count
+    if start != table.num_rows:
+        raise ValueError(f"{table.num_rows} rows, {start} announced")
+    return tuple(found)
+
+
+def _matrix(column: pa.ChunkedArray, count: int, width: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    chunks = [chunk.flatten().to_numpy() for chunk in column.chunks]
+    flat = np.concatenate(chunks) if chunks else np.empty(0, dtype)
+    return flat.astype(dtype, copy=False).reshape(count, width)
+
+
+def state_bytes(state: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """``state`` as safetensors."""
+    return bytes(save_safetensors({name: np.asarray(state[name], order="C") for name in sorted(state)}))
+
+
+def state_of(raw: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays in safetensors bytes. Raises ValueError where they are malformed."""
+    try:
+        return dict(load_safetensors(raw))
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"not safetensors: {error}") from error

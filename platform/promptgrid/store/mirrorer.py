@@ -1,0 +1,76 @@
+"""Mirroring while a grid runs: one background thread of the driver feeds MLflow as cells finish."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from promptgrid.spec import Cell, Suite
+from promptgrid.store.mirror import Mirror, MirrorReport, problem_of, sync
+from promptgrid.store.records import Store
+
+_PAUSE = 1.0
+
+
+class Mirrorer:
+    """Give it keys with :meth:`add` as cells finish; :meth:`close` mirrors what is left and reports.
+
+    The thread never raises into its owner. When MLflow fails during the grid it stops trying; ``close`` tries once
+    more, over all cells.
+    """
+
+    def __init__(
+        self, store: Store, suite: Suite, squares: Sequence[tuple[str, Cell]], *, uri: str | None, submission: str
+    ) -> None:
+        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission)
+        self._squares = squares
+        self._keys: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._done = MirrorReport()
+        self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
+
+    def start(self) -> Mirrorer:
+        """Begin; returns itself."""
+        self._thread.start()
+        return self
+
+    def add(self, key: str) -> None:
+        """Say that the store holds something new about ``key``. Costs nothing."""
+        self._keys.put(key)
+
+    def close(self) -> MirrorReport:
+        """Finish: every cell of the suite that the store knows is mirrored, once; what happened in all."""
+        began = time.monotonic()
+        self._closing.set()
+        self._thread.join()
+        mirror = self._mirror
+        last = sync(mirror.store, mirror.suite, self._squares, uri=mirror.uri, submission=mirror.submission)
+        fresh = self._done.written + self._done.replaced
+        last.written += self._done.written
+        last.replaced += self._done.replaced
+        last.unchanged = max(0, last.unchanged - fresh)
+        last.seconds = time.monotonic() - began
+        return last
+
+    def _work(self) -> None:
+        try:
+            with self._mirror.opened(patience=0.0):
+                while not self._closing.wait(_PAUSE):
+                    self._drain()
+                self._drain()
+        except Exception as error:  # noqa: BLE001 - a mirror that fails costs nothing but the mirror; close tries again
+            self._done.problem = problem_of(error)
+
+    def _drain(self) -> None:
+        keys = set()
+        while not self._keys.empty():
+            keys.add(self._keys.get_nowait())
+        if not keys:
+            return
+        report = self._mirror.write(keys)
+        self._done.written += report.written
+        self._done.replaced += report.replaced
+        if report.failed:
+            raise RuntimeError(report.problem)

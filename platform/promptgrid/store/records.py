@@ -1,0 +1,266 @@
+"""The store of records: what is finished stays finished, and what is damaged is noticed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from promptgrid.spec import RETRIED, Record, scores_digest
+from promptgrid.store import encoding
+from promptgrid.store.attempts import Attempts
+from promptgrid.store.commit import commit_folder
+from promptgrid.store.faults import Damaged, NotInStore, explained
+from promptgrid.store.quarantine import move_aside
+from promptgrid.store.scrubbing import scrub
+from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
+
+if TYPE_CHECKING:
+    from promptgrid.contract import Outcome, Predictions
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+FILES = ("record.json", "predictions.parquet", "state.safetensors")
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """Records under ``root``, named by their cells' keys.
+
+    ``records/ab/<key>/`` holds what finished: ``record.json``, ``predictions.parquet``, ``state.safetensors`` and a
+    ``MANIFEST.json`` with the sha256 of each. ``failures/ab/<key>/<n>.json`` holds attempts that failed. Any number of
+    processes, on any number of hosts that share the disk, may read and write at once. Nothing is created before the
+    first commit.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.attempts = Attempts(self.root)
+
+    # Writing
+
+    def commit(self, outcome: Outcome) -> bool:
+        """Keep ``outcome``: a finished record for ever, a failed one as one more attempt.
+
+        Returns:
+            False when the cell was finished already; then nothing changes (the first writer wins).
+
+        Raises:
+            StoreFull, StoreReadOnly: the disk is full or may not be written; nothing partial is visible.
+        """
+        record = clean(outcome.record)
+        key = record.cell.key
+        with explained(self.root):
+            if record.status == "failed":
+                self.attempts.add(record)
+                return True
+            target = self.folder(key)
+            if (target / "MANIFEST.json").is_file():
+                return False
+            if target.exists():
+                move_aside(self.root, target, key, "MANIFEST.json is missing")
+            files = {
+                "record.json": encoding.record_bytes(record),
+                "predictions.parquet": encoding.predictions_bytes(outcome.predictions),
+                "state.safetensors": encoding.state_bytes(outcome.state),
+            }
+            return commit_folder(self.root / "temporary", target, files, encoding.manifest_bytes(key, files))
+
+    # Asking
+
+    def folder(self, key: str) -> Path:
+        """Where the finished record of ``key`` is, or would be."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a cell key: {key[:80]!r}")
+        return self.root / "records" / key[:2] / key
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Those of ``keys`` that are finished, by their names alone: nothing is opened."""
+        wanted = set(keys)
+        return {key for key in self.keys({key[:2] for key in wanted}) if key in wanted}
+
+    def keys(self, shelves: Collection[str] | None = None) -> Iterator[str]:
+        """Keys of all finished records; of those that begin with one of ``shelves`` (two hex digits) when given."""
+        base = self.root / "records"
+        names = sorted(_names(base)) if shelves is None else sorted(shelves)
+        for shelf in names:
+            yield from (name for name in sorted(_names(base / shelf)) if name[:2] == shelf and _KEY.fullmatch(name))
+
+    def to_run(self, keys: Iterable[str], retry_failed: bool = False) -> set[str]:
+        """Those of ``keys`` that are not finished and may be tried (again).
+
+        A cell that failed is tried again as often as ``spec.RETRIED`` allows for the reason of its latest attempt;
+        with ``retry_failed`` always.
+        """
+        missing = set(keys)
+        missing -= self.finished(missing)
+        if retry_failed:
+            return missing
+        return missing - {key for key, tries in self.attempts.of(missing).items() if _final(tries)}
+
+    # Reading
+
+    def read(self, key: str) -> Record:
+        """The finished record of ``key``, every file of it verified.
+
+        Raises:
+            NotInStore: there is none.
+            Damaged: there was one that did not verify; it is in quarantine now.
+        """
+        return self._verified(key, deep=True)
+
+    def records(self, keys: Iterable[str] | None = None, *, deep: bool = False) -> list[Record]:
+        """Finished records of ``keys`` (default: all), sorted by key; what is damaged is moved away and left out.
+
+        Record and MANIFEST are verified by content, the other files by size; with ``deep`` by content, too.
+        """
+        wanted = sorted(self.keys() if keys is None else self.finished(keys))
+        return [record for record in self._map(lambda key: self._record_or_none(key, deep), wanted) if record]
+
+    def failures(self, keys: Iterable[str] | None = None) -> dict[str, Record]:
+        """The latest failed attempt by key, its ``attempts`` counting all of them; finished cells are left out."""
+        wanted = set(self.attempts.keys() if keys is None else keys)
+        wanted -= self.finished(wanted)
+        return {
+            key: tries[-1].model_copy(update={"attempts": len(tries)})
+            for key, tries in self.attempts.of(wanted).items()
+        }
+
+    def predictions(self, key: str) -> tuple[Predictions, ...]:
+        """Per-image answers of ``key``, verified. Raises as :meth:`read`."""
+        raw = self._file(key, "predictions.parquet")
+        try:
+            return encoding.predictions_of(raw)
+        except (ValueError, KeyError, OSError) as error:
+            raise self._set_aside(key, f"predictions.parquet: {error}") from error
+
+    def state(self, key: str) -> dict[str, npt.NDArray[Any]]:
+        """What the cell learned, verified. Raises as :meth:`read`."""
+        raw = self._file(key, "state.safetensors")
+        try:
+            return encoding.state_of(raw)
+        except ValueError as error:
+            raise self._set_aside(key, f"state.safetensors: {error}") from error
+
+    def scores_digest(self, keys: Iterable[str]) -> str:
+        """:func:`spec.scores_digest` over the finished and failed records of ``keys``."""
+        wanted = set(keys)
+        return scores_digest([*self.records(wanted), *self.failures(wanted).values()])
+
+    # Verifying
+
+    def verify(self, keys: Iterable[str] | None = None, *, stale_after: float = STALE_SECONDS) -> VerifyReport:
+        """Read every file of ``keys`` (default: all) again: see :func:`promptgrid.store.verify.verify`."""
+        return verify(self, keys, stale_after=stale_after)
+
+    def examine(self, key: str) -> Record:
+        """The record of ``key`` with all its files decoded, not only hashed. Raises as :meth:`read`."""
+        record = self.read(key)
+        self.predictions(key)
+        self.state(key)
+        return record
+
+    def _verified(self, key: str, deep: bool) -> Record:
+        folder = self.folder(key)
+        try:
+            files = _manifest(folder, key)
+            for name in FILES[1:]:
+                _check(folder / name, files[name], deep)
+            record = encoding.record_of(_checked(folder / "record.json", files["record.json"]))
+            if record.cell.key != key:
+                raise ValueError(f"record.json is about cell {record.cell.key}")
+            if record.status != "done":
+                raise ValueError("record.json is not about a finished cell")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._missing_or_damaged(key, error) from error
+        return record
+
+    def _file(self, key: str, name: str) -> bytes:
+        folder = self.folder(key)
+        try:
+            return _checked(folder / name, _manifest(folder, key)[name])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._missing_or_damaged(key, error) from error
+
+    def _missing_or_damaged(self, key: str, error: Exception) -> NotInStore:
+        if isinstance(error, FileNotFoundError):
+            if not self.folder(key).exists():
+                return NotInStore(f"{key}: no finished record in {self.root}")
+            return self._set_aside(key, f"{Path(error.filename).name} is missing")
+        if isinstance(error, OSError) and not isinstance(error, IsADirectoryError | NotADirectoryError):
+            raise error  # a disk that cannot be read is no proof of damage
+        return self._set_aside(key, " ".join(str(error).split())[:500])
+
+    def _set_aside(self, key: str, why: str) -> Damaged:
+        move_aside(self.root, self.folder(key), key, why)
+        return Damaged(key, why)
+
+    def _record_or_none(self, key: str, deep: bool) -> Record | None:
+        try:
+            return self._verified(key, deep)
+        except Damaged as error:
+            _log.warning("damaged record, now in quarantine and missing: %s", error)
+        except NotInStore:
+            _log.info("%s was moved away while it was read", key)
+        return None
+
+    def _map(self, read: Any, keys: list[str]) -> list[Record | None]:
+        if len(keys) < 64:
+            return [read(key) for key in keys]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(read, keys, chunksize=64))
+
+
+def clean(record: Record) -> Record:
+    """``record`` without secrets in what was caught from logs and errors."""
+    return record.model_copy(update={"message": scrub(record.message), "log_tail": scrub(record.log_tail)})
+
+
+def _final(tries: list[Record]) -> bool:
+    reason = tries[-1].reason
+    if reason is None:
+        return False
+    return Counter(attempt.reason for attempt in tries)[reason] > RETRIED.get(reason, 0)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _manifest(folder: Path, key: str) -> dict[str, dict[str, Any]]:
+    try:
+        content = encoding.unsealed((folder / "MANIFEST.json").read_bytes())
+    except ValueError as error:
+        raise ValueError(f"MANIFEST.json: {error}") from error
+    if content.get("key") != key:
+        raise ValueError(f"MANIFEST.json is about cell {content.get('key')}")
+    files: dict[str, dict[str, Any]] = content["files"]
+    if sorted(files) != sorted(FILES):
+        raise ValueError(f"MANIFEST.json lists {sorted(files)}")
+    return files
+
+
+def _checked(path: Path, expected: dict[str, Any]) -> bytes:
+    raw = path.read_bytes()
+    if len(raw) != expected["bytes"]:
+        raise ValueError(f"{path.name} has {len(raw)} bytes, {expected['bytes']} were written")
+    if encoding.sha256(raw) != expected["sha256"]:
+        raise ValueError(f"{path.name} does not match its sha256")
+    return raw
+
+
+def _check(path: Path, expected: dict[str, Any], deep: bool) -> None:
+    if deep:
+        _checked(path, expected)
+    elif (size := path.stat().st_size) != expected["bytes"]:
+        raise ValueError(f"{path.name} has {size} bytes, {expected['bytes']} were written")
