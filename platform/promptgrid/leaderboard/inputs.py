@@ -1,0 +1,63 @@
+"""What a report is made from, and the files it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promptgrid.spec import Cell, Record, Suite
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """A planned grid and what is known of it.
+
+    ``squares`` are (method label, cell) in plan order; ``records`` and ``failures`` map cell keys to finished and
+    failed records (a key in both counts as finished; keys outside the plan are ignored). ``headline`` names the
+    metric that ranks. ``titles`` maps datasets to names for people, ``kinds`` maps methods to their kind.
+    ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
+
+    Raises:
+        ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
+            the headline metric.
+    """
+
+    suite: Suite
+    squares: Sequence[tuple[str, Cell]]
+    records: Mapping[str, Record]
+    failures: Mapping[str, Record]
+    headline: str
+    scores_digest: str = ""
+    command: str = ""
+    version: str = ""
+    revision: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for status, records in (("done", self.records), ("failed", self.failures)):
+            for key, record in records.items():
+                if record.cell.key != key:
+                    raise ValueError(f"record {key[:12]} holds the cell {record.cell.key[:12]}: verify the store")
+                if record.status != status:
+                    raise ValueError(f"record {key[:12]} is {record.status}, expected {status}")
+        for key in {cell.key for _, cell in self.squares} & set(self.records):
+            if self.headline not in self.records[key].metrics:
+                known = ", ".join(sorted(self.records[key].metrics))
+                raise ValueError(f"record {key[:12]} has no metric {self.headline!r}; it has {known}")
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """The files of one report."""
+
+    folder: Path
+    html: Path
+    leaderboard_csv: Path
+    results_parquet: Path
+    results_csv: Path
+    json: Path
+    sums: Path
+    tables: tuple[Path, ...]
+    figures: tuple[Path, ...]

@@ -1,0 +1,71 @@
+"""The long form of the results: one row per cell and metric, for people who bring their own analysis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.squares import Square, planned
+from promptgrid.spec import canonical_json
+
+COLUMNS = {
+    "cell_key": "string",
+    "suite": "string",
+    "protocol": "string",
+    "method": "string",
+    "settings": "string",
+    "backbone": "string",
+    "dataset": "string",
+    "shots": "int64",
+    "seed": "int64",
+    "metric": "string",
+    "value": "float64",
+    "status": "string",
+    "reason": "string",
+    "trainable_parameters": "Int64",
+    "train_seconds": "float64",
+    "eval_seconds": "float64",
+    "peak_memory_mb": "float64",
+    "promptgrid_version": "string",
+    "label": "string",
+}
+"""Names and types of the columns, in order. Others script against them."""
+
+
+def results_frame(report: ReportInput) -> pd.DataFrame:
+    """One row per planned cell and metric, in plan order, metrics by name.
+
+    A failed or missing cell has one row: the headline metric, value NaN, its status and its reason. Costs of a
+    missing cell are NA. ``settings`` is canonical JSON.
+    """
+    rows = [row for square in planned(report) for row in _rows(square, report)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _rows(square: Square, report: ReportInput) -> list[dict[str, Any]]:
+    record, cell = square.record, square.cell
+    base = {
+        "cell_key": cell.key,
+        "suite": report.suite.name,
+        "protocol": cell.protocol,
+        "method": cell.method,
+        "settings": canonical_json(cell.settings),
+        "backbone": cell.backbone,
+        "dataset": cell.dataset,
+        "shots": square.shots,
+        "seed": square.seed,
+        "status": square.status,
+        "reason": square.reason if square.status == "failed" else "",
+        "trainable_parameters": record.cost.trainable_parameters if record else None,
+        "train_seconds": record.cost.train_seconds if record else math.nan,
+        "eval_seconds": record.cost.eval_seconds if record else math.nan,
+        "peak_memory_mb": record.cost.peak_memory_mb if record else math.nan,
+        "promptgrid_version": record.provenance.promptgrid_version if record else "",
+        "label": square.label,
+    }
+    if record is None or record.status != "done":
+        return [{**base, "metric": report.headline, "value": math.nan}]
+    return [{**base, "metric": name, "value": value} for name, value in sorted(record.metrics.items())]

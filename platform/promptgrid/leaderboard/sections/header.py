@@ -1,0 +1,41 @@
+"""The head of the page: what was run, how much of it is there, and how to get it again."""
+
+from __future__ import annotations
+
+from promptgrid.leaderboard.section import Facts, Section, beside
+from promptgrid.leaderboard.standing import Board
+from promptgrid.leaderboard.text import redact
+
+
+def facts(board: Board) -> Facts:
+    """Counts are of distinct (method, cell): a cell that stands for many places counts once."""
+    report, suite = board.report, board.report.suite
+    distinct = {(square.label, square.cell.key): square.status for square in board.squares}
+    statuses = list(distinct.values())
+    return {
+        "title": suite.title or suite.name,
+        "suite": suite.name,
+        "track": suite.track,
+        "protocol": suite.protocol,
+        "metric": report.headline,
+        "methods": len(board.labels),
+        "datasets": len({square.cell.dataset for square in board.squares}),
+        "backbones": board.backbones,
+        "shots": sorted({square.shots for square in board.squares}),
+        "seeds": sorted({square.seed for square in board.squares}),
+        "planned": len(statuses),
+        "done": statuses.count("done"),
+        "failed": statuses.count("failed"),
+        "missing": statuses.count("missing"),
+        "selection": suite.selection,
+        "reference": board.reference,
+        "reference_declared": board.declared,
+        "scores_digest": report.scores_digest,
+        "command": redact(report.command),
+        "version": report.version,
+        "revision": report.revision,
+        "dirty": "dirty" in report.revision,
+    }
+
+
+SECTION = Section("header", "", 0, beside(__file__), facts)

@@ -1,0 +1,51 @@
+"""All methods against all, only where the number of datasets lets a test say something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from promptgrid.leaderboard.figures import rank_name
+from promptgrid.leaderboard.numbers import many
+from promptgrid.leaderboard.section import Facts, Figures, Section, beside
+from promptgrid.leaderboard.standing import Board
+from promptgrid.leaderboard.svg import inline
+
+
+def facts(board: Board) -> Facts | None:
+    """Ranks, groups and reasons a standing; equal reasons are said once. None with one method."""
+    if len(board.labels) < 2:
+        return None
+    tables = []
+    for standing in board.standings:
+        found = standing.comparison
+        tables.append(
+            {
+                "backbone": standing.backbone,
+                "shots": standing.shots,
+                "ranks": found.ranks,
+                "groups": found.groups,
+                "friedman_p": found.friedman_p,
+                "why_not": found.why_not,
+            }
+        )
+    return {"tables": tables, "drawn": any(not part["why_not"] for part in tables), "silent": _silent(board, tables)}
+
+
+def _silent(board: Board, tables: list[dict[str, Any]]) -> list[dict[str, str]]:
+    places: dict[str, list[str]] = {}
+    for part in tables:
+        if part["why_not"]:
+            behind = f" on {part['backbone']}" if len(board.backbones) > 1 else ""
+            places.setdefault(part["why_not"], []).append(f"{many(part['shots'], 'shot')}{behind}")
+    return [{"where": ", ".join(where), "why_not": why} for why, where in places.items()]
+
+
+def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+    """One diagram a standing that has one, in order."""
+    names = [rank_name(board, standing) for standing in board.standings if not standing.comparison.why_not]
+    return {"diagrams": [Markup(inline(figures[name], "mean ranks")) for name in names]}
+
+
+SECTION = Section("ranks", "All against all", 40, beside(__file__), facts, drawings)

@@ -1,0 +1,20 @@
+"""How to read the page."""
+
+from __future__ import annotations
+
+from promptgrid.leaderboard.section import Facts, Section, beside
+from promptgrid.leaderboard.standing import SEED, TIE, Board
+
+
+def facts(board: Board) -> Facts:
+    """The constants behind the words."""
+    return {
+        "tie": 100 * TIE,
+        "draws": 10_000,
+        "bootstrap_seed": SEED,
+        "metric": board.report.headline,
+        "split": any(row.split for standing in board.standings for row in standing.rows),
+    }
+
+
+SECTION = Section("reading", "How to read this", 130, beside(__file__), facts)

@@ -1,0 +1,232 @@
+"""One leaderboard: every method at one number of shots on one backbone, with everything the columns show."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from promptgrid.leaderboard import statistics as st
+from promptgrid.leaderboard.comparison import Comparison, compare_all
+from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.split_metrics import SplitMeans, split_means, split_metrics
+from promptgrid.leaderboard.squares import Square, score_frame, spread
+from promptgrid.leaderboard.text import slug
+from promptgrid.spec import canonical_json
+
+TIE = 0.0005
+"""Two dataset means closer than this (0.05 points) tie: they print alike."""
+SEED = 20_230_621
+"""Seeds the rank bootstrap, so that the same records give the same bytes."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Median of a cost over the cells of a row, with its least and greatest; NaN where no cell finished."""
+
+    median: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a standing. ``place`` counts complete rows by mean; None for a row with holes."""
+
+    label: str
+    method: str
+    settings: str
+    kind: str
+    selection: str
+    done: int
+    planned: int
+    mean: st.Interval
+    adjusted: bool
+    reference: bool
+    place: int | None = None
+    rank: st.Interval | None = None
+    seeds: st.Interval | None = None
+    datasets: st.Interval | None = None
+    p_holm: float | None = None
+    wins: tuple[int, int, int] | None = None
+    split: SplitMeans | None = None
+    trainable: Range = Range()
+    train: Range = Range()
+    evaluate: Range = Range()
+    memory: Range = Range()
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned cell finished."""
+        return self.done == self.planned
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Rows, best first (incomplete ones last), and the tables behind them: labels x datasets, fractions."""
+
+    backbone: str
+    shots: int
+    rows: tuple[Row, ...]
+    datasets: tuple[str, ...]
+    means: pd.DataFrame
+    deviations: pd.DataFrame
+    scores: pd.DataFrame
+    squares: tuple[Square, ...]
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Board:
+    """The whole report, computed: what sections draw from."""
+
+    report: ReportInput
+    squares: tuple[Square, ...]
+    standings: tuple[Standing, ...]
+    reference: str
+    declared: bool
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Backbones in plan order."""
+        return tuple(dict.fromkeys(standing.backbone for standing in self.standings))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Methods in plan order."""
+        return tuple(dict.fromkeys(square.label for square in self.squares))
+
+    def suffix(self, backbone: str) -> str:
+        """What file names of ``backbone`` end with: nothing where it is the only one, else ``_2-its-name``."""
+        if len(self.backbones) == 1:
+            return ""
+        return f"_{self.backbones.index(backbone) + 1}-{slug(backbone)}"
+
+    def is_zero_shot(self, label: str) -> bool:
+        """Whether ``label`` is a method that learns nothing from the examples: drawn dashed."""
+        method = next(square.cell.method for square in self.squares if square.label == label)
+        return self.report.kinds.get(method) == "zero-shot" or method.replace("-", "_").startswith("zero_shot")
+
+
+def build_board(report: ReportInput) -> Board:
+    """Everything computed once, from the records alone."""
+    squares = spread(report)
+    labels = list(dict.fromkeys(square.label for square in squares))
+    declared = report.suite.reference is not None
+    reference = report.suite.reference or (labels[0] if labels else "")
+    places: dict[tuple[str, int], list[Square]] = {}
+    for square in squares:
+        places.setdefault((square.cell.backbone, square.shots), []).append(square)
+    standings = tuple(
+        build_standing(report, backbone, shots, part, reference) for (backbone, shots), part in places.items()
+    )
+    order = {backbone: i for i, backbone in enumerate(dict.fromkeys(backbone for backbone, _ in places))}
+    standings = tuple(sorted(standings, key=lambda item: (order[item.backbone], item.shots)))
+    return Board(report, tuple(squares), standings, reference, declared)
+
+
+def build_standing(
+    report: ReportInput, backbone: str, shots: int, squares: Sequence[Square], reference: str
+) -> Standing:
+    """The standing of ``squares``, which share backbone and shots."""
+    labels = list(dict.fromkeys(square.label for square in squares))
+    datasets = list(dict.fromkeys(square.cell.dataset for square in squares))
+    scores = score_frame(list(squares), report.headline)
+    means = st.dataset_means(scores, labels, datasets)
+    rows = [_row(report, [s for s in squares if s.label == label], scores, means, reference) for label in labels]
+    whole = [row.label for row in rows if row.complete]
+    ranks = st.rank_intervals(st.dataset_ranks(means.loc[whole]), np.random.default_rng(SEED)) if whole else {}
+    rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), squares, labels, datasets)
+    return Standing(
+        backbone=backbone,
+        shots=shots,
+        rows=tuple(_ordered(rows)),
+        datasets=tuple(datasets),
+        means=means,
+        deviations=st.dataset_deviations(scores, labels, datasets),
+        scores=scores,
+        squares=tuple(squares),
+        comparison=compare_all(means.loc[whole]),
+    )
+
+
+def _row(
+    report: ReportInput, squares: Sequence[Square], scores: pd.DataFrame, means: pd.DataFrame, reference: str
+) -> Row:
+    first = squares[0]
+    label, done = first.label, [square for square in squares if square.status == "done"]
+    complete = len(done) == len(squares)
+    mean = st.mean_interval(scores, label) if complete else st.Interval(float(st.adjusted_means(means)[label]))
+    row = Row(
+        label=label,
+        method=first.cell.method,
+        settings=canonical_json(first.cell.settings),
+        kind=report.kinds.get(first.cell.method, ""),
+        selection=first.cell.selection,
+        done=len(done),
+        planned=len(squares),
+        mean=mean,
+        adjusted=not complete,
+        reference=label == reference,
+        trainable=_range([s.record.cost.trainable_parameters for s in done if s.record]),
+        train=_range([s.record.cost.train_seconds for s in done if s.record]),
+        evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
+        memory=_range([s.record.cost.peak_memory_mb for s in done if s.record]),
+        reasons=dict(Counter(square.reason for square in squares if square.status != "done")),
+    )
+    if row.reference or reference not in means.index:
+        return row
+    gaps = _gaps(scores, label, reference)
+    return replace(
+        row,
+        seeds=st.seed_difference(scores, label, reference),
+        datasets=st.dataset_difference(gaps),
+        wins=st.win_tie_loss(gaps, TIE),
+    )
+
+
+def _gaps(scores: pd.DataFrame, label: str, reference: str) -> st.Vector:
+    """Mean difference to the reference per dataset, over the seeds both finished."""
+    wide = st.paired_scores(scores, label, reference)
+    return np.asarray((wide[label] - wide[reference]).groupby("dataset").mean().to_numpy(dtype=float))
+
+
+def _range(values: Sequence[float]) -> Range:
+    if not values:
+        return Range()
+    return Range(float(np.median(values)), float(min(values)), float(max(values)))
+
+
+def _with_holm(rows: list[Row]) -> list[Row]:
+    """Holm over the comparisons with the reference that this table shows."""
+    tested = [i for i, row in enumerate(rows) if row.datasets is not None and row.datasets.p is not None]
+    adjusted = st.holm([rows[i].datasets.p or 0.0 for i in tested])  # type: ignore[union-attr]  # filtered above
+    for i, p in zip(tested, adjusted, strict=True):
+        rows[i] = replace(rows[i], p_holm=p)
+    return rows
+
+
+def _with_split(rows: list[Row], squares: Sequence[Square], labels: list[str], datasets: list[str]) -> list[Row]:
+    """Base and new means for protocols that score both."""
+    names = split_metrics({name for s in squares if s.record for name in s.record.metrics})
+    if names is None:
+        return rows
+    tables = [st.dataset_means(score_frame(list(squares), name), labels, datasets) for name in names]
+    means = split_means(tables[0], tables[1])
+    return [replace(row, split=means[row.label]) for row in rows]
+
+
+def _ordered(rows: list[Row]) -> list[Row]:
+    """Complete rows by mean with their places (equal means share one), then the others by adjusted mean."""
+
+    def by_mean(row: Row) -> tuple[bool, float]:
+        return math.isnan(row.mean.value), -row.mean.value
+
+    whole = sorted((row for row in rows if row.complete), key=by_mean)
+    placed = [replace(row, place=1 + sum(other.mean.value > row.mean.value for other in whole)) for row in whole]
+    return placed + sorted((row for row in rows if not row.complete), key=by_mean)
