@@ -82,11 +82,15 @@ def execute(
     local: bool = False,
     workers: int | None = None,
     address: str | None = None,
+    device: str = "auto",
+    threads: int = 1,
 ) -> RunSummary:
     """Run the packs of a plan: on Ray Tune, or in this process with ``local``."""
+    from promptgrid.cluster import Options
     from promptgrid.cluster import execute as run_plan
 
-    return run_plan(planned, open_store(store), local=local, workers=workers, address=address)
+    options = Options(threads=threads, device=device)
+    return run_plan(planned, open_store(store), local=local, workers=workers, address=address, options=options)
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ def load_method(record: Record | str, store: Store | str | Path | None = None, d
 
 
 def _whole_key(beginning: str, store: Store) -> str:
-    keys = [key for key in store.keys() if key.startswith(beginning)]
+    keys = [key for key in list(store.keys()) if key.startswith(beginning)]
     if len(keys) != 1:
         problem = f"{len(keys)} finished cells have a key that begins so"
         raise Refused(problem, where="load_method", got=beginning, expected="exactly one")

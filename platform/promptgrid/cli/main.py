@@ -34,7 +34,8 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except Refused as error:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"refused: {error}", style="bold red", markup=False)
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print(f"refused: {error}", style="bold red", markup=False)
             raise typer.Exit(REFUSED) from error
 
     return guarded

@@ -1,7 +1,8 @@
-"""Commands around the grid: submit to a cluster, mirror to MLflow, check the machine, pretrain the bundled backbones."""
+"""Commands around the grid: submit to a cluster, mirror to MLflow, check the machine, pretrain the backbones."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +47,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     found = examine()
     if as_json:
-        typer.echo(json.dumps([{"check": line.check, "ok": line.ok, "detail": line.detail} for line in found], indent=2))
+        typer.echo(json.dumps([dataclasses.asdict(line) for line in found], indent=2))
     else:
         for line in found:
             typer.echo(f"{'ok  ' if line.ok else 'BAD '} {line.check}: {line.detail}")

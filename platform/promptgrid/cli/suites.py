@@ -17,12 +17,15 @@ from promptgrid import api
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")]
 StoreDir = Annotated[
     Path | None,
-    typer.Option("--store", metavar="DIR", help="Folder of the records.", show_default="$PROMPTGRID_STORE or .promptgrid/store"),
+    typer.Option(
+        "--store", metavar="DIR", help="Folder of the records.", show_default="$PROMPTGRID_STORE or .promptgrid/store"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-OutDir = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")]
+OutDir = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
-SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
 
 
 def plan(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False, retry_failed: RetryFailed = False) -> None:
@@ -57,6 +60,8 @@ def run(
         int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes on this machine.")
     ] = None,
     local: Annotated[bool, typer.Option("--local", help="Run the same packs in this process, without Ray.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads a worker; more may change last bits.")] = 1,
     as_json: AsJson = False,
     retry_failed: RetryFailed = False,
 ) -> None:
@@ -66,15 +71,17 @@ def run(
     `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml --address auto`
     """
     planned = api.plan(suite, store, retry_failed=retry_failed)
-    summary = api.execute(planned, store, local=local, workers=workers, address=address)
+    summary = api.execute(
+        planned, store, local=local, workers=workers, address=address, device=device, threads=threads
+    )
+    if summary.interrupted is not None:
+        sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
+        raise typer.Exit(128 + summary.interrupted)
     now = api.status(suite, store)
     if as_json:
         _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
     else:
         _print_status(now)
-    if summary.interrupted:
-        sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
-        raise typer.Exit(SIGNALS.get(str(summary.interrupted), 130))
     if now.failed:
         raise typer.Exit(1)
 

@@ -203,15 +203,37 @@ def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:
 
 @cache
 def source_digest(method: type[Method]) -> str:
-    """sha256 of the method's module without comments, docstrings and layout: prose may change, results may not."""
-    module = sys.modules[method.__module__]
+    """sha256 of the code that makes the method: its module and what that imports from its own package.
+
+    Comments, docstrings and layout are left out: prose may change, results may not.
+    """
+    home = method.__module__.rpartition(".")[0]
+    found: dict[str, str] = {}
+    waiting = [method.__module__]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            tree = _parsed(name, method.name)
+            waiting += [other for other in _imports(tree) if home and other.startswith(f"{home}.")]
+            found[name] = ast.unparse(_without_prose(tree))
+    return digest(found)
+
+
+def _parsed(module: str, method: str) -> ast.Module:
     try:
-        tree = ast.parse(inspect.getsource(module))
+        return ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, TypeError) as error:
-        raise Refused(f"the source of method {method.name!r} cannot be read, so its cells cannot be named") from error
+        raise Refused(f"the source of method {method!r} cannot be read, so its cells cannot be named") from error
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+
+
+def _without_prose(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
         if documented and body:
             body[:] = body[1:] or [ast.Pass()]
-    return digest(ast.unparse(tree))
+    return tree
