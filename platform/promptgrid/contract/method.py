@@ -100,7 +100,11 @@ class Method(ABC):
         """Parameters of one cell, float32, drawn from ``rng`` only. Those named in ``frozen`` are kept, not trained."""
 
     def recipe(self, task: Task) -> Recipe | None:
-        """How to fit the parameters; None when there is nothing to fit by descent."""
+        """How to fit the parameters; None when there is nothing to fit by descent.
+
+        Read from the settings and from the task's names, classes and shots only: the planner asks too, before any
+        backbone is loaded.
+        """
         return None
 
     def text(self, params: Params, task: Task) -> Tensor:

@@ -87,7 +87,7 @@ class Resolver:
             "method_source": source_digest(method),
             "settings": settings,
             "dataset": card.sha256,
-            "prompting": digest([card.classes, card.template]),
+            "prompting": digest([card.name, card.classes, card.template]),
             "split": self._split(request.dataset, request.protocol, request.shots, request.seed, request.selection),
             "shots": request.shots,
             "seed": request.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy.typing as npt
 import torch
@@ -26,6 +26,7 @@ from promptgrid.tracks.image.engine.packing import (
 )
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import Bench, build, run_pack
+from promptgrid.tracks.image.engine.support import steps_per_epoch
 from promptgrid.tracks.image.resolve import Resolver
 
 
@@ -153,18 +154,19 @@ class ImageTrack(Track):
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
         shape = Shape(classes=classes, images=classes * cell.shots)
-        steps, batch = _work(method, shape, cell.shots)
+        unloaded = cast(Backbone, None)  # a recipe never looks at it
+        task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
+        steps, batch = _work(method, task, shape.images)
         memory = cell_memory_mb(method, shape, batch)
         seconds = 0.1 + steps * (CALL_SECONDS + step_flops(method, shape, batch) / FLOPS_A_SECOND)
         fits = max(1, min(LARGEST, int(MEMORY_MB / memory)))
         return (fits if method.packs else 1), seconds
 
 
-def _work(method: Method, shape: Shape, shots: int) -> tuple[int, int]:
-    """(training steps, batch size) that ``method`` takes on a task of this shape."""
-    settings = {item.name: getattr(method, item.name) for item in dataclasses.fields(method)}
-    batch = int(settings.get("batch_size", 32))
-    epochs = int(settings.get("epochs", 0)) or (50 if shots <= 1 else 100 if shots <= 4 else 200)
-    trains = type(method).recipe is not Method.recipe
-    per_epoch = max(1, shape.images // batch)
-    return (epochs * per_epoch if trains else 0), min(batch, shape.images)
+def _work(method: Method, task: Task, images: int) -> tuple[int, int]:
+    """(training steps, batch size) that ``method`` takes on ``images`` training images."""
+    recipe = method.recipe(task)
+    if recipe is None:
+        return 0, images
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size)
+    return steps, min(recipe.batch_size, images)
