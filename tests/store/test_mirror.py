@@ -14,7 +14,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
-from promptgrid.store.mirror import Mirror, MirrorReport, sync, tracking_uri
+from promptgrid.store.mirror import Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
 
@@ -214,9 +214,30 @@ def test_a_server_that_answers_500_is_reported(
 
 def test_a_database_that_is_none_is_reported(store: Store, squares: Squares) -> None:
     (store.root / "mlflow.db").write_bytes(b"not a database" * 100)
+    began = time.monotonic()
     report = sync(store, SUITE, squares, submission="s-1")
     assert report.failed == 3
     assert "database" in report.problem
+    assert time.monotonic() - began < 30
+
+
+def test_a_locked_database_is_reported_and_repaired_later(store: Store, squares: Squares) -> None:
+    holder = sqlite3.connect(store.root / "mlflow.db", isolation_level=None)
+    holder.execute("begin exclusive")
+    report = sync(store, SUITE, squares, submission="s-1")
+    assert (report.written, report.failed) == (0, 3)
+    assert "locked" in report.problem
+    holder.execute("rollback")
+    holder.close()
+    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+    assert len(runs(store)) == 3
+
+
+def test_there_is_one_writer_a_store(store: Store, squares: Squares) -> None:
+    first = Mirror(store, SUITE, squares, uri=None, submission="s-1")
+    second = Mirror(store, SUITE, squares, uri=None, submission="s-2")
+    with first.opened(), pytest.raises(MirrorBusy), second.opened(patience=0.2):
+        pass
 
 
 def test_the_environment_and_the_working_folder_stay_clean(

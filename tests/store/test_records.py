@@ -12,7 +12,8 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 
 from promptgrid.contract import Outcome, Predictions
 from promptgrid.spec import Reason, scores_digest
-from promptgrid.store import Damaged, NotInStore, Store, encoding
+from promptgrid.store import Damaged, NotInStore, Store
+from promptgrid.store.manifest import manifest_bytes
 
 
 def test_a_committed_outcome_reads_back_to_the_bit(store: Store) -> None:
@@ -181,7 +182,7 @@ def test_a_sealed_record_with_an_impossible_score_is_damaged(store: Store, accur
     files = {name: (folder / name).read_bytes() for name in ("record.json", "predictions.parquet", "state.safetensors")}
     files["record.json"] = files["record.json"].replace(b"0.123456", accuracy.encode())
     (folder / "record.json").write_bytes(files["record.json"])
-    (folder / "MANIFEST.json").write_bytes(encoding.manifest_bytes(cell.key, files))
+    (folder / "MANIFEST.json").write_bytes(manifest_bytes(cell.key, files))
     assert store.records() == []
     assert store.finished([cell.key]) == set()
     (reason,) = store.root.glob("quarantine/*/reason.json")

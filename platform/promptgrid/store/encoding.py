@@ -66,12 +66,6 @@ def unsealed(raw: bytes) -> dict[str, Any]:
     return content
 
 
-def manifest_bytes(key: str, files: Mapping[str, bytes]) -> bytes:
-    """The MANIFEST of a commit: sha256 and size of each file, sealed."""
-    listed = {name: {"sha256": sha256(raw), "bytes": len(raw)} for name, raw in files.items()}
-    return sealed({"format": 1, "key": key, "files": listed})
-
-
 def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
     """Parquet (zstd), one row an image: evaluation, image, label, predicted, correct, top, scores."""
     layout = [[item.evaluation, len(item.image), item.top.shape[1]] for item in predictions]

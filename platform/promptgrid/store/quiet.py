@@ -44,12 +44,26 @@ def mlflow_client(uri: str, mirror: Path) -> Iterator[Any]:
             _mirrors.add(mirror.resolve())
             _listen()
             _hush()  # importing MLflow sets its levels anew
-            yield MlflowClient(tracking_uri=uri)
+            with _few_retries():
+                yield MlflowClient(tracking_uri=uri)
         finally:
             for name in added:
                 os.environ.pop(name, None)
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """MLflow tries 10 times, for 100 s in all, to open a database that is broken or gone; no setting says otherwise."""
+    from mlflow.store.db import utils
+
+    usual = utils.MAX_RETRY_COUNT
+    utils.MAX_RETRY_COUNT = 2
+    try:
+        yield
+    finally:
+        utils.MAX_RETRY_COUNT = usual
 
 
 def _hush() -> None:

@@ -18,6 +18,7 @@ from promptgrid.store import encoding
 from promptgrid.store.attempts import Attempts
 from promptgrid.store.commit import commit_folder
 from promptgrid.store.faults import Damaged, NotInStore, explained
+from promptgrid.store.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
 from promptgrid.store.quarantine import move_aside
 from promptgrid.store.scrubbing import scrub
 from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from promptgrid.contract import Outcome, Predictions
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-FILES = ("record.json", "predictions.parquet", "state.safetensors")
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +70,7 @@ class Store:
                 "predictions.parquet": encoding.predictions_bytes(outcome.predictions),
                 "state.safetensors": encoding.state_bytes(outcome.state),
             }
-            return commit_folder(self.root / "temporary", target, files, encoding.manifest_bytes(key, files))
+            return commit_folder(self.root / "temporary", target, files, manifest_bytes(key, files))
 
     # Asking
 
@@ -169,10 +169,10 @@ class Store:
     def _verified(self, key: str, deep: bool) -> Record:
         folder = self.folder(key)
         try:
-            files = _manifest(folder, key)
+            files = read_manifest(folder, key)
             for name in FILES[1:]:
-                _check(folder / name, files[name], deep)
-            record = encoding.record_of(_checked(folder / "record.json", files["record.json"]))
+                check(folder / name, files[name], deep)
+            record = encoding.record_of(read_checked(folder / "record.json", files["record.json"]))
             if record.cell.key != key:
                 raise ValueError(f"record.json is about cell {record.cell.key}")
             if record.status != "done":
@@ -184,7 +184,7 @@ class Store:
     def _file(self, key: str, name: str) -> bytes:
         folder = self.folder(key)
         try:
-            return _checked(folder / name, _manifest(folder, key)[name])
+            return read_checked(folder / name, read_manifest(folder, key)[name])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._missing_or_damaged(key, error) from error
 
@@ -235,32 +235,3 @@ def _names(folder: Path) -> list[str]:
             return [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _manifest(folder: Path, key: str) -> dict[str, dict[str, Any]]:
-    try:
-        content = encoding.unsealed((folder / "MANIFEST.json").read_bytes())
-    except ValueError as error:
-        raise ValueError(f"MANIFEST.json: {error}") from error
-    if content.get("key") != key:
-        raise ValueError(f"MANIFEST.json is about cell {content.get('key')}")
-    files: dict[str, dict[str, Any]] = content["files"]
-    if sorted(files) != sorted(FILES):
-        raise ValueError(f"MANIFEST.json lists {sorted(files)}")
-    return files
-
-
-def _checked(path: Path, expected: dict[str, Any]) -> bytes:
-    raw = path.read_bytes()
-    if len(raw) != expected["bytes"]:
-        raise ValueError(f"{path.name} has {len(raw)} bytes, {expected['bytes']} were written")
-    if encoding.sha256(raw) != expected["sha256"]:
-        raise ValueError(f"{path.name} does not match its sha256")
-    return raw
-
-
-def _check(path: Path, expected: dict[str, Any], deep: bool) -> None:
-    if deep:
-        _checked(path, expected)
-    elif (size := path.stat().st_size) != expected["bytes"]:
-        raise ValueError(f"{path.name} has {size} bytes, {expected['bytes']} were written")

@@ -45,9 +45,12 @@ def verify(store: Store, keys: Iterable[str] | None = None, *, stale_after: floa
             damaged.append((key, error.why))
         except NotInStore:  # moved away by another reader since it was listed
             continue
+    checked = len(wanted)
     for key in tried:
-        damaged += [(key, why) for why in store.attempts.read(key)[1]]
-    return VerifyReport(len(wanted) + len(tried), damaged, _sweep(store, stale_after))
+        attempts, problems = store.attempts.read(key)
+        checked += bool(attempts or problems)
+        damaged += [(key, why) for why in problems]
+    return VerifyReport(checked, damaged, _sweep(store, stale_after))
 
 
 def _strangers(store: Store) -> list[tuple[str, str]]:
