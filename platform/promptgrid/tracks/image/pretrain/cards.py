@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,3 +93,27 @@ def _credits(source: Source, table: pandas.DataFrame) -> list[dict[str, Any]]:
         for package in source.packages
         if len(source.packages) == 1 or package.package in used
     ]
+
+
+def attribution(in_tasks: Collection[str]) -> str:
+    """The text of `ATTRIBUTION.md`: every pinned package, its version, licence, author and use (`in_tasks`: sources)."""
+    lines = [
+        "# Where the bundled pictures come from",
+        "",
+        "Every picture was redrawn or resized to 64 by 64 pixels on a plain background and stored as WebP. A source of",
+        "*tasks* lends pictures to the tasks in this folder, and each card names the ones it uses. What is *held out* was",
+        "never shown to the bundled towers; of *pretraining* alone, no picture is passed on.",
+        "",
+        "| source | package | version | licence | by | use |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for source in load_sources():
+        for package in source.packages:
+            said = (source.title, package.package, package.version, package.licence, package.attribution)
+            lines.append(f"| {' | '.join(word.replace('|', '/') for word in said)} | {_use(source, in_tasks)} |")
+    return "\n".join([*lines, ""])
+
+
+def _use(source: Source, in_tasks: Collection[str]) -> str:
+    uses = ["tasks"] if source.name in in_tasks else []
+    return ", ".join([*uses, "held out" if source.held_out else "pretraining"])

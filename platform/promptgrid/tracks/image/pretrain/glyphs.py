@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]  # it publishes no types
 from PIL import Image, ImageDraw, ImageFont
 
 from promptgrid.tracks.image.pretrain.items import DIGITS, Item
@@ -36,8 +36,18 @@ PER_SCRIPT = 24
 FACES = 3
 FREE = ("OFL", "Apache", "BSD", "Bitstream", "Arphic", "IPA")
 MANY = {"fonts-noto-core": 400}
-HANDS = ("breip", "bwht", "dkg", "femke", "humor", "seto", "sjfonts", "purisa", "klee", "tomsontalks", "comic", "dustin")
-PENS = ("dancing", "kaushan", "lobster", "leckerli", "levien")
+STYLES = {
+    "handwriting": (
+        *("breip", "bwht", "dkg", "femke", "humor", "seto", "sjfonts"),
+        *("purisa", "klee", "tomsontalks", "comic", "dustin"),
+    ),
+    "script": ("dancing", "kaushan", "lobster", "leckerli", "levien"),
+    "mono": ("mono", "code", "courier", "inconsol", "hack"),
+    "serif": (
+        *("serif", "didot", "gentium", "libertine", "junicode", "vollkorn"),
+        *("garamond", "oldstandard", "ming", "quattro"),
+    ),
+}
 
 
 def glyphs(source: Source, folders: list[Path], _: dict[str, str]) -> Iterator[Item]:
@@ -62,8 +72,8 @@ def _letters(package: Package, path: Path, background: str) -> Iterator[Item]:
     try:
         known = set(TTFont(path, fontNumber=0, lazy=True).getBestCmap())
         face = ImageFont.truetype(str(path), 84)
-    except Exception as error:  # fontTools raises a dozen unrelated types; an unreadable face is named and left out
-        print(f"{path.name}: {error}")
+    except (TTLibError, OSError) as error:
+        print(f"{path.name} is left out: {error}")
         return
     style = _style(path)
     free = package.licence.startswith(FREE)
@@ -72,7 +82,8 @@ def _letters(package: Package, path: Path, background: str) -> Iterator[Item]:
         if picture is not None:
             phrase, words = _named(script, letter)
             item = f"{package.package}/{path.stem}/{ord(letter):04x}"
-            yield Item(item, phrase, (*words, style), script, style, array=picture, shippable=free, background=background)
+            about = (item, phrase, (*words, style), script, style)
+            yield Item(*about, array=picture, shippable=free, background=background)
 
 
 def _wanted(known: set[int], package: str) -> Iterator[tuple[str, str]]:
@@ -80,7 +91,8 @@ def _wanted(known: set[int], package: str) -> Iterator[tuple[str, str]]:
     if len(latin) == len(LATIN) and package != "fonts-noto-core":
         yield from (("Latin", letter) for letter in latin)
     for script, (first, last) in SCRIPTS.items():
-        letters = [code for code in range(first, last + 1) if code in known and unicodedata.category(chr(code))[0] == "L"]
+        there = (code for code in range(first, last + 1) if code in known)
+        letters = [code for code in there if unicodedata.category(chr(code))[0] == "L"]
         if len(letters) >= 10:
             step = max(1, len(letters) // PER_SCRIPT)
             yield from ((script, chr(code)) for code in letters[::step][:PER_SCRIPT])
@@ -99,19 +111,17 @@ def _drawn(face: ImageFont.FreeTypeFont, letter: str, background: str) -> np.nda
 
 
 def _style(path: Path) -> str:
-    place = path.as_posix().lower()
-    weight = "bold " if "bold" in path.stem.lower() else "italic " if "ital" in path.stem.lower() else ""
-    for words, style in ((HANDS, "handwriting"), (PENS, "script"), (("mono", "code", "courier", "inconsol", "hack"), "mono")):
-        if any(word in place for word in words):
-            return weight + style
-    serifs = ("serif", "didot", "gentium", "libertine", "junicode", "vollkorn", "garamond", "oldstandard", "ming", "quattro")
-    return weight + ("serif" if any(word in place.replace("sansserif", "") for word in serifs) else "sans")
+    """How a face looks, as far as the names of its file and package tell."""
+    place, stem = path.as_posix().lower().replace("sansserif", ""), path.stem.lower()
+    weight = "bold " if "bold" in stem else "italic " if "ital" in stem else ""
+    return weight + next((style for style, words in STYLES.items() if any(word in place for word in words)), "sans")
 
 
 def _named(script: str, letter: str) -> tuple[str, tuple[str, ...]]:
     if letter.isdigit() and letter.isascii():
         return f"digit {DIGITS[int(letter)]}", (DIGITS[int(letter)], "number", letter)
     if script == "Latin":
-        return f"{'capital' if letter.isupper() else 'small'} letter {letter}", ("letter", f"letter {letter.upper()}", script)
+        case = "capital" if letter.isupper() else "small"
+        return f"{case} letter {letter}", ("letter", f"letter {letter.upper()}", script)
     kind = "character" if script in ("Chinese", "Japanese", "Korean") else "letter"
     return f"{script} {kind}", (script, unicodedata.name(letter, "").lower())

@@ -201,4 +201,4 @@ def _svg(row: dict[str, Any], table: dict[str, Any]) -> str:
     )
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     box = f'viewBox="{left} {top} {width} {height}" width="{width}" height="{height}"'
-    return f'<svg {spaces} {box}>{row["body"]}</svg>'
+    return f"<svg {spaces} {box}>{row['body']}</svg>"

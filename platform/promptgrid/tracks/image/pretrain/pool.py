@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas
 from PIL import Image
-from tqdm import tqdm
+from rich.progress import track
 
 from promptgrid.tracks.image.pretrain import items, raster
 from promptgrid.tracks.image.pretrain.glyphs import glyphs
@@ -36,7 +36,8 @@ def build(sources_dir: Path, pool_dir: Path, only: Iterable[str] = (), processes
                 continue
             drawings = list(READERS[source.reader](source, folders, groups))
             drawn = workers.imap(row, ((source.name, item) for item in drawings), chunksize=32)
-            rows = [found for found in tqdm(drawn, source.name, len(drawings), leave=False) if found is not None]
+            seen = track(drawn, source.name, len(drawings), transient=True)
+            rows = [found for found in seen if found is not None]
             write(rows, path)
             print(f"{source.name}: {len(rows)} of {len(drawings)} drawn", flush=True)
 
@@ -83,10 +84,7 @@ def row(job: tuple[str, items.Item]) -> Row | None:
 def _picture(item: items.Item) -> tuple[Image.Image, str]:
     if item.array is not None:
         return raster.from_array(item.array), item.background
-    if item.path is not None:
-        art = Image.open(item.path).convert("RGBA")
-    else:
-        art = raster.draw(raster.clean(item.svg or ""))
+    art = Image.open(item.path).convert("RGBA") if item.path else raster.draw(raster.clean(item.svg or ""))
     if item.background == "black":
         return raster.fit(_inverted(art), raster.BLACK, item.crop), "black"
     picture = raster.fit(art, raster.WHITE, item.crop)

@@ -33,8 +33,8 @@ class Package:
 class Source:
     """Pictures of one hand, read from one or more packages.
 
-    `shippable` is False for share-alike and GPL art, which may be pretrained on but not passed on. `held_out` marks what
-    the bundled towers never see. `reader` names the function of `items.py` that reads it and `options` are its arguments.
+    `shippable` is False for share-alike and GPL art, which may be pretrained on but not passed on. `held_out` marks
+    what the bundled towers never see. `reader` names the function that reads it and `options` are its arguments.
     """
 
     name: str

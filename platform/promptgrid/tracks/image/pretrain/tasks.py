@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas
+from rich.progress import track
 from ruamel.yaml import YAML
 
 from promptgrid.tracks.image.pretrain import pool, raster
-from promptgrid.tracks.image.pretrain.cards import write_task
+from promptgrid.tracks.image.pretrain.cards import attribution, write_task
 
 RECIPES = Path(__file__).with_name("tasks.yaml")
 SEED = "promptgrid bundled tasks, first edition"
@@ -25,16 +26,15 @@ ADDED = re.compile(r"( face| side| \d+| [ivx]+| variant| alt| simple| plus| add|
 class Rule:
     """What puts a picture in a class; any one of the given conditions is enough, and `unless` undoes it.
 
-    `words` match the end of a name ("sports car" is a car) and, in clip art, a keyword; `exact` the whole name; `groups`
-    the last part of a category, `categories` all of it, `keywords` one keyword (each a pattern that must match in full),
-    `names` any part of a name (a pattern).
+    `words` match the end of a name ("sports car" is a car) and, in clip art, a keyword; `exact` the whole name;
+    `groups` the last part of a category, `categories` all of it (patterns that must match in full); `names` any part
+    of a name (a pattern).
     """
 
     words: tuple[str, ...] = ()
     exact: tuple[str, ...] = ()
     groups: str = ""
     categories: str = ""
-    keywords: str = ""
     names: str = ""
     unless: str = ""
 
@@ -43,8 +43,9 @@ class Rule:
 class Recipe:
     """One task before its pictures are chosen; `copies` bounds how many pictures of one drawing are taken.
 
-    `drawing` says what makes two pictures one drawing: the source and "name", the "item" itself, or the "letter" of a font.
-    `order` is "name" where every source is to split its drawings of one thing alike. Classes of fewer than `least` are left out.
+    `drawing` says what makes two pictures one drawing: the source and "name", the "item" itself, or the "letter" of a
+    font. `order` is "name" where every source is to split its drawings of one thing alike. Classes with fewer than
+    `least` pictures are left out.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Recipe:
 
 
 def load_recipes(path: Path = RECIPES) -> list[Recipe]:
-    """The recipes of `tasks.yaml`; a `family` entry there makes one recipe for each of its domains."""
+    """The recipes of `tasks.yaml`, in its order."""
     table = YAML(typ="safe").load(path.read_text())
     return [_recipe(row, table["lists"]) for row in table["tasks"]]
 
@@ -89,19 +90,20 @@ def _rule(name: str, given: Any) -> Rule:
 def compose(pool_dir: Path, out_dir: Path) -> pandas.DataFrame:
     """Write every task and its card to `out_dir`, and return one row of counts a task.
 
-    Also writes `EXCLUDE.parquet` to `pool_dir`: the content hashes and (source, item) pairs that no pretraining may see.
+    Also writes `ATTRIBUTION.md` beside `out_dir`, and `EXCLUDE.parquet` to `pool_dir`: content hashes and (source, item) pairs that no pretraining may see.
     """
     everything = pool.read(pool_dir)
     everything["name"] = everything["name"].str.lower()
     shippable = everything[everything.shippable].drop_duplicates("sha256")
     rows, used = [], []
     out_dir.mkdir(parents=True, exist_ok=True)
-    for recipe in load_recipes():
+    for recipe in track(load_recipes(), "tasks", transient=True):
         chosen = choose(recipe, shippable)
         table, summary = write_task(recipe, chosen, out_dir)
         rows.append(summary)
         used.append(table)
-        print({key: summary[key] for key in ("name", "classes", "train", "val", "test", "kilobytes")}, flush=True)
+    in_tasks = {source for recipe in load_recipes() for source in recipe.sources}
+    (out_dir.parent / "ATTRIBUTION.md").write_text(attribution(in_tasks))
     _exclusions(pandas.concat(used), everything).to_parquet(pool_dir / "EXCLUDE.parquet", index=False)
     return pandas.DataFrame(rows)
 
@@ -159,10 +161,7 @@ def matches(rule: Rule, pictures: pandas.DataFrame) -> np.ndarray:
         hit |= pictures.category.str.split("/").str[-1].str.fullmatch(rule.groups).to_numpy()
     if rule.categories:
         hit |= pictures.category.str.fullmatch(rule.categories).to_numpy()
-    if rule.keywords:
-        pattern = re.compile(rule.keywords)
-        hit |= np.array([any(map(pattern.fullmatch, keywords)) for keywords in pictures.keywords])
-    return hit
+    return np.asarray(hit, dtype=bool)
 
 
 def _drawings(pictures: pandas.DataFrame, drawing: str) -> pandas.Series:
@@ -221,7 +220,7 @@ def _small(webp: bytes) -> np.ndarray:
 
 
 def _exclusions(used: pandas.DataFrame, everything: pandas.DataFrame) -> pandas.DataFrame:
-    """What pretraining must leave out: the tasks' pictures as drawn and as stored, and other copies of tested drawings."""
+    """What pretraining leaves out: the tasks' pictures as drawn and as stored, and other copies of tested drawings."""
     tested = set(used[used.split != "train"].group)
     groups = everything.source + "/" + everything.name
     copies = everything[groups.isin(tested)][["source", "item", "sha256"]].assign(why="copy of a tested drawing")
