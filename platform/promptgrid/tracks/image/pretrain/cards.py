@@ -96,13 +96,13 @@ def _credits(source: Source, table: pandas.DataFrame) -> list[dict[str, Any]]:
 
 
 def attribution(in_tasks: Collection[str]) -> str:
-    """The text of `ATTRIBUTION.md`: every pinned package, its version, licence, author and use (`in_tasks`: sources)."""
+    """The text of `ATTRIBUTION.md`: every package, its version, licence, author and use (`in_tasks` names sources)."""
     lines = [
         "# Where the bundled pictures come from",
         "",
         "Every picture was redrawn or resized to 64 by 64 pixels on a plain background and stored as WebP. A source of",
-        "*tasks* lends pictures to the tasks in this folder, and each card names the ones it uses. What is *held out* was",
-        "never shown to the bundled towers; of *pretraining* alone, no picture is passed on.",
+        "*tasks* lends pictures to the tasks in this folder, and each card names the ones it uses. What is *held out*",
+        "was never shown to the bundled towers; of *pretraining* alone, no picture is passed on.",
         "",
         "| source | package | version | licence | by | use |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -90,7 +90,8 @@ def _rule(name: str, given: Any) -> Rule:
 def compose(pool_dir: Path, out_dir: Path) -> pandas.DataFrame:
     """Write every task and its card to `out_dir`, and return one row of counts a task.
 
-    Also writes `ATTRIBUTION.md` beside `out_dir`, and `EXCLUDE.parquet` to `pool_dir`: content hashes and (source, item) pairs that no pretraining may see.
+    Also writes `ATTRIBUTION.md` beside `out_dir`, and `EXCLUDE.parquet` to `pool_dir`: content hashes and
+    (source, item) pairs that no pretraining may see.
     """
     everything = pool.read(pool_dir)
     everything["name"] = everything["name"].str.lower()
