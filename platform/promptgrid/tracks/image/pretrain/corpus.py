@@ -38,9 +38,9 @@ VIEWS = (
 TURNS = dict.fromkeys((*EMOJI, *RICH), 2.0) | dict.fromkeys(COLOUR, 1.5) | {"tux-stamps": 4.0, "glyphs": 1.5}
 
 STYLE_WORDS = frozenset(
-    ("outline", "outlined", "line", "sharp", "rounded", "round", "filled", "fill", "bold", "thin", "light", "duotone")
-    + ("twotone", "solid", "flat", "rtl", "ltr", "alt")
-)
+    ("outline", "outlined", "line", "sharp", "rounded", "round", "filled", "fill", "bold", "thin", "light", "duotone",
+     "twotone", "solid", "flat", "rtl", "ltr", "alt")
+)  # fmt: skip
 EMPTY_PHRASES = frozenset(
     {"", "various cliparts", "unsorted", "other", "people & body", "computer", "icons", "flat theme"}
 )

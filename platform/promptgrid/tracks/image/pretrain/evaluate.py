@@ -81,7 +81,7 @@ def image_features(model: Any, pictures: Tensor, preprocess: dict[str, Any]) -> 
     mean = torch.tensor(preprocess["mean"]).view(3, 1, 1)
     std = torch.tensor(preprocess["std"]).view(3, 1, 1)
     size = model.visual.image_size[0]
-    parts = [(resize(chunk, size) - mean) / std for chunk in pictures.split(128)]
+    parts = [(resize(chunk, size) - mean) / std for chunk in torch.split(pictures, 128)]
     return F.normalize(torch.cat([model.encode_image(part) for part in parts]), dim=-1)
 
 

@@ -141,10 +141,9 @@ def _with_views(
         "word_ids": words,
         "device": device,
     }
-    return Material(
-        **common,
-        **({"features": torch.cat(inputs)} if conv else {"pixels": torch.cat(inputs), "targets": torch.cat(said)}),
-    )
+    if conv:
+        return Material(**common, features=torch.cat(inputs))
+    return Material(**common, pixels=torch.cat(inputs), targets=torch.cat(said))
 
 
 def views_of(sources: dict[str, int], pool_dir: Path, cache: Path, device: str) -> dict[str, Views]:

@@ -16,7 +16,7 @@ LARGEST_SCALE = 4.6052  # log 100
 
 
 class PhraseSpace(nn.Module):
-    """Where phrases lie in the joint space: a linear map of MiniLM's vector and a small correction. Thrown away later."""
+    """Where phrases lie in the joint space: MiniLM's vector mapped, linearly for the most part. Thrown away later."""
 
     def __init__(self, embed: int) -> None:
         super().__init__()
@@ -44,7 +44,8 @@ class PhraseBank:
     def candidates(self, right: Tensor, count: int, rng: Generator) -> Tensor:
         """Phrase numbers: those of the batch, each once, and `count` others drawn evenly."""
         others = torch.randint(0, len(self.sentences), (count,), generator=rng).to(right.device)
-        return torch.unique(torch.cat([right, others]))
+        candidates: Tensor = torch.unique(torch.cat([right, others]))
+        return candidates
 
 
 def choice_loss(logits: Tensor, right: Tensor, candidates: Tensor, own: Tensor, bank: PhraseBank) -> Tensor:

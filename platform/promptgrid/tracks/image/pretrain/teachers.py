@@ -61,7 +61,8 @@ def lite0() -> nn.Module:
 
     model: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     model.load_state_dict(lite0_weights())
-    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    model.eval().requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's stub
 
 
 @torch.inference_mode()
@@ -133,7 +134,7 @@ class MiniLM:
 
     def _layer(self, x: Tensor, name: str, bias: Tensor) -> Tensor:
         q, k, v = (
-            self._linear(x, f"{name}.attention.self.{part}").unflatten(-1, (_MINILM_HEADS, -1)).transpose(1, 2)
+            self._linear(x, f"{name}.attention.self.{part}").view(*x.shape[:2], _MINILM_HEADS, -1).transpose(1, 2)
             for part in ("query", "key", "value")
         )
         scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5 + bias

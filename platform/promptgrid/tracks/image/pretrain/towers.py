@@ -87,7 +87,7 @@ class TokenTable(nn.Module):
     def whole(self) -> Tensor:
         """The table (vocabulary, width) that open_clip's embedding needs."""
         with torch.no_grad():
-            return self(torch.arange(len(self.codes), device=self.codes.device)).detach()
+            return self.forward(torch.arange(len(self.codes), device=self.codes.device)).detach()
 
 
 def token_strings(decoder: dict[int, str]) -> list[str]:
@@ -123,7 +123,9 @@ def encode_text(
     for block in model.transformer.resblocks:
         x = _block(x, block, heads, mask)
     ended = x[torch.arange(len(x), device=x.device), ends].float()
-    return F.layer_norm(ended, ended.shape[-1:], model.ln_final.weight, model.ln_final.bias) @ model.text_projection
+    ended = F.layer_norm(ended, ended.shape[-1:], model.ln_final.weight, model.ln_final.bias)
+    projection: Tensor = model.text_projection
+    return ended @ projection
 
 
 def encode_vit(visual: Any, images: Tensor, keep: float, rng: Generator, low: torch.dtype = torch.bfloat16) -> Tensor:

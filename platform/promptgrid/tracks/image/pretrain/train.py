@@ -126,7 +126,7 @@ class Run:
             group["lr"] = self.recipe.rate_at(min(1.0, done))
         parts = self.losses(self.recipe.keep if done < self.recipe.whole_after else 1.0)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(parts.values())).sum())
         nn.utils.clip_grad_norm_([p for _, p in self.learner.trained()], 1.0)
         self.optimiser.step()
         with torch.no_grad():
@@ -227,7 +227,7 @@ def train(run: Run, checkpoint: Path, snapshot: Any, every: float = 240.0) -> No
     saved, whole = time.monotonic(), run.recipe.minutes * 60
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, refresh_per_second=0.2) as progress:
-        task = progress.add_task(run.recipe.backbone, total=whole, completed=run.clock.seconds, note="")
+        task = progress.add_task(run.recipe.backbone, total=whole, note="")
         while run.clock.seconds < whole:
             parts = run.step()
             if run.clock.steps % 50 == 0:

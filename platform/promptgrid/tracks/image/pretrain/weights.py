@@ -59,6 +59,7 @@ def write_backbone(folder: Path, config: dict[str, Any], stored: dict[str, Tenso
     save_file(stored, partial)
     digest = sha256(partial)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    partial.chmod(0o644)
     partial.replace(folder / WEIGHTS)
     write_card(folder, {**card, "sha256": digest})
     return digest
