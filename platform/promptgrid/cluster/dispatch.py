@@ -1,0 +1,139 @@
+"""What the driver of a grid knows and decides, whoever runs the packs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from promptgrid.cluster.failures import failed_record
+from promptgrid.cluster.progress import Board
+from promptgrid.cluster.resources import Worker
+from promptgrid.cluster.run_pack import Settled, commit_record
+from promptgrid.cluster.schedule import PLAIN, Schedule
+from promptgrid.spec import RETRIED, Pack, Reason
+
+if TYPE_CHECKING:
+    from promptgrid.cluster.planner import Plan
+    from promptgrid.store import Store
+
+RETRIED_AT_ONCE = frozenset({Reason.OOM_HOST, Reason.OOM_GPU, Reason.TIMEOUT})
+"""Tried once more in the same run, when its pack is over; the store counts further attempts of later runs."""
+
+
+@dataclass
+class _Running:
+    pack: Pack
+    left: set[str]
+    again: set[str] = field(default_factory=set)
+
+
+class Dispatcher:
+    """Hands out packs, takes what became of their cells, and says what to do about lost workers.
+
+    Args:
+        plan: what is missing.
+        store: where records go.
+        board: where progress is shown.
+        told: called with the key of every cell that has its final record of this run.
+    """
+
+    def __init__(self, plan: Plan, store: Store, board: Board, told: Callable[[str], None] | None = None) -> None:
+        self.store = store
+        self.board = board
+        self._told = told
+        self.schedule = Schedule(plan.packs, store.finished(_asked(plan)))
+        self.done = 0
+        self.failed = 0
+        self._running: dict[str, _Running] = {}
+        self._losses: Counter[str] = Counter()
+        self._recorded = Counter({key: record.attempts for key, record in store.failures(plan.missing).items()})
+        self._retried: set[str] = set()
+
+    def sort_by(self, kind: Callable[[Pack], Worker]) -> None:
+        """Hand packs out by resource class from now on."""
+        self.schedule.sort_by(kind)
+
+    def take(self, name: str, kind: Worker = PLAIN) -> Pack | None:
+        """The next pack of ``kind``, running from now on under ``name``; None when none is ready."""
+        pack = self.schedule.pop(kind)
+        for skipped in self.schedule.skipped():
+            message = f"it needs cell {skipped.need[:12]}, which failed"
+            commit_record(self.store, failed_record(skipped.cell, Reason.NEEDS_FAILED, message))
+            self._count(skipped.cell.key, failed=True)
+        if pack is not None:
+            self._running[name] = _Running(pack, set(pack.wanted))
+            self.board.running(len(self._running))
+        return pack
+
+    def settle(self, name: str, settled: Settled) -> None:
+        """One cell of the pack running under ``name`` has its record."""
+        running = self._running[name]
+        if settled.key not in running.left:
+            return
+        running.left.discard(settled.key)
+        self._recorded[settled.key] += settled.reason is not None
+        if settled.reason in RETRIED_AT_ONCE and settled.key not in self._retried:
+            self._retried.add(settled.key)
+            running.again.add(settled.key)
+            return
+        self._close(running.pack, settled)
+
+    def over(self, name: str) -> None:
+        """The pack under ``name`` has ended; what failed for want of memory or time is put in line once more."""
+        running = self._running.pop(name)
+        if running.again:
+            self.schedule.push(replace(running.pack, wanted=frozenset(running.again)))
+        self.board.running(len(self._running))
+
+    def lost(self, name: str, why: str) -> None:
+        """The worker under ``name`` is gone: try again, then in halves, then record the cell that ends workers.
+
+        The slots of a pack do not change with ``wanted``, so a half gives the same bits as the whole.
+        """
+        running = self._running[name]
+        for settled in self._found_in_store(running):
+            self.settle(name, settled)
+        left = [cell for cell in running.pack.cells if cell.key in running.left]
+        self.over(name)
+        self._losses.update(cell.key for cell in left)
+        worst = max((self._losses[cell.key] for cell in left), default=0)
+        if len(left) == 1 and worst >= RETRIED[Reason.WORKER_LOST]:
+            reason = Reason.OOM_HOST if "memory" in why.lower() else Reason.WORKER_LOST
+            message = f"its worker was lost {worst} times: {why}"
+            record = failed_record(left[0], reason, message, attempts=worst)
+            self._close(running.pack, commit_record(self.store, record))
+            return
+        parts = [left] if worst <= 1 or len(left) == 1 else [left[: len(left) // 2], left[len(left) // 2 :]]
+        for part in filter(None, parts):
+            self.schedule.push(replace(running.pack, wanted=frozenset(cell.key for cell in part)))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is running."""
+        return not self._running
+
+    def _found_in_store(self, running: _Running) -> list[Settled]:
+        """What the lost worker had committed but not reported."""
+        failures = self.store.failures(running.left)
+        fresh = [key for key, record in failures.items() if record.attempts > self._recorded[key]]
+        finished = [Settled(key) for key in self.store.finished(running.left)]
+        return finished + [Settled(key, failures[key].reason) for key in fresh]
+
+    def _close(self, pack: Pack, settled: Settled) -> None:
+        failed = settled.reason is not None
+        self.schedule.settle(settled.key, failed=failed)
+        self._count(settled.key, failed=failed, seconds=pack.seconds / len(pack.cells))
+
+    def _count(self, key: str, *, failed: bool, seconds: float = 0.0) -> None:
+        if self._told is not None:
+            self._told(key)
+        self.failed += failed
+        self.done += not failed
+        self.board.settled(failed=failed, seconds=seconds)
+
+
+def _asked(plan: Plan) -> set[str]:
+    """Every key that a pack of ``plan`` could wait for."""
+    return {key for pack in plan.packs for cell in pack.cells for key in cell.needs}

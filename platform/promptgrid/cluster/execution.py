@@ -1,0 +1,179 @@
+"""Run a plan: choose the runner, show progress, mirror, stop cleanly."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from promptgrid.cluster.dispatch import Dispatcher
+from promptgrid.cluster.progress import Board
+from promptgrid.cluster.stopping import Halt, StopSignals
+from promptgrid.spec import Refused
+
+if TYPE_CHECKING:
+    from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
+    from promptgrid.cluster.planner import Plan
+    from promptgrid.store import Store
+
+STALL_SECONDS = 1800.0
+MIRROR_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        done: cells finished by this run.
+        failed: cells that this run left with a failed record.
+        skipped: cells that were finished before.
+        seconds: wall time.
+        interrupted: the signal that ended it early (2 or 15), else None. The command line exits with 128 + it.
+        mirror: what MLflow was given; None where the mirror was off or the run was interrupted.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    seconds: float
+    interrupted: int | None = None
+    mirror: Mirrored | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, apart from where.
+
+    Attributes:
+        threads: threads of torch in each worker, and the CPUs it books. Another number may change the last bits.
+        device: ``cpu``, ``cuda``, or ``auto``.
+        stall_seconds: a worker without a sign of life for so long is ended, and its cell recorded as TIMEOUT.
+        mirror: keep MLflow up to date.
+        mirror_uri: MLflow tracking URI; by default ``MLFLOW_TRACKING_URI``, else a SQLite file in the store.
+        mirror_seconds: how long the end of a run waits for MLflow.
+        quiet: show no progress.
+    """
+
+    threads: int = 1
+    device: str = "auto"
+    stall_seconds: float = STALL_SECONDS
+    mirror: bool = True
+    mirror_uri: str | None = None
+    mirror_seconds: float = MIRROR_SECONDS
+    quiet: bool = False
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    *,
+    local: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+    options: Options | None = None,
+) -> RunSummary:
+    """Run the packs of ``plan`` and keep every result in ``store``.
+
+    Args:
+        plan: what is missing.
+        store: where results go; on a cluster, a folder that all its machines see.
+        local: one pack after the other in this process, without Ray.
+        workers: how many packs at once (default: one a core of the cluster).
+        address: a running Ray cluster (``auto``, ``host:port``); by default one of our own on this machine.
+        options: everything else.
+
+    Raises:
+        Refused: the options contradict each other, or no cluster answers. Nothing was started.
+        OSError: the store cannot be written; what was finished before stays finished.
+        RuntimeError: a worker cannot work at all, and says why.
+    """
+    chosen = options or Options()
+    _check(local, workers, address, chosen)
+    began = time.monotonic()
+    board = Board(len(plan.missing), plan.seconds, quiet=chosen.quiet or not plan.packs)
+    with StopSignals() as signals:
+        mirror = _mirror(plan, store, chosen)
+        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None)
+        mirrored = None
+        try:
+            if plan.packs:
+                with board:
+                    _run(plan, dispatcher, signals, chosen, local=local, workers=workers, address=address)
+            if mirror is not None:
+                signals.at_once = True
+                mirrored = mirror.close(chosen.mirror_seconds)
+        except Halt as halt:
+            if halt.trouble is not None:
+                raise halt.trouble from None
+        finally:
+            signals.at_once = False
+            if mirror is not None:
+                mirror.kill()
+    _check_complete(plan, dispatcher, signals)
+    return RunSummary(
+        dispatcher.done, dispatcher.failed, len(plan.finished), time.monotonic() - began, signals.number, mirrored
+    )
+
+
+def _run(
+    plan: Plan,
+    dispatcher: Dispatcher,
+    signals: StopSignals,
+    options: Options,
+    *,
+    local: bool,
+    workers: int | None,
+    address: str | None,
+) -> None:
+    if local:
+        from promptgrid.cluster.local import run_local
+        from promptgrid.cluster.planner import track_named
+
+        signals.at_once = True
+        track = track_named(plan.suite.track)
+        run_local(dispatcher, dispatcher.store, track, threads=options.threads, device=options.device)
+        return
+    from promptgrid.cluster.session import ray_session
+
+    with ray_session(workers, address, options.threads) as session:
+        signals.install()  # Ray has set its own
+        signals.check()
+        from promptgrid.cluster.tune import TuneRun, scratch_folder
+
+        dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
+        folder = scratch_folder(dispatcher.store.root)
+        TuneRun(dispatcher, signals, session, folder, workers, options.stall_seconds).run()
+
+
+def _check_complete(plan: Plan, dispatcher: Dispatcher, signals: StopSignals) -> None:
+    open_cells = len(plan.missing) - dispatcher.done - dispatcher.failed
+    if open_cells and signals.number is None:
+        raise RuntimeError(f"{open_cells} cells were left over; run the same command again, and please report this")
+
+
+def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
+    if not options.mirror or not plan.squares:
+        return None
+    from promptgrid.cluster.mirroring import MirrorProcess
+
+    submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    try:
+        return MirrorProcess(store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission)
+    except OSError as error:  # no space or no processes left: the grid matters more
+        print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
+        return None
+
+
+def _check(local: bool, workers: int | None, address: str | None, options: Options) -> None:
+    if workers is not None and workers < 1:
+        raise Refused("no workers", where="--workers", got=workers, expected="1 or more")
+    if local and (address or (workers or 1) > 1):
+        raise Refused("--local runs in this process", expected="neither --address nor more than one of --workers")
+    if options.threads < 1:
+        raise Refused("no threads", where="--threads", got=options.threads, expected="1 or more")
+    if options.device not in {"auto", "cpu", "cuda"}:
+        raise Refused("unknown device", where="--device", got=options.device, expected="auto, cpu or cuda")

@@ -1,0 +1,125 @@
+"""From a suite and a store to what remains to be run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from promptgrid.cluster.estimate import corrected
+from promptgrid.cluster.schedule import outside_needs, ranks
+from promptgrid.spec import Cell, Pack, Refused, Suite
+
+if TYPE_CHECKING:
+    from promptgrid.contract import Track
+    from promptgrid.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite asks for, what the store has of it, and the packs that are left.
+
+    Attributes:
+        squares: (method label, cell) for every square of the grid; squares may share a cell.
+        packs: only those with cells to run; ``wanted`` names these, the slots are those of the whole grid.
+        finished: keys that the store holds.
+        failed: keys that failed and are not tried again without being asked for.
+    """
+
+    suite: Suite
+    squares: tuple[tuple[str, Cell], ...]
+    packs: tuple[Pack, ...]
+    finished: frozenset[str]
+    failed: frozenset[str]
+
+    @cached_property
+    def cells(self) -> dict[str, Cell]:
+        """Every cell once, by key, in the suite's order."""
+        return {cell.key: cell for _, cell in self.squares}
+
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        """Keys of the cells that a run computes."""
+        return frozenset(key for pack in self.packs for key in pack.wanted)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated seconds of the missing packs, one after the other."""
+        return sum(pack.seconds for pack in self.packs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts for scripts. ``cells`` = ``finished`` + ``missing`` + ``failed`` are squares of the grid."""
+        state = dict.fromkeys(self.finished, "finished") | dict.fromkeys(self.failed, "failed")
+        counts = Counter(state.get(cell.key, "missing") for _, cell in self.squares)
+        return {
+            "suite": self.suite.name,
+            "protocol": self.suite.protocol,
+            "cells": len(self.squares),
+            "distinct_cells": len(self.cells),
+            "finished": counts["finished"],
+            "missing": counts["missing"],
+            "failed": counts["failed"],
+            "packs": len(self.packs),
+            "estimated_seconds": round(self.seconds, 1),
+            "methods": dict(Counter(label for label, _ in self.squares)),
+        }
+
+
+def make_plan(suite: Suite, store: Store, *, retry_failed: bool = False, track: Track | None = None) -> Plan:
+    """The plan of ``suite`` over what ``store`` holds. Nothing is run and nothing is written.
+
+    Args:
+        suite: what to run.
+        store: where results are and will be.
+        retry_failed: run cells again that failed for a final reason.
+        track: the wing to ask; by default the one that the suite names, found by the catalogue.
+
+    Raises:
+        Refused: the suite asks for something that does not exist or cannot run.
+    """
+    track = track or track_named(suite.track)
+    names = track.bundled_datasets() if suite.datasets == "bundled" else []
+    labelled = list(suite.squares(names))
+    resolved = track.resolve([request for _, request in labelled])
+    squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
+    cells = {cell.key: cell for cell in resolved}
+    packs = track.pack(list(cells.values()))
+    _check_packs(packs, cells)
+    finished = store.finished(cells)
+    wanted = store.to_run(cells, retry_failed)
+    remaining = [
+        replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted))
+        for pack in corrected(packs, store, finished)
+    ]
+    remaining = [pack for pack in remaining if pack.wanted]
+    _check_needs(remaining, cells, store)
+    return Plan(suite, squares, tuple(remaining), frozenset(finished), frozenset(cells.keys() - finished - wanted))
+
+
+def track_named(name: str) -> Track:
+    """The wing called ``name``, found by the catalogue of this process."""
+    from promptgrid import catalog  # walks the plug-in folders and imports torch: not on `import promptgrid.cluster`
+
+    return catalog.track(name)
+
+
+def _check_packs(packs: Iterable[Pack], cells: dict[str, Cell]) -> None:
+    packed = Counter(cell.key for pack in packs for cell in pack.cells)
+    wrong = [key for key in packed.keys() | cells.keys() if packed[key] != 1 or key not in cells]
+    if wrong:
+        raise RuntimeError(f"the track packed {len(wrong)} cells twice, not at all, or unasked, e.g. {min(wrong)[:12]}")
+
+
+def _check_needs(packs: list[Pack], cells: dict[str, Cell], store: Store) -> None:
+    outside = {key for pack in packs for key in outside_needs(pack)} - cells.keys()
+    unknown = outside - store.finished(outside)
+    if unknown:
+        cell = next(cell for pack in packs for cell in pack.cells if unknown & set(cell.needs))
+        raise Refused(
+            f"{cell.method} on {cell.dataset} needs the result of a cell that neither this suite nor the store has",
+            got=min(unknown)[:12],
+            hint="run the suite that holds it first",
+        )
+    ranks(packs)

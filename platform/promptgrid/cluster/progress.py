@@ -1,0 +1,104 @@
+"""What a person sees while a grid runs: cells done, running and failed, and when it will end."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+PLAIN_SECONDS = 10.0
+
+
+class Board:
+    """Progress on stderr: a live bar on a terminal, else a plain line every ten seconds. Use as a context.
+
+    Args:
+        cells: how many cells this run is to compute.
+        seconds: their estimated cost, the scale of :meth:`settled`.
+        quiet: show nothing.
+        console: where to; stderr by default.
+    """
+
+    def __init__(self, cells: int, seconds: float, *, quiet: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._cells, self._seconds = cells, max(seconds, 1e-9)
+        self._done = self._failed = self._running = 0
+        self._spent = 0.0
+        self._started = self._said = time.monotonic()
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Self:
+        self._started = self._said = time.monotonic()
+        if self._quiet or not self._console.is_terminal:
+            return self
+        self._bar = Progress(
+            TextColumn("cells"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("cells", total=self._cells, note="starting")
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if not self._quiet:
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+    def running(self, packs: int) -> None:
+        """So many packs are being run now."""
+        self._running = packs
+        self.tick()
+
+    def settled(self, *, failed: bool, seconds: float) -> None:
+        """One more cell has its record; ``seconds`` is its estimated share of the whole."""
+        self._failed += failed
+        self._done += not failed
+        self._spent += seconds
+        self.tick()
+
+    def tick(self) -> None:
+        """Show the present state, if it is time to."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done + self._failed, note=self._note())
+        elif not self._quiet and time.monotonic() - self._said >= PLAIN_SECONDS:
+            self._said = time.monotonic()
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+    def remaining(self) -> float | None:
+        """Seconds until the end at the pace so far; None before the first cell."""
+        if self._spent <= 0:
+            return None
+        elapsed = time.monotonic() - self._started
+        return max(0.0, self._seconds - self._spent) * elapsed / self._spent
+
+    def line(self) -> str:
+        """The state in one plain line."""
+        elapsed = clock(time.monotonic() - self._started)
+        return f"cells {self._done + self._failed}/{self._cells}, {self._note()}, {elapsed} elapsed"
+
+    def _note(self) -> str:
+        left = self.remaining()
+        over = self._done + self._failed >= self._cells
+        eta = [] if over else [f"ETA {clock(left)}" if left is not None else "ETA unknown"]
+        return ", ".join([f"{self._done} done", f"{self._running} packs running", f"{self._failed} failed", *eta])
+
+
+def clock(seconds: float) -> str:
+    """``m:ss``, or ``h:mm:ss`` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

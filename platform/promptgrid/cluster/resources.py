@@ -1,0 +1,54 @@
+"""How much of a machine a pack's worker books: one CPU, and a share of a GPU where there is one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from promptgrid.spec import Pack
+
+CONTEXT_MB = 700.0
+"""Memory that a process takes on a GPU before its first tensor."""
+SHARES = (1.0, 0.5, 0.25, 0.125)
+"""Shares of a GPU that are booked. Few, because workers are only reused among packs of one share."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A resource class: what each worker of a pack books."""
+
+    cpus: int = 1
+    gpu: float = 0.0
+
+    @property
+    def device(self) -> str:
+        """Where its packs run."""
+        return "cuda" if self.gpu else "cpu"
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What a cluster offers: CPUs and GPUs in all, and megabytes of memory of one GPU."""
+
+    cpus: float
+    gpus: float = 0.0
+    gpu_memory_mb: float = 0.0
+
+    def worker(self, pack: Pack, threads: int, device: str = "auto") -> Worker:
+        """The class of ``pack``: the smallest share of a GPU that holds it; a whole one when its need is unknown.
+
+        No GPU on ``cpu``, nor on ``auto`` where the cluster has none; ``cuda`` waits for one that may yet join.
+        """
+        if device == "cpu" or (device == "auto" and not self.gpus):
+            return Worker(threads)
+        if not pack.gpu_memory_mb or not self.gpu_memory_mb:
+            return Worker(threads, 1.0)
+        need = (pack.gpu_memory_mb + CONTEXT_MB) / self.gpu_memory_mb
+        return Worker(threads, min((share for share in SHARES if share >= need), default=1.0))
+
+    def slots(self, worker: Worker, asked: int | None) -> int:
+        """How many workers of a class to ask for: what fits now, or what the user says (the cluster may grow)."""
+        fit = math.floor(self.cpus / worker.cpus)
+        if worker.gpu:
+            fit = min(fit, math.floor(self.gpus) * round(1 / worker.gpu))
+        return asked or max(1, fit)

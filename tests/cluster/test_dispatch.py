@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from tests.cluster.toy.driving import toy_suite
+
+from promptgrid.cluster import make_plan
+from promptgrid.cluster.dispatch import Dispatcher
+from promptgrid.cluster.failures import failed_record
+from promptgrid.cluster.progress import Board
+from promptgrid.cluster.run_pack import Settled
+from promptgrid.contract import Outcome
+from promptgrid.spec import Reason, Record
+from promptgrid.store import Store
+
+
+def dispatcher(store: Store, **changes: object) -> Dispatcher:
+    plan = make_plan(toy_suite("sleep", datasets=["red"], **{"seeds": [1, 2, 3, 4]} | changes), store)
+    return Dispatcher(plan, store, Board(4, 1.0, quiet=True))
+
+
+def test_a_lost_pack_is_tried_again_whole_then_in_halves(store: Store) -> None:
+    grid = dispatcher(store)
+    first = grid.take("a")
+    assert first is not None
+    assert len(first.wanted) == 4
+    grid.lost("a", "gone")
+    again = grid.take("b")
+    assert again is not None
+    assert again.wanted == first.wanted
+    grid.lost("b", "gone")
+    halves = [grid.take("c"), grid.take("d")]
+    assert [len(half.wanted) for half in halves if half] == [2, 2]
+    assert all(half.cells == first.cells for half in halves if half)
+    assert grid.take("e") is None
+
+
+def test_the_cell_that_ends_workers_is_recorded_and_its_pack_mates_finish(store: Store) -> None:
+    grid = dispatcher(store)
+    names = iter(range(100))
+    while (pack := grid.take(name := str(next(names)))) is not None:
+        cells = [cell for cell in pack.cells if cell.key in pack.wanted]
+        if any(cell.seed == 2 for cell in cells):
+            grid.lost(name, "gone")
+            continue
+        for cell in cells:
+            store.commit(Outcome(Record(cell=cell, metrics={"accuracy": 1.0})))
+            grid.settle(name, Settled(cell.key))
+        grid.over(name)
+    assert (grid.done, grid.failed) == (3, 1)
+    (record,) = store.failures().values()
+    assert (record.cell.seed, record.reason) == (2, Reason.WORKER_LOST)
+    assert record.message == "its worker was lost 4 times: gone"
+    assert next(names) < 12
+
+
+def test_a_worker_lost_for_want_of_memory_is_named_so(store: Store) -> None:
+    grid = dispatcher(store, seeds=[1])
+    for name in "abc":
+        grid.take(name)
+        grid.lost(name, "Task was killed due to the node running low on memory.")
+    assert [record.reason for record in store.failures().values()] == [Reason.OOM_HOST]
+
+
+def test_what_a_lost_worker_had_committed_is_not_run_again(store: Store) -> None:
+    grid = dispatcher(store)
+    pack = grid.take("a")
+    assert pack is not None
+    store.commit(Outcome(Record(cell=pack.cells[0], metrics={"accuracy": 1.0})))
+    store.commit(Outcome(failed_record(pack.cells[1], Reason.NAN_LOSS, "nan")))
+    grid.lost("a", "gone")
+    assert (grid.done, grid.failed) == (1, 1)
+    rest = grid.take("b")
+    assert rest is not None
+    assert rest.wanted == {cell.key for cell in pack.cells[2:]}
+
+
+def test_failures_of_earlier_runs_are_not_taken_for_news(store: Store) -> None:
+    cells = dispatcher(store, seeds=[1]).schedule.pop()
+    assert cells is not None
+    store.commit(Outcome(failed_record(cells.cells[0], Reason.WORKER_LOST, "gone")))
+    grid = dispatcher(store, seeds=[1])
+    grid.take("a")
+    grid.lost("a", "gone again")
+    assert grid.failed == 0
+    assert grid.take("b") is not None

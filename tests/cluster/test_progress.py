@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from promptgrid.cluster import progress
+from promptgrid.cluster.progress import Board, clock
+
+
+def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    return Console(file=text, force_terminal=terminal, width=120), text
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    at = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: at[0])
+    return at
+
+
+def test_a_plain_line_every_ten_seconds(now: list[float]) -> None:
+    where, text = console(terminal=False)
+    with Board(4, 8.0, console=where) as board:
+        board.running(2)
+        assert text.getvalue() == ""
+        now[0] += 10
+        board.settled(failed=False, seconds=2.0)
+        board.tick()
+        assert text.getvalue() == "cells 1/4, 1 done, 2 packs running, 0 failed, ETA 0:30, 0:10 elapsed\n"
+        now[0] += 30
+        for failed in (True, False, False):
+            board.settled(failed=failed, seconds=2.0)
+    assert text.getvalue().splitlines()[-1] == "cells 4/4, 3 done, 2 packs running, 1 failed, 0:40 elapsed"
+
+
+def test_the_end_is_unknown_before_the_first_cell(now: list[float]) -> None:
+    assert Board(4, 8.0, quiet=True).remaining() is None
+
+
+def test_a_terminal_gets_a_bar(now: list[float]) -> None:
+    where, text = console(terminal=True)
+    with Board(4, 8.0, console=where) as board:
+        board.settled(failed=False, seconds=2.0)
+    assert "1/4" in text.getvalue()
+    assert "━" in text.getvalue()
+
+
+def test_quiet_is_quiet(now: list[float]) -> None:
+    where, text = console(terminal=False)
+    with Board(4, 8.0, console=where, quiet=True) as board:
+        now[0] += 60
+        board.settled(failed=False, seconds=2.0)
+    assert text.getvalue() == ""
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")])
+def test_clock(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
