@@ -133,20 +133,25 @@ def verify(
 def _print_status(now: api.Status) -> None:
     rows: dict[str, Any] = {"cells": now.cells, "finished": now.finished, "missing": now.missing, "failed": now.failed}
     rows |= {f"  {reason}": count for reason, count in sorted(now.reasons.items())}
-    _facts(f"status of {now.suite}", rows | {"scores digest": now.scores_digest})
+    _facts(f"status of {now.suite}", rows)
+    typer.echo(f"scores digest {now.scores_digest}")
 
 
 def _print_top(leaderboard: Path, top: int) -> None:
     import pandas as pd
 
     frame = pd.read_csv(leaderboard)
-    shown = frame.head(top)
-    table = Table(title=f"top of the leaderboard ({leaderboard.name})", title_justify="left")
-    for column in shown.columns[:8]:
-        table.add_column(str(column), overflow="fold")
-    for row in shown.itertuples(index=False):
-        table.add_row(*[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row[:8]])
-    Console().print(table)
+    for (backbone, shots), part in frame.groupby(["backbone", "shots"], sort=False):
+        if shots != frame["shots"].max():
+            continue
+        table = Table(title=f"top of the leaderboard: {backbone}, {shots} shots", title_justify="left")
+        for column in ("", "method", "mean", "95 % interval", "difference"):
+            table.add_column(column)
+        for row in part.head(top).itertuples():
+            interval = f"{row.mean_low:.3f} to {row.mean_high:.3f}"
+            gain = f"{row.difference:+.3f}" if pd.notna(row.difference) else "reference"
+            table.add_row(str(row.place), str(row.method), f"{row.mean:.3f}", interval, gain)
+        Console().print(table)
 
 
 def _facts(title: str, rows: dict[str, Any]) -> None:
