@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-import promptgrid
 from tests.corpus.broken_datasets import classes_in
 from tests.corpus.test_damaged_images import POINTER
+
+import promptgrid
 
 
 def test_only_the_cells_that_read_it_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
