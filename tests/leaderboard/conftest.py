@@ -149,11 +149,21 @@ def some_holes(cell: Cell) -> str:
     return "done"
 
 
+@pytest.fixture(name="make_report", scope="session")
+def report_maker() -> Callable[..., ReportInput]:
+    return make_report
+
+
 @pytest.fixture
+def holes() -> Decide:
+    return some_holes
+
+
+@pytest.fixture(scope="session")
 def full() -> ReportInput:
     return make_report()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def holed() -> ReportInput:
     return make_report(decide=some_holes)

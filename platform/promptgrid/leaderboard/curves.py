@@ -46,10 +46,9 @@ def dataset_curves(board: Board, backbone: str, dataset: str) -> list[Curve]:
                 value = float(standing.means.at[label, dataset])  # type: ignore[arg-type]  # a float column
                 spread = float(standing.deviations.at[label, dataset])  # type: ignore[arg-type]
                 spread = 0.0 if math.isnan(spread) else spread
-                whole = all(
-                    s.status == "done" for s in standing.squares if (s.label, s.cell.dataset) == (label, dataset)
+                points.append(
+                    (standing.shots, value, value - spread, value + spread, (label, dataset) in standing.partial)
                 )
-                points.append((standing.shots, value, value - spread, value + spread, not whole))
         lines.append(_curve(label, points))
     return [line for line in lines if line.shots]
 

@@ -150,28 +150,13 @@ def rank_figure(board: Board, standing: Standing) -> str:
 def _draw(axes: Any, board: Board, line: Curve, size: float = 4.2, width: float = 1.7) -> None:
     style = _style(board, line.label)
     shots, values = np.asarray(line.shots, dtype=float), 100 * np.asarray(line.values)
-    axes.plot(shots, values, linewidth=width, zorder=3, **style)
-    for hollow in (False, True):
-        chosen = np.asarray(line.hollow) == hollow
-        face = PAPER if hollow else style["color"]
-        axes.plot(
-            shots[chosen],
-            values[chosen],
-            "o",
-            markersize=size,
-            markerfacecolor=face,
-            markeredgecolor=style["color"],
-            zorder=4,
-        )
-    axes.fill_between(
-        shots,
-        100 * np.asarray(line.low),
-        100 * np.asarray(line.high),
-        color=style["color"],
-        alpha=0.13,
-        linewidth=0,
-        zorder=2,
-    )
+    low, high, hollow = 100 * np.asarray(line.low), 100 * np.asarray(line.high), np.asarray(line.hollow, dtype=bool)
+    axes.plot(shots, values, marker="o", markersize=size, linewidth=width, zorder=3, **style)
+    if hollow.any():
+        edge = {"markerfacecolor": PAPER, "markeredgecolor": style["color"]}
+        axes.plot(shots[hollow], values[hollow], "o", markersize=size, zorder=4, **edge)
+    if (high > low).any():
+        axes.fill_between(shots, low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=2)
 
 
 def _shots_axis(axes: Any, board: Board, backbone: str) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,11 @@ class Standing:
     squares: tuple[Square, ...]
     comparison: Comparison
 
+    @cached_property
+    def partial(self) -> frozenset[tuple[str, str]]:
+        """(label, dataset) that lack at least one planned seed."""
+        return frozenset((square.label, square.cell.dataset) for square in self.squares if square.status != "done")
+
 
 @dataclass(frozen=True)
 class Board:
@@ -91,12 +97,12 @@ class Board:
     reference: str
     declared: bool
 
-    @property
+    @cached_property
     def backbones(self) -> tuple[str, ...]:
         """Backbones in plan order."""
         return tuple(dict.fromkeys(standing.backbone for standing in self.standings))
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Methods in plan order."""
         return tuple(dict.fromkeys(square.label for square in self.squares))
@@ -107,10 +113,16 @@ class Board:
             return ""
         return f"_{self.backbones.index(backbone) + 1}-{slug(backbone)}"
 
+    @cached_property
+    def zero_shot(self) -> frozenset[str]:
+        """Labels whose method is of the kind ``zero-shot``, or named so where kinds are not known."""
+        methods = {square.label: square.cell.method for square in self.squares}
+        named = {label for label, method in methods.items() if method.replace("-", "_").startswith("zero_shot")}
+        return frozenset(named | {label for label in methods if self.report.kinds.get(methods[label]) == "zero-shot"})
+
     def is_zero_shot(self, label: str) -> bool:
         """Whether ``label`` is a method that learns nothing from the examples: drawn dashed."""
-        method = next(square.cell.method for square in self.squares if square.label == label)
-        return self.report.kinds.get(method) == "zero-shot" or method.replace("-", "_").startswith("zero_shot")
+        return label in self.zero_shot
 
 
 def build_board(report: ReportInput) -> Board:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 NAME_LIMIT = 60
@@ -38,6 +39,7 @@ _LATEX = {
 }
 
 
+@lru_cache(maxsize=4096)
 def visible(text: str, *, lines: bool = False) -> str:
     """``text`` with control, bidi and invisible characters spelled out as ``⟨U+202E⟩``; ``lines`` keeps \\n and \\t."""
     kept = "\n\t" if lines else ""
