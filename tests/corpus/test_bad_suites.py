@@ -48,7 +48,7 @@ BAD: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "utf-16": (SOUND.encode("utf-16"), ("not UTF-8",)),
     "nul-byte": (SOUND + "title: a\0b\n", ("not valid YAML",)),
     "two-documents": (SOUND + "---\n" + SOUND, ("not valid YAML", "document")),
-    "deep": ("name: " + "[" * 1_000, ("not valid YAML",)),
+    "deep": ("name: " + "[" * 20_000, ("nested too deeply", "40")),
     "too-large": ("# " + "x" * 1_000_001, ("too large", "1000003", "at most 1000000")),
     # YAML as a way in
     "python-object": (

@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from promptgrid.spec.refusal import Refused
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -56,9 +57,14 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _refuse_aliases_and_tags(text: str, where: str) -> None:
+    depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
         line = event.start_mark.line + 1
-        if type(event).__name__ == "AliasEvent" or getattr(event, "anchor", None):
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if depth > MAX_DEPTH:
+            raise Refused(f"line {line}: nested too deeply", where=where, expected=f"at most {MAX_DEPTH} levels")
+        if kind == "AliasEvent" or getattr(event, "anchor", None):
             raise Refused(f"line {line}: anchors and aliases are not used in suites", where=where, hint="write it out")
         tag = getattr(event, "tag", None)
         if tag and not getattr(event, "implicit", (True,)) and str(tag) not in {"!", "None"}:

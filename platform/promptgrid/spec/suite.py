@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -114,18 +115,16 @@ class Suite(_Strict):
             return values
         if not values:
             raise ValueError("the list is empty")
-        seen = [value.model_dump_json() if isinstance(value, BaseModel) else value for value in values]
-        for value in seen:
-            if seen.count(value) > 1:
-                raise ValueError(f"{value} is listed twice")
+        written = [value.model_dump_json() if isinstance(value, BaseModel) else value for value in values]
+        if (twice := _repeated(written)) is not None:
+            raise ValueError(f"{twice} is listed twice")
         return values
 
     @model_validator(mode="after")
     def distinct_labels(self) -> Suite:
         labels = [label for entry in self.methods for label, _ in entry.variants()]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f"two methods have one display name: {label!r}; give each its own `label`")
+        if (twice := _repeated(labels)) is not None:
+            raise ValueError(f"two methods have one display name: {twice!r}; give each its own `label`")
         if self.reference is not None and self.reference not in labels:
             raise ValueError(f"reference {self.reference!r} is no method's label; {nearest(self.reference, labels)}")
         return self
@@ -160,6 +159,11 @@ class Suite(_Strict):
                     precision=self.precision,
                 ),
             )
+
+
+def _repeated(values: list[Any]) -> Any:
+    """The first value that stands twice in ``values``, else None."""
+    return next((value for value, count in Counter(values).items() if count > 1), None)
 
 
 def read_suite(path: str | Path) -> Suite:

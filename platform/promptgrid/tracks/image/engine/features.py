@@ -36,10 +36,12 @@ class FeatureTable:
 
         Raises:
             DamagedData: one of them could not be read; the message names the file.
+            FileNotFoundError: one of them is gone.
         """
         for index in indices:
             if index in self.damaged:
-                raise DamagedData(self.damaged[index])
+                kind, _, why = self.damaged[index].partition(": ")
+                raise (FileNotFoundError if kind == "FileNotFoundError" else DamagedData)(why)
         return self.features[torch.tensor([self.rows[index] for index in indices])]
 
 

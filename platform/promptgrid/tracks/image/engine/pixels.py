@@ -34,5 +34,5 @@ def read_pixels(dataset: Dataset, indices: Sequence[int], size: int) -> tuple[Te
         try:
             pixels[row] = centre_crop(dataset.read(index), size)
         except OSError as error:
-            damaged[index] = str(error)
+            damaged[index] = f"{type(error).__name__}: {error}"
     return pixels, damaged
