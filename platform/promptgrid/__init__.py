@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from promptgrid.spec.version import __version__
+
 if TYPE_CHECKING:
     from promptgrid.api import load_method, load_results, run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load_method", "load_results", "run"]
 
 

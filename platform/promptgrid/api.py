@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Record, Refused, Suite, read_suite
 from promptgrid.spec.suite import parse_suite
+from promptgrid.spec.version import __version__
 from promptgrid.store import Store
 
 if TYPE_CHECKING:
@@ -194,7 +195,6 @@ def _whole_key(beginning: str, store: Store) -> str:
 
 
 def _report_input(suite: Suite, store: Store, command: str) -> Any:
-    import promptgrid
     from promptgrid import catalog
     from promptgrid.leaderboard import ReportInput
 
@@ -210,7 +210,7 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         headline=track.headline(suite.protocol),
         scores_digest=store.scores_digest(planned.cells),
         command=command,
-        version=promptgrid.__version__,
+        version=__version__,
         revision=", ".join(revisions),
         titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
         kinds={row["name"]: row["kind"] for row in track.describe("methods")},

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from promptgrid.cli.suites import AsJson, Command
 from promptgrid.spec import Refused, nearest
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
 
 
@@ -85,4 +85,9 @@ def _cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-COMMANDS = {"methods": methods, "datasets": datasets, "backbones": backbones, "protocols": protocols}
+COMMANDS: dict[str, Command] = {
+    "methods": methods,
+    "datasets": datasets,
+    "backbones": backbones,
+    "protocols": protocols,
+}

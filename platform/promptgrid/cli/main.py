@@ -12,6 +12,7 @@ from rich.console import Console
 
 from promptgrid.cli import listing, maintenance, stub, suites
 from promptgrid.spec import Refused
+from promptgrid.spec.version import __version__
 
 app = typer.Typer(
     name="promptgrid",
@@ -41,7 +42,8 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-for name, command in {**suites.COMMANDS, **maintenance.COMMANDS, **listing.COMMANDS}.items():
+COMMANDS: dict[str, suites.Command] = {**suites.COMMANDS, **maintenance.COMMANDS, **listing.COMMANDS}
+for name, command in COMMANDS.items():
     app.command(name)(refusing(command))
 new = typer.Typer(no_args_is_help=True, help="Write the stub of a plug-in.")
 new.command("method")(refusing(stub.new_method))
@@ -54,7 +56,5 @@ def version(
 ) -> None:
     """Grids of prompt-learning and PEFT experiments over frozen CLIP models."""
     if show:
-        import promptgrid
-
-        typer.echo(promptgrid.__version__)
+        typer.echo(__version__)
         sys.exit(0)

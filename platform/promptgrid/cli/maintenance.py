@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from promptgrid import api
-from promptgrid.cli.suites import AsJson, StoreDir, SuiteFile, _facts
+from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile, _facts
 
 
 def submit(
@@ -69,4 +69,4 @@ def pretrain(
     train(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
 
 
-COMMANDS = {"submit": submit, "sync": sync, "doctor": doctor, "pretrain": pretrain}
+COMMANDS: dict[str, Command] = {"submit": submit, "sync": sync, "doctor": doctor, "pretrain": pretrain}

@@ -61,7 +61,7 @@ def test_{name}_keeps_the_contract() -> None:
     check_method({module}.{title})
 '''
 
-PROJECT = '''[build-system]
+PROJECT = """[build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 
@@ -75,7 +75,7 @@ dependencies = ["promptgrid"]
 
 [tool.hatch.build.targets.wheel]
 only-include = ["{module}.py"]
-'''
+"""
 
 
 def new_method(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from promptgrid import api
 
+Command = Callable[..., None]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")]
 StoreDir = Annotated[
     Path | None,
@@ -71,9 +73,7 @@ def run(
     `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml --address auto`
     """
     planned = api.plan(suite, store, retry_failed=retry_failed)
-    summary = api.execute(
-        planned, store, local=local, workers=workers, address=address, device=device, threads=threads
-    )
+    summary = api.execute(planned, store, local=local, workers=workers, address=address, device=device, threads=threads)
     if summary.interrupted is not None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + summary.interrupted)
@@ -147,10 +147,10 @@ def _print_top(leaderboard: Path, top: int) -> None:
         table = Table(title=f"top of the leaderboard: {backbone}, {shots} shots", title_justify="left")
         for column in ("", "method", "mean", "95 % interval", "difference"):
             table.add_column(column)
-        for row in part.head(top).itertuples():
-            interval = f"{row.mean_low:.3f} to {row.mean_high:.3f}"
-            gain = f"{row.difference:+.3f}" if pd.notna(row.difference) else "reference"
-            table.add_row(str(row.place), str(row.method), f"{row.mean:.3f}", interval, gain)
+        for row in part.head(top).to_dict("records"):
+            interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}"
+            gain = "reference" if row["reference"] else f"{row['difference']:+.3f}"
+            table.add_row(str(row["place"]), str(row["method"]), f"{row['mean']:.3f}", interval, gain)
         Console().print(table)
 
 
@@ -174,4 +174,10 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-COMMANDS = {"plan": plan, "run": run, "status": status, "report": report, "verify": verify}
+COMMANDS: dict[str, Command] = {
+    "plan": plan,
+    "run": run,
+    "status": status,
+    "report": report,
+    "verify": verify,
+}

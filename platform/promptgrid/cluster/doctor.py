@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 NEEDED = ("torch", "torchvision", "open_clip_torch", "ray", "mlflow", "pandas", "pyarrow")
@@ -32,7 +33,7 @@ def examine() -> list[Finding]:
 def _checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
     yield "python", _python
     for package in NEEDED:
-        yield package, lambda package=package: _package(package)
+        yield package, partial(_package, package)
     yield "standard library", _platform_module
     yield "torch", _torch
     yield "plug-ins", _plugins

@@ -9,8 +9,8 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-from promptgrid import __version__
 from promptgrid.spec import Cell, Provenance, Reason, Record
+from promptgrid.spec.version import __version__
 
 MESSAGE_LENGTH = 500
 TAIL_LENGTH = 4_000

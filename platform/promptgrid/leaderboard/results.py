@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.squares import Square, planned
-from promptgrid.spec import canonical_json
+from promptgrid.spec import Record, canonical_json
 
 COLUMNS = {
     "cell_key": "string",
@@ -41,15 +42,24 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     A failed or missing cell has one row: the headline metric, value NaN, its status and its reason. Costs of a
     missing cell are NA. ``settings`` is canonical JSON.
     """
-    rows = [row for square in planned(report) for row in _rows(square, report)]
+    rows = [row for square in planned(report) for row in _rows(square, report.suite.name, report.headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _rows(square: Square, report: ReportInput) -> list[dict[str, Any]]:
+def store_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """The same columns for finished records of any suite: ``suite`` is empty, ``label`` is the method's name."""
+    squares = [
+        Square(record.cell.method, record.cell, record.cell.shots, record.cell.seed, record) for record in records
+    ]
+    rows = [row for square in squares for row in _rows(square, suite="", headline="")]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _rows(square: Square, suite: str, headline: str) -> list[dict[str, Any]]:
     record, cell = square.record, square.cell
     base = {
         "cell_key": cell.key,
-        "suite": report.suite.name,
+        "suite": suite,
         "protocol": cell.protocol,
         "method": cell.method,
         "settings": canonical_json(cell.settings),
@@ -67,5 +77,5 @@ def _rows(square: Square, report: ReportInput) -> list[dict[str, Any]]:
         "label": square.label,
     }
     if record is None or record.status != "done":
-        return [{**base, "metric": report.headline, "value": math.nan}]
+        return [{**base, "metric": headline, "value": math.nan}]
     return [{**base, "metric": name, "value": value} for name, value in sorted(record.metrics.items())]

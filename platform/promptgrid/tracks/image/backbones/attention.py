@@ -37,14 +37,14 @@ class _Folded(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         with torch.enable_grad():
             inputs = [x.detach().requires_grad_() for x in ctx.saved_tensors]
-            output = F.scaled_dot_product_attention(*inputs, is_causal=ctx.causal)
+            output = F.scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], is_causal=ctx.causal)
         return (*torch.autograd.grad(output, inputs, grads[0]), None)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[Tensor, int]:
         cells = info.batch_size
-        flat = [_fold(x, dim, cells) for x, dim in zip((query, key, value), in_dims[:3], strict=True)]
-        output = attention(*flat, causal)
+        folded = [_fold(x, dim, cells) for x, dim in zip((query, key, value), in_dims[:3], strict=True)]
+        output = attention(folded[0], folded[1], folded[2], causal)
         return output.reshape(cells, -1, *output.shape[1:]), 0
 
 

@@ -40,9 +40,11 @@ class Block:
             TypeError: a block of another kind, which we do not reach into.
         """
         attn = getattr(block, "attn", None)
-        plain = isinstance(attn, nn.MultiheadAttention) and attn._qkv_same_embed_dim
-        if not plain or type(block).__name__ != "ResidualAttentionBlock" or attn.in_proj_bias is None:
-            raise TypeError(f"cannot reach into a {type(block).__name__} with {type(attn).__name__}")
+        kind = type(block).__name__
+        if not isinstance(attn, nn.MultiheadAttention) or kind != "ResidualAttentionBlock":
+            raise TypeError(f"cannot reach into a {kind} with {type(attn).__name__}")
+        if attn.in_proj_weight is None or attn.in_proj_bias is None:
+            raise TypeError("cannot reach into attention without one packed, biased input projection")
         return cls(
             norm1=block.ln_1,
             in_weight=attn.in_proj_weight,
@@ -69,7 +71,7 @@ class Block:
         for i, name in enumerate(names):
             if edits is not None and (layer, name) in edits.deltas:
                 parts[i] = parts[i] + edits.deltas[layer, name](x, edits.seed)
-        split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
+        split = [part.reshape(*part.shape[:-1], self.heads, -1).transpose(1, 2) for part in parts]
         mixed = attention(split[0], split[1], split[2], causal).transpose(1, 2).flatten(-2)
         return _project(mixed, self.out, layer, "out", edits)
 

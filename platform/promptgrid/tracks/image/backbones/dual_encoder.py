@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from promptgrid.contract import Backbone, Edits
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.towers import ImageTower, TextTower
+
+T = TypeVar("T")
 
 
 class DualEncoder(Backbone):
@@ -25,8 +27,9 @@ class DualEncoder(Backbone):
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self._device = next(model.parameters()).device
-        self._text = _tower(lambda: TextTower.of(model)) if hasattr(tokenizer, "encoder") else None
-        self._image = _tower(lambda: ImageTower.of(model.visual))
+        readable = hasattr(tokenizer, "encoder")
+        self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else None
+        self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
         size = model.visual.image_size
         self.image_size = int(size[0] if isinstance(size, (tuple, list)) else size)
         self.logit_scale = float(model.logit_scale.exp().mean())
@@ -79,7 +82,7 @@ class DualEncoder(Backbone):
     def _normalise(self, pixels: Tensor) -> Tensor:
         return (pixels.to(self._device, torch.float32) / 255.0 - self._mean) / self._std
 
-    def _need(self, tower: Any, what: str) -> Any:
+    def _need(self, tower: T | None, what: str) -> T:
         if tower is None:
             raise Refused(f"backbone {self.id} offers no {what}")
         return tower
@@ -94,7 +97,7 @@ def _vision(image: bool) -> set[str]:
     return {"vision_blocks"} if image else set()
 
 
-def _tower(build: Callable[[], Any]) -> Any:
+def _tower(build: Callable[[], T]) -> T | None:
     """The tower, or None where it is of a kind we do not reach into."""
     try:
         return build()

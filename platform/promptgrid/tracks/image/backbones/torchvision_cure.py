@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,14 +24,14 @@ def apply() -> bool:
     """
     if "torchvision" in sys.modules or _extension_loads():
         return False
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # torch types it nowhere
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _KEPT.append(library)
     return True
 
 
-_KEPT: list[torch.library.Library] = []  # a library's operators vanish when it is collected
+_KEPT: list[Any] = []  # a library's operators vanish when it is collected
 
 
 def _extension_loads() -> bool:
@@ -39,7 +40,7 @@ def _extension_loads() -> bool:
         return False
     for extension in Path(spec.origin).parent.glob("_C*.so"):
         try:
-            torch.ops.load_library(str(extension))
+            torch.ops.load_library(str(extension))  # type: ignore[no-untyped-call]  # torch types it nowhere
         except OSError:
             return False
         return True

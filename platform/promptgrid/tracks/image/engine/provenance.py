@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-import promptgrid
 from promptgrid.spec import Pack, Provenance
+from promptgrid.spec.version import __version__
 
 
 def provenance(pack: Pack, device: str, started: str) -> Provenance:
     """The provenance of the cells of ``pack``, as of now."""
     return Provenance(
-        promptgrid_version=promptgrid.__version__,
+        promptgrid_version=__version__,
         revision=revision(),
         python=platform.python_version(),
         torch=torch.__version__,
@@ -47,7 +47,7 @@ def peak_memory_mb(device: str) -> float:
 @cache
 def revision() -> str:
     """The git revision of a source checkout (``+dirty`` with uncommitted changes), empty for an installed wheel."""
-    root = Path(promptgrid.__file__).parents[2]
+    root = Path(__file__).parents[5]
     if not (root / ".git").exists():
         return ""
     ask = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=12", "--exclude=*"]

@@ -15,9 +15,7 @@ CHUNK = 512
 CHUNK_INSIDE_TOWER = 64
 
 
-def logits_of(
-    method: Method, params: Params, task: Task, features: Tensor, pixels: Tensor | None = None
-) -> Tensor:
+def logits_of(method: Method, params: Params, task: Task, features: Tensor, pixels: Tensor | None = None) -> Tensor:
     """(N, classes) logits of all images; class texts are encoded once, images go in chunks.
 
     Args:
