@@ -1,0 +1,253 @@
+"""What a method promises, as plain checks: each raises AssertionError with a sentence that says what is broken.
+
+They use the contract alone, no engine and no store, so a third party's test is two lines::
+
+    def test_mine():
+        check_method(MyMethod)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from typing import Any, get_args
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from promptgrid.contract.backbone import Backbone
+from promptgrid.contract.conformance_data import CLASSES, SHOTS, TOLERANCE, assert_close, fingerprint, pictures
+from promptgrid.contract.method import Kind, Method, Params
+from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.randomness import stream
+from promptgrid.contract.task import Batch, Labelled, Task
+
+NEW_CLASSES = ("dog", "steam train", "paper_kite")
+PACK = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method on a small task: its start, one batch, and everything needed to score."""
+
+    method: Method
+    task: Task
+    start: Params
+    batch: Batch
+    labels: Tensor
+
+    @classmethod
+    def of(cls, method: Method, backbone: Backbone, seed: int = 1) -> Trial:
+        """A task of four classes with pictures drawn from ``seed``; the same arguments give the same bits."""
+        pixels, labels = pictures(backbone, seed)
+        features = backbone.encode_pixels(pixels)
+        held = Labelled(backbone.encode_pixels(pictures(backbone, seed + 1000)[0]), labels)
+        task = Task(
+            dataset="conformance",
+            classes=CLASSES,
+            template="a photo of a {}.",
+            backbone=backbone,
+            shots=SHOTS,
+            support=Labelled(features, labels),
+            validation=held,
+        )
+        patches = backbone.patches(pixels) if "vision_blocks" in method.needs else None
+        start = method.init(task, stream("conformance", seed))
+        return cls(method, task, start, Batch(features, patches), labels)
+
+    @property
+    def trained(self) -> list[str]:
+        """Names of the parameters that descent changes."""
+        fitted = self.method.recipe(self.task) is not None
+        return sorted(self.start.keys() - self.method.frozen) if fitted else []
+
+    def shaken(self) -> Params:
+        """The start with a little noise in every trained parameter: no gradient vanishes by symmetry there."""
+        rng = stream("conformance", "noise")
+        noise = {name: 0.02 * torch.randn(self.start[name].shape, generator=rng) for name in self.trained}
+        return self.start | {name: self.start[name] + noise[name] for name in noise}
+
+    def logits(self, params: Params, task: Task | None = None) -> Tensor:
+        """(B, classes) of the batch, without training."""
+        with torch.no_grad():
+            return self.method.forward(params, self.batch, task or replace(self.task, validation=None)).logits
+
+    def loss(self, params: Params, seed: Tensor) -> Tensor:
+        """The sum of the method's losses on the batch, at one training step."""
+        task = replace(self.task, support=None, validation=None, seed=seed)
+        out = self.method.forward(params, self.batch, task)
+        return torch.stack(list(self.method.losses(params, out, self.labels, task).values())).sum()
+
+
+def check_method(method: type[Method], backbone: Backbone | None = None, **settings: Any) -> None:
+    """All promises of a method on ``backbone`` (a small practice one by default), with ``settings`` for defaults.
+
+    Raises:
+        AssertionError: the first promise that is not kept, in a sentence.
+    """
+    check_declaration(method)
+    backbone = backbone if backbone is not None else PracticeBackbone()
+    missing = sorted(method.needs - backbone.offers)
+    assert not missing, f"{method.name} needs {', '.join(missing)}, which this backbone does not offer"
+    before = fingerprint(backbone)
+    trial = Trial.of(method(**settings), backbone)
+    for check in (check_start, check_logits, check_state, check_gradients, check_pack, check_new_classes):
+        check(trial)
+    check_zero_shot_start(trial)
+    assert fingerprint(backbone) == before, f"{method.name} changed the frozen backbone"
+
+
+def check_declaration(method: type[Method]) -> None:
+    """Name, kind, paper, a first line that says what it is, settings with defaults, knobs in order."""
+    name = getattr(method, "name", "")
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name), f"the name {name!r} is not lower_snake_case"
+    assert method.kind in get_args(Kind), f"{name}: kind {method.kind!r} is none of {', '.join(get_args(Kind))}"
+    first = (method.__doc__ or "").strip().split("\n")[0]
+    generated = first.startswith(f"{method.__name__}(")
+    described = bool(first) and not generated
+    assert described, f"{name}: the class needs a docstring whose first line says what it is"
+    assert method.paper.strip(), f"{name}: `paper` is empty; name the source, or say 'unpublished'"
+    frozen = is_dataclass(method) and bool(getattr(method, "__dataclass_params__").frozen)  # noqa: B009 - untyped
+    assert frozen, f"{name}: settings are fields of a frozen dataclass"
+    for item in fields(method):
+        plain = item.default is not MISSING and isinstance(item.default, bool | int | float | str)
+        assert plain, f"{name}: setting {item.name!r} needs a default that is a number, a text or true/false"
+    for key, knob in method.knobs().items():
+        default = method.defaults()[key]
+        ordered = knob.low <= default <= knob.high
+        assert ordered, f"{name}: knob {key!r} has default {default} outside {knob.low} to {knob.high}"
+        assert not (knob.log and knob.low <= 0), f"{name}: knob {key!r} is on a log scale and reaches {knob.low}"
+
+
+def check_start(trial: Trial) -> None:
+    """``init`` draws from its own generator only, gives float32, and names what is frozen rightly."""
+    method, name = trial.method, trial.method.name
+    before = torch.random.get_rng_state()
+    again = method.init(trial.task, stream("conformance", 1))
+    assert torch.equal(before, torch.random.get_rng_state()), f"{name}: init draws from torch's global stream"
+    assert same_bits(again, trial.start), f"{name}: init gave other numbers for the same generator"
+    for key, value in trial.start.items():
+        assert value.dtype == torch.float32, f"{name}: parameter {key!r} is {value.dtype}, expected float32"
+        assert not value.requires_grad, f"{name}: parameter {key!r} comes with a gradient attached"
+        assert bool(torch.isfinite(value).all()), f"{name}: parameter {key!r} is not finite at the start"
+    unknown = sorted(method.frozen - trial.start.keys())
+    assert not unknown, f"{name}: `frozen` names {', '.join(unknown)}, which init does not return"
+
+
+def check_logits(trial: Trial) -> None:
+    """One finite score per image and class, the same bits twice."""
+    name, logits = trial.method.name, trial.logits(trial.start)
+    expected = (len(trial.labels), len(trial.task.classes))
+    assert tuple(logits.shape) == expected, f"{name}: logits are {tuple(logits.shape)}, expected {expected}"
+    assert bool(torch.isfinite(logits).all()), f"{name}: a logit is not finite"
+    assert torch.equal(logits, trial.logits(trial.start)), f"{name}: the same input gave other logits"
+
+
+def check_state(trial: Trial) -> None:
+    """What is kept after training goes through safetensors and scores the same to the bit, without support images."""
+    name = trial.method.name
+    with torch.no_grad():
+        state = trial.method.finish(trial.shaken(), trial.task)
+    assert state.keys() == trial.start.keys(), f"{name}: finish returns other parameters than init"
+    loaded = load(save({key: value.detach().contiguous() for key, value in state.items()})) if state else {}
+    alone = replace(trial.task, support=None, validation=None)
+    kept = torch.equal(trial.logits(state, alone), trial.logits(loaded, alone))
+    assert kept, f"{name}: the state scores otherwise after save and load"
+
+
+def check_gradients(trial: Trial) -> None:
+    """Training reaches every parameter that ``init`` returned and that is not frozen."""
+    if not trial.trained:
+        return
+    params = trial.shaken()
+    leaves = [params[name].clone().requires_grad_() for name in trial.trained]
+    loss = trial.loss(params | dict(zip(trial.trained, leaves, strict=True)), torch.tensor(7))
+    for name, grad in zip(trial.trained, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
+        reached = grad is not None and bool(grad.abs().sum() > 0)
+        assert reached, f"{trial.method.name}: no gradient reaches {name!r}; train it, or name it in `frozen`"
+
+
+def check_pack(trial: Trial) -> None:
+    """Three cells with their own numbers, batches and dropout score and descend under ``vmap`` as each does alone."""
+    if not trial.method.packs or not trial.trained:
+        return
+    cells = [_cell(trial, i) for i in range(PACK)]
+    alone = [_losses_and_gradients(_loss_of(trial), cell, trial.trained) for cell in cells]
+    stacked = {key: _stacked([cell[key] for cell in cells]) for key in cells[0]}
+    axes = {key: None if value is None else 0 for key, value in stacked.items()}
+    together = _losses_and_gradients(torch.func.vmap(_loss_of(trial), in_dims=(axes,)), stacked, trial.trained)
+    for i in range(PACK):
+        assert_close(together[0][i], alone[i][0], f"{trial.method.name}: the loss of a cell depends on its pack")
+        for key in trial.trained:
+            message = f"{trial.method.name}: the gradient of {key!r} depends on the cell's pack"
+            assert_close(together[1][key][i], alone[i][1][key], message)
+
+
+def check_new_classes(trial: Trial) -> None:
+    """A method with an open vocabulary scores classes it never saw."""
+    if not trial.method.open_vocabulary:
+        return
+    rebound = replace(trial.task, classes=NEW_CLASSES, support=None, validation=None)
+    logits = trial.logits(trial.shaken(), rebound)
+    good = tuple(logits.shape) == (len(trial.labels), len(NEW_CLASSES)) and bool(torch.isfinite(logits).all())
+    assert good, f"{trial.method.name} says it has an open vocabulary but cannot score new classes"
+
+
+def check_zero_shot_start(trial: Trial) -> None:
+    """A method that claims to begin as zero-shot CLIP does, on cosines."""
+    if not trial.method.zero_shot_at_start:
+        return
+    zero_shot = trial.batch.normalised @ trial.task.text.mT
+    gap = float((trial.logits(trial.start) / trial.task.scale - zero_shot).abs().max())
+    assert gap <= TOLERANCE, f"{trial.method.name} should begin as zero-shot CLIP, cosines differ by {gap:.2g}"
+
+
+def same_bits(one: Params, other: Params) -> bool:
+    """Whether two sets of parameters are equal to the bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def _cell(trial: Trial, i: int) -> dict[str, Any]:
+    """What differs between the cells of a pack: parameters, knobs, images, labels, dropout."""
+    rng = stream("conformance", "cell", i)
+    method, order = trial.method, torch.randperm(len(trial.labels), generator=rng)
+    own = {name: value + 0.01 * torch.randn(value.shape, generator=rng) for name, value in trial.shaken().items()}
+    start = trial.start | {name: own[name] for name in trial.trained}
+    knobs = {name: torch.tensor(float(getattr(method, name)) * (1.0 + 0.1 * i)) for name in method.knobs()}
+    patches = None if trial.batch.patches is None else trial.batch.patches[order]
+    held = {name: value for name, value in start.items() if name not in trial.trained}
+    return {
+        "trained": {name: start[name] for name in trial.trained},
+        "held": held,
+        "knobs": knobs,
+        "features": trial.batch.features[order],
+        "patches": patches,
+        "labels": trial.labels[order],
+        "seed": torch.tensor(100 + i),
+    }
+
+
+def _loss_of(trial: Trial) -> Callable[[dict[str, Any]], Tensor]:
+    def loss(cell: dict[str, Any]) -> Tensor:
+        method = replace(trial.method, **cell["knobs"])
+        own = replace(trial, method=method, batch=Batch(cell["features"], cell["patches"]), labels=cell["labels"])
+        return own.loss(cell["trained"] | cell["held"], cell["seed"])
+
+    return loss
+
+
+def _losses_and_gradients(
+    loss: Callable[[dict[str, Any]], Tensor], cell: dict[str, Any], trained: list[str]
+) -> tuple[Tensor, Params]:
+    leaves = {name: cell["trained"][name].clone().requires_grad_() for name in trained}
+    losses = loss(cell | {"trained": leaves})
+    grads = torch.autograd.grad(losses.sum(), list(leaves.values()))
+    return losses.detach(), dict(zip(leaves, grads, strict=True))
+
+
+def _stacked(values: list[Any]) -> Any:
+    if isinstance(values[0], dict):
+        return {name: torch.stack([value[name] for value in values]) for name in values[0]}
+    return None if values[0] is None else torch.stack(values)
