@@ -4,7 +4,7 @@ from tests.cluster.toy.driving import toy_suite
 
 from promptgrid.cluster import make_plan
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.failures import failed_record
+from promptgrid.cluster.failures import failed_record, reason_of_loss
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.run_pack import Settled
 from promptgrid.contract import Outcome
@@ -48,7 +48,7 @@ def test_the_cell_that_ends_workers_is_recorded_and_its_pack_mates_finish(store:
     assert (grid.done, grid.failed) == (3, 1)
     (record,) = store.failures().values()
     assert (record.cell.seed, record.reason) == (2, Reason.WORKER_LOST)
-    assert record.message == "its worker was lost 4 times: gone"
+    assert record.message == "its worker was lost 5 times: gone"
     assert next(names) < 12
 
 
@@ -56,8 +56,19 @@ def test_a_worker_lost_for_want_of_memory_is_named_so(store: Store) -> None:
     grid = dispatcher(store, seeds=[1])
     for name in "abc":
         grid.take(name)
-        grid.lost(name, "Task was killed due to the node running low on memory.")
+        grid.lost(name, "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.")
     assert [record.reason for record in store.failures().values()] == [Reason.OOM_HOST]
+
+
+def test_what_ray_says_about_a_lost_worker_is_cut_to_its_point() -> None:
+    said = (
+        "The actor died unexpectedly before finishing this task. ...  Worker exit type: SYSTEM_ERROR Worker exit "
+        "detail: Worker unexpectedly exits with a connection error code 2. End of file. Some common causes include: "
+        "(1) the process was killed by the OOM killer due to high memory usage"
+    )
+    assert reason_of_loss(said)[0] is Reason.WORKER_LOST
+    assert reason_of_loss("something   else")[1] == "something else"
+    assert len(reason_of_loss(said)[1]) < 100
 
 
 def test_what_a_lost_worker_had_committed_is_not_run_again(store: Store) -> None:

@@ -105,9 +105,8 @@ def test_estimates_follow_what_the_same_method_took(store: Store) -> None:
     suite = toy_suite({"name": "sleep", "seconds": 1.0}, {"name": "nan", "seconds": 1.0}, seeds=list(range(8)))
     plan = make_plan(suite, store)
     assert plan.seconds == pytest.approx(32)
-    finish(
-        store, [cell for pack in plan.packs if pack.cells[0].method == "sleep" for cell in pack.cells[:1]], seconds=5
-    )
+    slept = [pack for pack in plan.packs if pack.cells[0].method == "sleep"]
+    finish(store, [cell for pack in slept for cell in pack.cells[:1]], seconds=5)
     after = make_plan(suite, store)
     by_method = {pack.cells[0].method: pack.seconds for pack in after.packs}
     assert by_method == pytest.approx({"sleep": 40, "nan": 40})  # nan was never measured: the overall factor

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from promptgrid.cluster.failures import failed_record
+from promptgrid.cluster.failures import failed_record, reason_of_loss
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled, commit_record
@@ -48,6 +48,7 @@ class Dispatcher:
         self.failed = 0
         self._running: dict[str, _Running] = {}
         self._losses: Counter[str] = Counter()
+        self._alone: Counter[str] = Counter()
         self._recorded = Counter({key: record.attempts for key, record in store.failures(plan.missing).items()})
         self._retried: set[str] = set()
 
@@ -99,12 +100,13 @@ class Dispatcher:
         self.over(name)
         self._losses.update(cell.key for cell in left)
         worst = max((self._losses[cell.key] for cell in left), default=0)
-        if len(left) == 1 and worst >= RETRIED[Reason.WORKER_LOST]:
-            reason = Reason.OOM_HOST if "memory" in why.lower() else Reason.WORKER_LOST
-            message = f"its worker was lost {worst} times: {why}"
-            record = failed_record(left[0], reason, message, attempts=worst)
-            self._close(running.pack, commit_record(self.store, record))
-            return
+        if len(left) == 1:
+            self._alone[left[0].key] += 1
+            if worst >= RETRIED[Reason.WORKER_LOST] and self._alone[left[0].key] > 1:
+                reason, sentence = reason_of_loss(why)
+                record = failed_record(left[0], reason, f"its worker was lost {worst} times: {sentence}", tail=why)
+                self._close(running.pack, commit_record(self.store, record))
+                return
         parts = [left] if worst <= 1 or len(left) == 1 else [left[: len(left) // 2], left[len(left) // 2 :]]
         for part in filter(None, parts):
             self.schedule.push(replace(running.pack, wanted=frozenset(cell.key for cell in part)))

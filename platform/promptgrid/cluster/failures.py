@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import re
 import socket
 import sys
 import traceback
@@ -48,6 +49,15 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
         return Reason.OOM_HOST  # torch's CPU allocator raises a plain RuntimeError
     return Reason.PLUGIN_ERROR
+
+
+def reason_of_loss(said: str) -> tuple[Reason, str]:
+    """Why a worker is gone, from what Ray says: killed by Ray for want of memory, or gone for its own reasons."""
+    line = " ".join(said.split())
+    if "OutOfMemoryError" in line or "running low on memory" in line:
+        return Reason.OOM_HOST, "Ray ended it because its machine was running out of memory"
+    detail = re.search(r"Worker exit detail: (.*?\.)(\s|$)|(The actor died .*?\.)(\s|$)", line)
+    return Reason.WORKER_LOST, (detail[1] or detail[3]) if detail else line[:200]
 
 
 def sentence(error: BaseException) -> str:

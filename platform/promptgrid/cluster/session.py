@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from promptgrid.cluster.resources import Machines
 from promptgrid.cluster.token import MODE, has_token, secure_token
 from promptgrid.spec import Refused
 
-STARTS = 2
-"""``ray.init`` has a fixed limit of 30 s and now and then misses it on a loaded machine: one more try."""
+STARTS = 3
+"""``ray.init`` has a fixed limit of 30 s and now and then misses it on a loaded machine: so it is tried again."""
 OBJECT_STORE_BYTES = 128 * 1024**2
 WORKER_ENVIRONMENT = {
     # Long CPU runs spend an order of magnitude less time in page faults with these.
@@ -71,10 +72,11 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
         secure_token()
     elif has_token() and "ray" not in sys.modules:
         os.environ.setdefault(MODE, "token")  # for an explicit address Ray does not look for the token by itself
-    with environment(DRIVER_ENVIRONMENT):
+    with environment(DRIVER_ENVIRONMENT), redirect_stdout(_Chatter()):
         import ray
 
         logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists trials whose workers were lost, and retried
         if ray.is_initialized():
             yield Session(machines(), ours=False)
             return
@@ -89,6 +91,15 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
             ray.shutdown()
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)  # logs that a dying process still writes may stay behind
+
+
+class _Chatter(io.TextIOBase):
+    """Takes what Ray prints about its processes, so that stdout stays the answer of the command; kept as log lines."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            logging.getLogger("promptgrid.ray").info(text.rstrip())
+        return len(text)
 
 
 @contextmanager
@@ -160,7 +171,7 @@ def _start(cpus: int) -> Path | None:
                 **_quiet(),
             )
             break
-        except (RuntimeError, TimeoutError):
+        except Exception:  # Ray raises exactly this class when a start takes too long
             ray.shutdown()
             if start + 1 == STARTS:
                 raise

@@ -179,7 +179,7 @@ class _Losses(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         path = Path(trial.error_file) if trial.error_file else None
         text = path.read_text(errors="replace") if path and path.is_file() else "no reason was given"
-        self._feed.lost(trial.trial_id, " ".join(text.split())[-300:])
+        self._feed.lost(trial.trial_id, text[-4000:])
 
 
 class _Stop(tune.Stopper):
