@@ -81,7 +81,8 @@ class PracticeBackbone(Backbone):
 
 
 def _draw(name: str, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=stream("practice", name)) * shape[-1] ** -0.5
+    drawn: Tensor = torch.randn(*shape, generator=stream("practice", name)) * shape[-1] ** -0.5
+    return drawn
 
 
 def _word(word: str) -> int:

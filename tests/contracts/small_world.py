@@ -1,0 +1,148 @@
+"""A small world to try plug-ins in: an open_clip CLIP with seeded random weights and a task of drawn pictures."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from promptgrid import catalog
+from promptgrid.contract import Backbone, BackboneFamily, Dataset, DatasetFamily
+from promptgrid.contract.track import Arrays
+from promptgrid.spec import DatasetCard, Request, digest
+from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.track import ImageTrack
+
+CLASSES = ("red_square", "blue disc", "green fern leaf", "grey stone", "yellow sun")
+MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+CONFIG: dict[str, Any] = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "patch_size": 16, "width": 48, "layers": 3, "head_width": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 3},
+}
+
+
+@cache
+def open_clip_model() -> Any:
+    """Frozen random towers, their weights scaled up so that words and pictures tell classes apart."""
+    torchvision_cure.apply()
+    from open_clip.model import CLIP
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CLIP(**CONFIG)
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1:
+                weight.data.mul_(20.0 if name == "token_embedding.weight" else 2.0)
+    return model.eval().requires_grad_(False)
+
+
+@cache
+def backbone() -> DualEncoder:
+    torchvision_cure.apply()
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return DualEncoder("small", "0" * 64, open_clip_model(), SimpleTokenizer(), MEAN, STD)
+
+
+class SmallBackbones(BackboneFamily):
+    """One id: ``small``."""
+
+    name: ClassVar[str] = "small"
+
+    def listing(self) -> list[dict[str, object]]:
+        return [{"name": "small", "about": "random weights for tests"}]
+
+    def knows(self, backbone: str) -> bool:
+        return backbone == "small"
+
+    def facts(self, name: str) -> dict[str, object]:
+        return {"digest": "0" * 64, "offers": sorted(backbone().offers), "image_size": backbone().image_size}
+
+    def load(self, name: str, device: str) -> Backbone:
+        return backbone()
+
+
+class Pictures(Dataset):
+    """Patches of a class's own colour and stripe under noise: 8 to train, 4 to validate, 6 to test on, a class."""
+
+    def __init__(self) -> None:
+        counts = {"train": 8, "val": 4, "test": 6}
+        order = [(split, label) for split, n in counts.items() for label in range(len(CLASSES)) for _ in range(n)]
+        self.labels = [label for _, label in order]
+        self.splits = {split: [i for i, (own, _) in enumerate(order) if own == split] for split in counts}
+        sizes = {split: len(indices) for split, indices in self.splits.items()}
+        facts = {"name": "pictures", "classes": CLASSES, "splits": sizes}
+        self.card = DatasetCard.model_validate({**facts, "sha256": digest(facts)})
+
+    def read(self, index: int) -> Image.Image:
+        rng = np.random.default_rng(index)
+        colour = np.random.default_rng(1000 + self.labels[index]).integers(0, 255, 3)
+        field = np.clip(colour + rng.normal(0, 60, (32, 32, 3)), 0, 255)
+        field[:: 2 + self.labels[index]] = 255 - colour
+        return Image.fromarray(field.astype(np.uint8))
+
+
+class SmallDatasets(DatasetFamily):
+    """One name: ``pictures``."""
+
+    name: ClassVar[str] = "small"
+
+    def listing(self) -> list[DatasetCard]:
+        return [Pictures().card]
+
+    def knows(self, dataset: str) -> bool:
+        return dataset == "pictures"
+
+    def open(self, dataset: str) -> Dataset:
+        return Pictures()
+
+
+class MemoryCache:
+    """Arrays by name, for one process; ``spoil`` may change what is given out."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Arrays] = {}
+
+    def get(self, name: str, compute: Any) -> Arrays:
+        if name not in self.kept:
+            self.kept[name] = compute()
+        return self.spoil(self.kept[name])
+
+    def spoil(self, arrays: Arrays) -> Arrays:
+        return arrays
+
+
+@cache
+def track() -> ImageTrack:
+    """Every method and protocol of the catalogue, on the small backbone and pictures."""
+    found = catalog.track("image")
+    assert isinstance(found, ImageTrack)
+    methods, protocols = found.resolver.methods, found.resolver.protocols
+    return ImageTrack(methods, [SmallDatasets()], [SmallBackbones()], protocols)
+
+
+def request(method: str, seed: int = 1, protocol: str = "few_shot", **settings: Any) -> Request:
+    return Request(
+        track="image",
+        protocol=protocol,
+        method=method,
+        settings=settings,
+        backbone="small",
+        dataset="pictures",
+        shots=2,
+        seed=seed,
+        selection="last",
+        precision="fp32",
+    )
+
+
+def brief(method: str) -> dict[str, Any]:
+    """Settings that keep a fit to two epochs of two steps, and spare it a search on validation images."""
+    known = track().resolver.method(method).defaults()
+    short = {"epochs": 2, "batch_size": 5, "search": False}
+    return {name: value for name, value in short.items() if name in known}

@@ -1,0 +1,154 @@
+"""One small task of real pictures for engine and reference alike: 4 classes, 2 shots, 16 test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from tests.contracts.small_world import MemoryCache
+from tests.reference.clip import Clip
+from tests.reference.task import Params, Pictures, Plain
+from torch import Tensor
+
+from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, stream
+from promptgrid.spec import Cell, DatasetCard, Pack, Request
+from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.engine.support import epoch_batches, streams
+from promptgrid.tracks.image.track import ImageTrack
+
+CLASSES, SHOTS, TESTS = 4, 2, 4
+EPOCHS, BATCH = 3, 4
+"""Six steps: two in the warm-up epoch, four on the cosine."""
+
+
+class Cut(Dataset):
+    """The first classes of a task, with few test images: the same pictures, a shorter test."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.labels = whole.labels
+        kept = {name: [i for i in rows if whole.labels[i] < CLASSES] for name, rows in whole.splits.items()}
+        by_label = [[i for i in kept["test"] if whole.labels[i] == label][:TESTS] for label in range(CLASSES)]
+        self.splits = kept | {"test": [i for images in by_label for i in images]}
+        counts = {name: len(rows) for name, rows in self.splits.items()}
+        card = whole.card.model_dump() | {"classes": whole.card.classes[:CLASSES], "splits": counts, "bundled": False}
+        self.card = DatasetCard.model_validate(card)
+
+    def read(self, index: int) -> Any:
+        return self.whole.read(index)
+
+
+class CutFamily(DatasetFamily):
+    """One name: ``cut``."""
+
+    name: ClassVar[str] = "cut"
+
+    def __init__(self, whole: Dataset) -> None:
+        self.task = Cut(whole)
+
+    def listing(self) -> list[DatasetCard]:
+        return [self.task.card]
+
+    def knows(self, dataset: str) -> bool:
+        return dataset == "cut"
+
+    def open(self, dataset: str) -> Dataset:
+        return self.task
+
+
+class Given(BackboneFamily):
+    """One loaded backbone under the id ``given``."""
+
+    name: ClassVar[str] = "given"
+
+    def __init__(self, encoder: DualEncoder) -> None:
+        self.encoder = encoder
+
+    def listing(self) -> list[dict[str, object]]:
+        return [{"name": "given", "about": "a backbone at hand"}]
+
+    def knows(self, backbone: str) -> bool:
+        return backbone == "given"
+
+    def facts(self, backbone: str) -> dict[str, object]:
+        encoder = self.encoder
+        return {"digest": encoder.digest, "offers": sorted(encoder.offers), "image_size": encoder.image_size}
+
+    def load(self, backbone: str, device: str) -> DualEncoder:
+        return self.encoder
+
+
+class Exact(DualEncoder):
+    """The same towers in float64, pixels included."""
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        return (pixels.double() / 255.0 - self._mean.double()) / self._std.double()
+
+
+@dataclass
+class Bench:
+    """The engine's side (``track``) and what the reference needs to do the same by itself."""
+
+    track: ImageTrack
+    encoder: DualEncoder
+    exact: Exact
+    clip: Clip
+    exact_clip: Clip
+    cache: MemoryCache = field(default_factory=MemoryCache)
+    learned: dict[str, Params] = field(default_factory=dict)
+    """What the reference learned, by cell key."""
+
+    @property
+    def task(self) -> Dataset:
+        return self.track.resolver.dataset("cut")
+
+    def cell(self, method: str, settings: Mapping[str, Any], seed: int) -> Cell:
+        known = self.track.resolver.method(method).defaults()
+        brief = {name: value for name, value in {"epochs": EPOCHS, "batch_size": BATCH}.items() if name in known}
+        return self.track.resolve([
+            Request("image", "few_shot", method, {**brief, **settings}, "given", "cut", SHOTS, seed, "last", "fp32")
+        ])[0]  # fmt: skip
+
+    def method(self, cell: Cell) -> Method:
+        return self.track.resolver.method(cell.method)(**cell.settings)
+
+    def run(self, cells: list[Cell]) -> list[Any]:
+        pack = Pack(tuple(cells), wanted=frozenset(cell.key for cell in cells))
+        return list(self.track.run(pack, self.cache, "cpu"))
+
+    def plain(self, cell: Cell, exact: bool = False) -> Plain:
+        """The reference's task for ``cell``: pictures through open_clip's own transform, batches as drawn."""
+        task, split = self.task, self.track.resolver.protocol(cell.protocol).split(self.task, cell.shots, cell.seed)
+        train = self.pictures(split.train)
+        return Plain(
+            clip=self.exact_clip if exact else self.clip,
+            classes=tuple(task.card.classes),
+            template=task.card.template,
+            train=train,
+            val=self.pictures(split.val),
+            batches=batches(cell, len(train.labels), int(cell.settings.get("batch_size", BATCH))),
+        )
+
+    def pictures(self, indices: Any) -> Pictures:
+        labels = torch.tensor([self.task.labels[index] for index in indices])
+        return Pictures(torch.stack([self.clip.read(self.task.read(index)) for index in indices]), labels)
+
+
+def batches(cell: Cell, images: int, size: int) -> list[list[tuple[Tensor, int]]]:
+    """The engine's documented streams: the positions of each step, and the seed of its dropout."""
+    orders, drops = streams((cell,), "batches"), streams((cell,), "dropout")
+    return [
+        [
+            (chosen[0], int(torch.randint(2**62, (), generator=drops[0])))
+            for chosen in epoch_batches(orders, images, size)
+        ]
+        for _ in range(EPOCHS)
+    ]
+
+
+def first(bench: Bench, cell: Cell, method: Method, task: Any) -> Params:
+    """The starting parameters that the engine draws for ``cell``."""
+    rng = stream(cell.identity["split"], cell.shots, cell.seed, "init")
+    return method.init(task, rng)

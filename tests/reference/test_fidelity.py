@@ -1,0 +1,239 @@
+"""The engine's methods against references written from the papers' formulas on open_clip's own forward.
+
+Tolerances. Logits are s cos, s = exp(logit_scale) near 100, so in float32 they are compared as cosines: 1e-5 after
+division by s (the linear probe, which has no s: by the largest logit, at least 1). In float64 they are compared as
+they are, at 1e-8. Parameters after six steps: 1e-5 absolute in float32, 1e-8 in float64. The engine trains from
+cached features and cut prompts, three cells at once with their own seeds and rates; the reference from pixels, with
+77-token prompts, torch.optim and torch's schedulers, one cell at a time. They share the start and the batches.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from tests.reference.bench import SHOTS, Bench, first
+from tests.reference.task import Params, Pictures, Plain
+from torch import Tensor
+
+from promptgrid.contract import Labelled, Task
+from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.scoring import logits_of
+from promptgrid.tracks.image.engine.support import Support
+from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+
+TOLERANCE, EXACT = 1e-5, 1e-8
+RATES = (1.0, 2.0, 0.5)
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "zero_shot": ("zero_shot", {}),
+    "zero_shot-seven": ("zero_shot", {"templates": "seven"}),
+    "zero_shot-eighty": ("zero_shot", {"templates": "eighty"}),
+    "linear_probe": ("linear_probe", {}),
+    "linear_probe-fixed": ("linear_probe", {"search": False, "c": 0.3}),
+    "coop": ("coop", {}),
+    "coop-middle": ("coop", {"position": "middle", "context_length": 5}),
+    "coop-front": ("coop", {"position": "front", "context_length": 4, "words": "a photo of a"}),
+    "coop-class_specific": ("coop", {"class_specific": True, "context_length": 4}),
+    "coop-class_specific-middle": ("coop", {"class_specific": True, "position": "middle", "context_length": 4}),
+    "cocoop": ("cocoop", {}),
+    "kgcoop": ("kgcoop", {}),
+    "prograd": ("prograd", {}),
+    "prograd-random": ("prograd", {"from_template": False, "strength": 0.8, "temperature": 2.0, "context_length": 4}),
+    "clip_adapter": ("clip_adapter", {}),
+    "clip_adapter-half": ("clip_adapter", {"reduction": 2, "ratio": 0.5}),
+    "tip_adapter": ("tip_adapter", {}),
+    "tip_adapter-fixed": ("tip_adapter", {"search": False, "alpha": 2.5, "beta": 5.5}),
+    "tip_adapter_f": ("tip_adapter_f", {}),
+    "tip_adapter_f-fixed": ("tip_adapter_f", {"search": False, "alpha": 3.0, "beta": 4.0}),
+    "taskres": ("taskres", {}),
+    "vpt": ("vpt", {}),
+    "vpt-shallow": ("vpt", {"deep": False, "tokens": 4}),
+    "vpt-maple_style": ("vpt", {"tokens": 8, "place": "end", "before_norm": True}),
+    "maple": ("maple", {}),
+    "maple-shallower": ("maple", {"depth": 2, "context_length": 3}),
+    "clip_lora": ("clip_lora", {}),
+    "clip_lora-rank4": ("clip_lora", {"rank": 4, "alpha": 2.0, "rate": 0.0}),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def test_every_method_has_a_reference(bench: Bench) -> None:
+    shipped = {
+        name for name, method in bench.track.resolver.methods.items() if method.__module__.startswith("promptgrid.")
+    }
+    assert shipped == {method for method, _ in CASES.values()}
+
+
+@every_case
+def test_the_start_is_the_papers(bench: Bench, case: str) -> None:
+    cell = _pack(bench, case)[0]
+    plain = bench.plain(cell)
+    drawn = _start(bench, cell, plain)
+    _same_params(_reference(cell).start(plain, drawn, **cell.settings), drawn, TOLERANCE)
+
+
+@every_case
+def test_logits_at_the_start(bench: Bench, case: str) -> None:
+    cell = _pack(bench, case)[0]
+    plain, pixels = bench.plain(cell), _tests(bench).pixels
+    method, params = bench.method(cell), _start(bench, cell, plain)
+    task = _task(bench, plain)
+    found = logits_of(method, params, task, bench.encoder.encode_pixels(pixels), pixels)
+    with torch.no_grad():
+        wanted = _reference(cell).logits(plain, params, pixels, **cell.settings)
+    _same_logits(found, wanted, _unit(bench, cell, wanted))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "zero_shot-eighty"])  # the same rule as seven, dear
+def test_logits_at_the_start_in_float64(bench: Bench, case: str) -> None:
+    cell = _pack(bench, case)[0]
+    plain, pixels = bench.plain(cell, exact=True), _tests(bench).pixels
+    params = _exact_start(bench, cell, plain)
+    task = replace(_task(bench, plain), backbone=bench.exact)
+    found = logits_of(bench.method(cell), params, task, bench.exact.encode_pixels(pixels), pixels)
+    with torch.no_grad():
+        wanted = _reference(cell).logits(plain, params, pixels, **cell.settings)
+    assert found.dtype == wanted.dtype == torch.float64
+    torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
+
+
+@every_case
+def test_six_steps_in_a_pack_of_three(bench: Bench, case: str) -> None:
+    cells = _pack(bench, case)
+    outcomes = bench.run(cells)
+    for cell, outcome in zip(cells, outcomes, strict=True):
+        assert outcome.record.status == "done", outcome.record.log_tail
+        learned = _learned(bench, cell)
+        _same_params(_state(outcome), learned, TOLERANCE)
+        _moved(bench, cell, learned)
+    images, plain = _tests(bench), bench.plain(cells[0])
+    with torch.no_grad():
+        logits = _reference(cells[0]).logits(plain, _learned(bench, cells[0]), images.pixels, **cells[0].settings)
+    _same_logits(_predicted(outcomes[0], len(plain.classes)), logits, _unit(bench, cells[0], logits))
+    assert float(logits.std(dim=0).max()) > 0, "the images are all alike: nothing was compared"
+
+
+@every_case
+def test_six_steps_alone(bench: Bench, case: str) -> None:
+    cell = _pack(bench, case)[1]
+    (outcome,) = bench.run([cell])
+    _same_params(_state(outcome), _learned(bench, cell), TOLERANCE)
+
+
+@every_case
+def test_six_steps_in_float64(bench: Bench, case: str) -> None:
+    cell = _pack(bench, case)[1]
+    method, plain = bench.method(cell), bench.plain(cell, exact=True)
+    task = replace(_task(bench, plain), backbone=bench.exact, support=None, validation=None)
+    if method.recipe(task) is None:
+        pytest.skip("nothing is fitted by descent")
+    start = _exact_start(bench, cell, plain)
+    support = Support(
+        features=bench.exact.encode_pixels(plain.train.pixels)[None],
+        labels=plain.train.labels[None],
+        pixels=plain.train.pixels[None] if "vision_blocks" in method.needs else None,
+    )
+    knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
+    stacked = {name: value[None] for name, value in start.items()}
+    result = fit(PackedMethod(method, knobs, task), stacked, support, (cell,))
+    settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
+    learned = {name: value[0] for name, value in result.params.items()}
+    _same_params(learned, _reference(cell).train(plain, start, **settings), EXACT)
+
+
+def _pack(bench: Bench, case: str) -> list[Cell]:
+    """Three cells that differ in seed and, where there is one, in learning rate."""
+    method, settings = CASES[case]
+    rate = bench.track.resolver.method(method).defaults().get("learning_rate")
+    return [
+        bench.cell(method, settings | ({"learning_rate": rate * factor} if rate else {}), seed)
+        for seed, factor in enumerate(RATES, start=1)
+    ]
+
+
+def _reference(cell: Cell) -> ModuleType:
+    return importlib.import_module(f"tests.reference.{cell.method}")
+
+
+def _task(bench: Bench, plain: Plain) -> Task:
+    def labelled(pictures: Pictures) -> Labelled:
+        return Labelled(bench.encoder.encode_pixels(pictures.pixels), pictures.labels)
+
+    card = bench.task.card
+    return Task(
+        dataset=card.name,
+        classes=tuple(card.classes),
+        template=card.template,
+        backbone=bench.encoder,
+        shots=SHOTS,
+        support=labelled(plain.train),
+        validation=labelled(plain.val),
+    )
+
+
+def _start(bench: Bench, cell: Cell, plain: Plain) -> Params:
+    return first(bench, cell, bench.method(cell), _task(bench, plain))
+
+
+def _learned(bench: Bench, cell: Cell) -> Params:
+    """What the reference learns."""
+    if cell.key not in bench.learned:
+        plain, reference = bench.plain(cell), _reference(cell)
+        start = _start(bench, cell, plain)
+        fitted = reference.train(plain, start, **cell.settings) if hasattr(reference, "train") else start
+        bench.learned[cell.key] = fitted
+    return bench.learned[cell.key]
+
+
+def _state(outcome: Any) -> Params:
+    return {name: torch.from_numpy(value) for name, value in outcome.state.items()}
+
+
+def _tests(bench: Bench) -> Pictures:
+    return bench.pictures(bench.task.splits["test"])
+
+
+def _exact_start(bench: Bench, cell: Cell, plain: Plain) -> Params:
+    """What was drawn, in float64, and what follows from the towers as the float64 towers give it."""
+    drawn = {name: value.double() for name, value in _start(bench, cell, bench.plain(cell)).items()}
+    return {name: value.detach() for name, value in _reference(cell).start(plain, drawn, **cell.settings).items()}
+
+
+def _predicted(outcome: Any, classes: int) -> Tensor:
+    """(N, classes) logits as kept with the record: all of them, since there are no more classes than are kept."""
+    (given,) = outcome.predictions
+    assert given.scores.shape[1] == classes
+    return torch.zeros(given.scores.shape).scatter(
+        1, torch.from_numpy(given.top).long(), torch.from_numpy(given.scores)
+    )
+
+
+def _unit(bench: Bench, cell: Cell, logits: Tensor) -> float:
+    """What logits are measured in: the logit scale, or the largest logit where the method has no scale."""
+    return max(1.0, float(logits.abs().max())) if cell.method == "linear_probe" else bench.encoder.logit_scale
+
+
+def _same_logits(found: Tensor, wanted: Tensor, unit: float) -> None:
+    torch.testing.assert_close(found.double() / unit, wanted.double() / unit, rtol=0, atol=TOLERANCE)
+
+
+def _same_params(found: Params, wanted: Params, tolerance: float) -> None:
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        same = {"rtol": 0, "atol": tolerance, "msg": lambda text, name=name: f"{name}: {text}"}
+        torch.testing.assert_close(found[name].double(), value.double(), **same)
+
+
+def _moved(bench: Bench, cell: Cell, learned: Params) -> None:
+    """Training went somewhere: ten tolerances at least, in every trained parameter."""
+    plain = bench.plain(cell)
+    if bench.method(cell).recipe(_task(bench, plain)) is None:
+        return
+    start = _start(bench, cell, plain)
+    for name in start.keys() - bench.method(cell).frozen:
+        assert float((learned[name] - start[name]).abs().max()) > 10 * TOLERANCE, f"{name} hardly moved"

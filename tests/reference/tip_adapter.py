@@ -1,0 +1,51 @@
+"""Tip-Adapter: s f̂ Ŵᵀ + alpha exp(-beta (1 - f̂ K̂ᵀ)) V, alpha and beta searched (Zhang et al., ECCV 2022).
+
+K from the one view that every shot has here (the original averages ten augmented ones); Ŵ from the dataset's template.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from tests.reference.task import Params, Plain
+from torch import Tensor
+from torch.nn import functional as F
+
+REACH, STEPS = (7.0, 3.0), (200, 20)  # of beta and of alpha, on a dataset without values of its own
+
+
+def start(plain: Plain, drawn: Params, alpha: float = 1.17, beta: float = 1.0, **settings: Any) -> Params:
+    keys = F.normalize(plain.clip.image(plain.train.pixels), dim=-1)
+    values = F.one_hot(plain.train.labels, len(plain.classes)).to(keys)
+    return {"keys": keys, "values": values, "alpha": keys.new_tensor(alpha), "beta": keys.new_tensor(beta)}
+
+
+def logits(plain: Plain, params: Params, pixels: Tensor, **settings: Any) -> Tensor:
+    features = F.normalize(plain.clip.image(pixels), dim=-1)
+    texts = plain.clip.classes_in(plain.template, plain.classes)
+    affinity = features @ params["keys"].T
+    cache = torch.exp(-(params["beta"] - params["beta"] * affinity)) @ params["values"]
+    return plain.clip.scale * features @ texts.T + params["alpha"] * cache
+
+
+def train(plain: Plain, begin: Params, search: bool = True, **settings: Any) -> Params:
+    return searched(plain, begin) if search and len(plain.val.labels) else begin
+
+
+def searched(plain: Plain, params: Params) -> Params:
+    """Every beta with every alpha on the validation images; the first best wins."""
+    features = F.normalize(plain.clip.image(plain.val.pixels), dim=-1)
+    zero_shot = plain.clip.scale * features @ plain.clip.classes_in(plain.template, plain.classes).T
+    affinity = features @ params["keys"].T
+    best, chosen = -1.0, params
+    for i in range(STEPS[0]):
+        beta = 0.1 + i * (REACH[0] - 0.1) / STEPS[0]
+        votes = torch.exp(-beta * (1 - affinity)) @ params["values"]
+        for j in range(STEPS[1]):
+            alpha = 0.1 + j * (REACH[1] - 0.1) / STEPS[1]
+            accuracy = ((zero_shot + alpha * votes).argmax(1) == plain.val.labels).double().mean().item()
+            if accuracy > best:
+                best = accuracy
+                chosen = params | {"alpha": votes.new_tensor(alpha), "beta": votes.new_tensor(beta)}
+    return chosen
