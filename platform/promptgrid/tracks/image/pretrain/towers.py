@@ -18,6 +18,7 @@ from promptgrid.tracks.image.pretrain.views import TEACHER_SIZE, VIEW_SIZE
 
 EMBED = 256
 TOKEN_RANK = 32
+PLAIN = 0.04  # patches that vary less than this hold nothing but ground
 _TEXT = {"context_length": 77, "vocab_size": 49408, "width": 192, "heads": 4}
 _VIT = {"image_size": VIEW_SIZE, "patch_size": 8, "width": 192, "layers": 6, "head_width": 48}
 _CONV = {
@@ -134,7 +135,7 @@ def encode_vit(visual: Any, images: Tensor, keep: float, rng: Generator, low: to
     Args:
         visual: open_clip's VisionTransformer.
         images: normalised pixels.
-        keep: the share of patches that take part, the same for the whole batch.
+        keep: the share of patches that take part, the same for the whole batch; plain ground is left out first.
         rng: draws which patches.
         low: the type of the arithmetic.
     """
@@ -143,7 +144,9 @@ def encode_vit(visual: Any, images: Tensor, keep: float, rng: Generator, low: to
     x = F.linear(patches, visual.conv1.weight.flatten(1).to(low)) + visual.positional_embedding[1:].to(low)
     if keep < 1:
         kept = int(x.shape[1] * keep)
-        order = torch.rand(x.shape[:2], generator=rng).topk(kept, dim=1).indices.to(x.device)
+        detail = patches.float().unflatten(-1, (3, -1)).std(-1).amax(-1)
+        lots = torch.rand(x.shape[:2], generator=rng).to(x.device) + (detail > PLAIN)
+        order = lots.topk(kept, dim=1).indices
         x = x.gather(1, order.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
     first = (visual.class_embedding + visual.positional_embedding[0]).to(low).expand(len(x), 1, -1)
     x = torch.cat([first, x], 1)

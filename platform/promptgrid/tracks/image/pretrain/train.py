@@ -1,8 +1,9 @@
 """`promptgrid pretrain`: makes the bundled backbones from a pool of captioned pictures.
 
 The image tower learns to pick a picture's phrase among thousands (phrases placed by MiniLM), to agree with the text
-tower, and (the ViT) to tell Lite0's features of the same view. The text tower learns to place captions where their
-phrases are, and plain words of no picture besides. A run is resumed from its last checkpoint with its clock.
+tower, and (the ViT) to tell what Lite0 and the finished `bundled-conv` make of the same view. The text tower learns to
+place captions where their phrases are, and plain words of no picture besides. A run is resumed from its last
+checkpoint with its clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from promptgrid.tracks.image.pretrain.corpus import Captions, Corpus
 from promptgrid.tracks.image.pretrain.material import Material, gather
 from promptgrid.tracks.image.pretrain.objectives import (
     LARGEST_SCALE,
-    TARGET_WIDTH,
     PhraseSpace,
     choice_loss,
     pair_loss,
@@ -68,13 +68,14 @@ class Recipe:
 class Learner(nn.Module):
     """A backbone with the parts that only training needs."""
 
-    def __init__(self, recipe: Recipe, codes: Tensor, seen: Tensor, trunk: dict[str, Tensor] | None = None) -> None:
+    def __init__(self, recipe: Recipe, codes: Tensor, seen: Tensor, material: Material) -> None:
         super().__init__()
-        self.model = new_model(recipe.backbone, trunk)
+        self.model = new_model(recipe.backbone, material.trunk)
         self.table = TokenTable(codes, seen, self.model.positional_embedding.shape[1])
         self.space = PhraseSpace(EMBED)
         self.conv = hasattr(self.model.visual, "trunk")
-        self.head = nn.Identity() if self.conv else nn.Linear(self.model.visual.proj.shape[0], TARGET_WIDTH)
+        asked = 0 if material.targets is None else material.targets.shape[1]
+        self.head = nn.Linear(self.model.visual.proj.shape[0], asked) if asked else nn.Identity()
         self.model.token_embedding.weight.requires_grad_(False)
 
     def image(self, inputs: Tensor, keep: float, rng: Generator) -> tuple[Tensor, Tensor]:
@@ -108,7 +109,7 @@ class Run:
     def __init__(self, recipe: Recipe, material: Material, captions: Captions, codes: Tensor, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.material, self.captions, self.device = recipe, material, captions, device
-        self.learner = Learner(recipe, codes, captions.seen, material.trunk).to(device)
+        self.learner = Learner(recipe, codes, captions.seen, material).to(device)
         named = list(self.learner.trained())
         decayed = [p for name, p in named if p.ndim > 1 and "positional" not in name and "table.rows" not in name]
         rest = [p for name, p in named if not any(p is q for q in decayed)]
@@ -161,7 +162,7 @@ class Run:
             "words": 2.0 * (1 - (spoken * learner.space(meanings)).sum(-1)).mean(),
         }
         if batch.targets is not None:
-            parts["teacher"] = 2.0 * teacher_loss(told, batch.targets)
+            parts["teacher"] = 4.0 * teacher_loss(told, batch.targets)
         return parts
 
     def _to_device(self, tensors: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -201,6 +202,8 @@ def pretrain(
 ) -> Path:
     """Train a bundled backbone on a pool and write its files; returns their folder.
 
+    The ViT also learns from `bundled-conv` where that lies finished in `out_dir`: train it first.
+
     Args:
         pool_dir: the pictures of `promptgrid.tracks.image.pretrain.pool`, with `EXCLUDE.parquet`.
         out_dir: takes the checkpoint and, in a folder named after the backbone, config, weights and card.
@@ -212,7 +215,7 @@ def pretrain(
     if backbone not in BACKBONES:
         raise ValueError(f"{backbone!r} is none of {', '.join(BACKBONES)}")
     torch.set_num_threads(threads)
-    corpus, captions, material, codes = gather(pool_dir, backbone, device)
+    corpus, captions, material, codes = gather(pool_dir, backbone, device, out_dir)
     run = Run(Recipe(backbone, minutes), material, captions, codes, device)
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint = out_dir / f"{backbone}.{CHECKPOINT}"
