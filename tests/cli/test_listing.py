@@ -1,0 +1,48 @@
+"""What the catalogue finds, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.cli.conftest import Invoke
+
+ASKED = {
+    "methods": {"name", "kind", "knobs"},
+    "datasets": {"name", "classes", "train", "test", "licence", "bundled"},
+    "backbones": {"name", "about", "bundled"},
+    "protocols": {"name", "about", "headline"},
+}
+
+
+@pytest.mark.parametrize("what", sorted(ASKED))
+def test_json_is_a_list_with_the_promised_keys(invoke: Invoke, what: str) -> None:
+    listed = json.loads(invoke(what, "--json").stdout)
+    assert listed
+    assert all(ASKED[what] <= row.keys() for row in listed)
+
+
+def test_one_method_shows_its_settings_and_ranges(invoke: Invoke) -> None:
+    shown = invoke("methods", "kgcoop").output
+    assert "strength" in shown
+    assert "0 to 100" in shown
+
+
+def test_an_unknown_method_is_refused_with_the_nearest(invoke: Invoke) -> None:
+    refused = invoke("methods", "kgcop")
+    assert refused.exit_code == 2
+    assert "did you mean 'kgcoop'?" in refused.output
+
+
+def test_help_teaches(invoke: Invoke) -> None:
+    words = " ".join(invoke("run", "--help").output.split())
+    assert "ray job submit" in words
+    for command in ("plan", "run", "status", "report", "verify", "submit", "sync", "doctor", "pretrain", "new"):
+        assert invoke(command, "--help").exit_code == 0
+
+
+def test_doctor_finds_this_machine_fit(invoke: Invoke) -> None:
+    lines = {line["check"]: line["ok"] for line in json.loads(invoke("doctor", "--json").stdout)}
+    assert lines["standard library"]
+    assert lines["torch computes"]
+    assert lines["plug-ins"]
