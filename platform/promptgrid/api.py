@@ -58,6 +58,7 @@ def run(
     workers: int | None = None,
     address: str | None = None,
     retry_failed: bool = False,
+    mlflow: bool = True,
 ) -> pd.DataFrame:
     """Run what is missing of ``suite`` and return its results, one row per cell and metric.
 
@@ -68,11 +69,13 @@ def run(
         workers: worker processes on this machine (default: one a core).
         address: an existing Ray cluster.
         retry_failed: run cells again whose failure is final.
+        mlflow: mirror the records to MLflow (``MLFLOW_TRACKING_URI``, else a file in the store).
 
     Raises:
         Refused: the suite cannot run; nothing was started.
     """
-    execute(plan(suite, store, retry_failed=retry_failed), store, local=local, workers=workers, address=address)
+    planned = plan(suite, store, retry_failed=retry_failed)
+    execute(planned, store, local=local, workers=workers, address=address, mlflow=mlflow)
     return results(suite, store)
 
 
@@ -85,12 +88,13 @@ def execute(
     address: str | None = None,
     device: str = "auto",
     threads: int = 1,
+    mlflow: bool = True,
 ) -> RunSummary:
     """Run the packs of a plan: on Ray Tune, or in this process with ``local``."""
     from promptgrid.cluster import Options
     from promptgrid.cluster import execute as run_plan
 
-    options = Options(threads=threads, device=device)
+    options = Options(threads=threads, device=device, mirror=mlflow)
     return run_plan(planned, open_store(store), local=local, workers=workers, address=address, options=options)
 
 

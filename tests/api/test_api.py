@@ -28,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(store: Path) -> object:
-    return promptgrid.run(SUITE, store, local=True)
+    return promptgrid.run(SUITE, store, local=True, mlflow=False)
 
 
 def test_run_returns_one_row_per_cell_and_metric(results: object, store: Path) -> None:

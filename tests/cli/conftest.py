@@ -44,7 +44,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path_factory: pytest.TempPathFactory, suite: Path, invoke: Invoke) -> Path:
     """A store in which the tiny suite has been run."""
     folder = tmp_path_factory.mktemp("grid") / "store"
-    done = invoke("run", suite, "--store", folder, "--local", "--json")
+    done = invoke("run", suite, "--store", folder, "--local", "--no-mlflow", "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["finished"] == 8
     return folder

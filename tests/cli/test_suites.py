@@ -20,7 +20,7 @@ def test_plan_counts_without_running(invoke: Invoke, suite: Path, tmp_path: Path
 
 def test_a_second_run_finds_every_cell(invoke: Invoke, suite: Path, store: Path) -> None:
     before = json.loads(invoke("status", suite, "--store", store, "--json").stdout)
-    again = invoke("run", suite, "--store", store, "--local", "--json")
+    again = invoke("run", suite, "--store", store, "--local", "--no-mlflow", "--json")
     after = json.loads(again.stdout)
     assert again.exit_code == 0
     assert before["scores_digest"] == after["scores_digest"]
@@ -30,7 +30,7 @@ def test_a_second_run_finds_every_cell(invoke: Invoke, suite: Path, store: Path)
 def test_a_refused_suite_exits_2_and_says_what_to_write(invoke: Invoke, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(SUITE.replace("taskres", "taskrse"), encoding="utf-8")
-    refused = invoke("run", bad, "--store", tmp_path / "store", "--local")
+    refused = invoke("run", bad, "--store", tmp_path / "store", "--local", "--no-mlflow")
     assert refused.exit_code == 2
     assert "did you mean 'taskres'?" in refused.output
     assert not (tmp_path / "store" / "records").exists()
@@ -46,7 +46,7 @@ def test_a_failed_cell_exits_1_and_the_rest_is_kept(invoke: Invoke, tmp_path: Pa
         place.mkdir(parents=True)
         (place / "a.jpg").write_bytes(b"<html>not a picture</html>")
     wild.write_text(text.replace("[weather, digits]", f'[weather, "imagefolder:{folder}"]'), encoding="utf-8")
-    done = invoke("run", wild, "--store", tmp_path / "store", "--local", "--json")
+    done = invoke("run", wild, "--store", tmp_path / "store", "--local", "--no-mlflow", "--json")
     now = json.loads(done.stdout)
     assert done.exit_code == 1
     assert now["failed"] == 2
@@ -68,7 +68,7 @@ def test_verify_finds_a_flipped_bit_and_the_cell_runs_again(
     invoke: Invoke, suite: Path, store: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "store"
-    invoke("run", suite, "--store", copy, "--local")
+    invoke("run", suite, "--store", copy, "--local", "--no-mlflow")
     digest = json.loads(invoke("status", suite, "--store", copy, "--json").stdout)["scores_digest"]
     victim = next((copy / "records").glob("*/*/predictions.parquet"))
     raw = bytearray(victim.read_bytes())
@@ -77,5 +77,5 @@ def test_verify_finds_a_flipped_bit_and_the_cell_runs_again(
     found = invoke("verify", suite, "--store", copy, "--json")
     assert found.exit_code == 1
     assert len(json.loads(found.stdout)["damaged"]) == 1
-    healed = invoke("run", suite, "--store", copy, "--local", "--json")
+    healed = invoke("run", suite, "--store", copy, "--local", "--no-mlflow", "--json")
     assert json.loads(healed.stdout)["scores_digest"] == digest

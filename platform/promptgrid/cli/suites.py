@@ -64,6 +64,7 @@ def run(
     local: Annotated[bool, typer.Option("--local", help="Run the same packs in this process, without Ray.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads a worker; more may change last bits.")] = 1,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Mirror the records to MLflow.")] = True,
     as_json: AsJson = False,
     retry_failed: RetryFailed = False,
 ) -> None:
@@ -73,7 +74,9 @@ def run(
     `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml --address auto`
     """
     planned = api.plan(suite, store, retry_failed=retry_failed)
-    summary = api.execute(planned, store, local=local, workers=workers, address=address, device=device, threads=threads)
+    summary = api.execute(
+        planned, store, local=local, workers=workers, address=address, device=device, threads=threads, mlflow=mlflow
+    )
     if summary.interrupted is not None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + summary.interrupted)
