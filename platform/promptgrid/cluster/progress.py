@@ -27,6 +27,7 @@ class Board:
         self._cells, self._seconds = cells, max(seconds, 1e-9)
         self._done = self._failed = self._running = 0
         self._spent = 0.0
+        self._working: float | None = None
         self._started = self._said = time.monotonic()
         self._quiet = quiet
         self._bar: Progress | None = None
@@ -59,7 +60,9 @@ class Board:
             self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def running(self, packs: int) -> None:
-        """So many packs are being run now."""
+        """So many packs are being run now. The first time starts the clock of the estimate: not the start of Ray."""
+        if self._working is None:
+            self._working = time.monotonic()
         self._running = packs
         self.tick()
 
@@ -82,7 +85,7 @@ class Board:
         """Seconds until the end at the pace so far; None before the first cell."""
         if self._spent <= 0:
             return None
-        elapsed = time.monotonic() - self._started
+        elapsed = time.monotonic() - (self._started if self._working is None else self._working)
         return max(0.0, self._seconds - self._spent) * elapsed / self._spent
 
     def line(self) -> str:

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import pytest
+from tests.cluster.toy.driving import SILENT, run_toy, toy_suite
+
+from promptgrid.cluster import Options, execute, make_plan
+from promptgrid.cluster.stopping import Halt, StopSignals
+from promptgrid.spec import Refused
+from promptgrid.store import Store
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"workers": 0}, "no workers"),
+        ({"local": True, "address": "auto"}, "--local runs in this process"),
+        ({"local": True, "workers": 2}, "--local runs in this process"),
+        ({"options": Options(threads=0)}, "no threads"),
+        ({"options": Options(device="tpu")}, "unknown device"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(store: Store, how: dict[str, Any], said: str) -> None:
+    plan = make_plan(toy_suite(), store)
+    with pytest.raises(Refused, match=said):
+        execute(plan, store, **({"options": SILENT} | how))
+    assert not store.root.exists()
+
+
+def test_a_track_that_leaves_cells_out_of_the_count_is_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptgrid.cluster import local
+
+    monkeypatch.setattr(local, "run_local", lambda *given, **how: None)
+    with pytest.raises(RuntimeError, match="6 cells were left over"):
+        run_toy(store, toy_suite(), local=True, workers=None)
+
+
+def test_signals_are_counted_and_handlers_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals() as signals:
+        signals.check()
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.number == signal.SIGTERM
+        with pytest.raises(Halt):
+            signals.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_at_once_means_in_the_handler() -> None:
+    with StopSignals() as signals:
+        signals.at_once = True
+        with pytest.raises(Halt):
+            signal.raise_signal(signal.SIGINT)
+    assert signals.number == signal.SIGINT
+
+
+def test_a_grid_may_run_outside_the_main_thread(store: Store) -> None:
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(run_toy(store, toy_suite(), local=True, workers=None)[1].done))
+    thread.start()
+    thread.join()
+    assert done == [6]
