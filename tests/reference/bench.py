@@ -1,4 +1,4 @@
-"""One small task of real pictures for engine and reference alike: 4 classes, 2 shots, 16 test images."""
+"""One small task of real pictures for engine and reference alike: 4 classes, 2 shots, 8 test images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.engine.support import epoch_batches, streams
 from promptgrid.tracks.image.track import ImageTrack
 
-CLASSES, SHOTS, TESTS = 4, 2, 4
+CLASSES, SHOTS, TESTS = 4, 2, 2
 EPOCHS, BATCH = 3, 4
 """Six steps: two in the warm-up epoch, four on the cosine."""
 

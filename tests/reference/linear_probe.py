@@ -26,7 +26,8 @@ def train(plain: Plain, begin: Params, search: bool = True, c: float = 1.0, **se
     if search and len(plain.val.labels):
         c = _searched(x, y, *_arrays(plain, plain.val))
     model = _fitted(x, y, c)
-    return {"weight": torch.from_numpy(model.coef_), "bias": torch.from_numpy(model.intercept_)}
+    fitted = {"weight": torch.from_numpy(model.coef_), "bias": torch.from_numpy(model.intercept_)}
+    return {name: value.to(plain.clip.dtype) for name, value in fitted.items()}
 
 
 def _fitted(x: Any, y: Any, c: float) -> LogisticRegression:

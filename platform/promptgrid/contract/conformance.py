@@ -177,7 +177,11 @@ def check_pack(trial: Trial) -> None:
     alone = [_losses_and_gradients(_loss_of(trial), cell, trial.trained) for cell in cells]
     stacked = {key: _stacked([cell[key] for cell in cells]) for key in cells[0]}
     axes = {key: None if value is None else 0 for key, value in stacked.items()}
-    together = _losses_and_gradients(torch.func.vmap(_loss_of(trial), in_dims=(axes,)), stacked, trial.trained)
+    try:
+        together = _losses_and_gradients(torch.func.vmap(_loss_of(trial), in_dims=(axes,)), stacked, trial.trained)
+    except RuntimeError as error:
+        advice = "write it without branching on values, or say `packs = False`"
+        raise AssertionError(f"{trial.method.name} does not run under vmap ({error}); {advice}") from error
     for i in range(PACK):
         assert_close(together[0][i], alone[i][0], f"{trial.method.name}: the loss of a cell depends on its pack")
         for key in trial.trained:
@@ -190,7 +194,11 @@ def check_new_classes(trial: Trial) -> None:
     if not trial.method.open_vocabulary:
         return
     rebound = replace(trial.task, classes=NEW_CLASSES, support=None, validation=None)
-    logits = trial.logits(trial.shaken(), rebound)
+    try:
+        logits = trial.logits(trial.shaken(), rebound)
+    except (RuntimeError, ValueError, IndexError) as error:
+        claim = f"{trial.method.name} says it has an open vocabulary but fails on new classes: {error}"
+        raise AssertionError(claim) from error
     good = tuple(logits.shape) == (len(trial.labels), len(NEW_CLASSES)) and bool(torch.isfinite(logits).all())
     assert good, f"{trial.method.name} says it has an open vocabulary but cannot score new classes"
 

@@ -1,0 +1,187 @@
+"""The checks that third parties run catch what they are there to catch, each in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from tests.contracts import small_world
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptgrid.contract import Batch, Method, Number, Params, Split, Task, Trained, knob
+from promptgrid.contract.conformance import check_method
+from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
+from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.tracks.image.protocols.few_shot import FewShot
+
+
+@dataclass(frozen=True)
+class Sound(Trained):
+    """A shift of every class's text feature."""
+
+    name: ClassVar[str] = "sound"
+    kind: ClassVar = "head"
+    paper: ClassVar[str] = "unpublished"
+    zero_shot_at_start: ClassVar[bool] = True
+
+    strength: Number = knob(1.0, low=0.0, high=10.0)
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        return {"shift": torch.zeros(task.backbone.width)}
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        return task.text + self.strength * params["shift"]
+
+
+def _with(**parts: Any) -> type[Method]:
+    """``Sound`` with methods or class attributes replaced."""
+    made = type("Changed", (Sound,), {"__doc__": Sound.__doc__, **parts})
+    return dataclass(frozen=True)(made)
+
+
+def _zeros(task: Task, *more: str) -> Params:
+    return {name: torch.zeros(task.backbone.width) for name in ("shift", *more)}
+
+
+def _noisy_logits(self: Method, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
+    return F.normalize(image, dim=-1) @ text.mT * torch.rand(())
+
+
+def _mixed(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
+    """Reads the value of a tensor: right for one cell, impossible for many at once."""
+    return batch.features * (1.0 + float(params["shift"].detach().sum()))
+
+
+def _spoil(self: Any, params: Params, task: Task) -> Tensor:
+    task.backbone._table.mul_(1.01)  # type: ignore[attr-defined]
+    return task.text + params["shift"]
+
+
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "name": ({"name": "My-Method"}, "lower_snake_case"),
+    "kind": ({"kind": "magic"}, "kind 'magic' is none of"),
+    "paper": ({"paper": " "}, "`paper` is empty"),
+    "docstring": ({"__doc__": None}, "docstring"),
+    "knob out of its range": (
+        {"strength": knob(20.0, low=0.0, high=10.0), "__annotations__": {"strength": float}},
+        "knob 'strength' has default 20.0 outside 0.0 to 10.0",
+    ),
+    "asset it cannot have": ({"needs": frozenset({"crystal_ball"})}, "needs crystal_ball"),
+    "global random stream": (
+        {"init": lambda self, task, rng: {"shift": torch.randn(task.backbone.width)}},
+        "global stream",
+    ),
+    "float64": (
+        {"init": lambda self, task, rng: {"shift": torch.zeros(task.backbone.width).double()}},
+        "torch.float64, expected float32",
+    ),
+    "infinite start": (
+        {"init": lambda self, task, rng: {"shift": torch.full((task.backbone.width,), torch.inf)}},
+        "not finite at the start",
+    ),
+    "frozen by a wrong name": ({"frozen": frozenset({"shfit"})}, "`frozen` names shfit"),
+    "dead parameter": ({"init": lambda self, task, rng: _zeros(task, "unused")}, "no gradient reaches 'unused'"),
+    "wrong shape": ({"head": lambda self, params, image, text, task: image}, "logits are"),
+    "NaN": ({"head": lambda self, params, image, text, task: image @ text.mT * torch.nan}, "not finite"),
+    "random logits": ({"head": _noisy_logits}, "the same input gave other logits"),
+    "finish renames": ({"finish": lambda self, params, task: {"moved": params["shift"]}}, "finish returns other"),
+    "not zero-shot": ({"text": lambda self, params, task: task.text.roll(1, 0) + params["shift"]}, "as zero-shot CLIP"),
+    "false open vocabulary": (
+        {
+            "init": lambda self, task, rng: {"shift": torch.zeros(len(task.classes), 1)},
+            "text": lambda self, params, task: task.text + params["shift"][: len(task.classes)].expand(4, -1)[:4],
+        },
+        "says it has an open vocabulary but fails on new classes",
+    ),
+    "changes the backbone": ({"text": _spoil}, "changed the frozen backbone"),
+}
+
+
+def test_a_sound_method_passes() -> None:
+    check_method(Sound)
+    check_method(_with())
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_method_is_caught(case: str) -> None:
+    parts, message = BROKEN[case]
+    with pytest.raises(AssertionError, match=message):
+        check_method(_with(**parts))
+
+
+def test_a_method_that_cannot_be_packed_is_caught_unless_it_says_so() -> None:
+    with pytest.raises(AssertionError, match="does not run under vmap"):
+        check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False))
+    check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False, packs=False))
+
+
+class Loud(PracticeBackbone):
+    """Says something else each time."""
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        return super().encode_pixels(pixels) + torch.rand(())
+
+
+class Crooked(PracticeBackbone):
+    """Its blocks and its pixels disagree."""
+
+    def encode_patches(self, patches: Tensor, edits: Any = None) -> Tensor:
+        return super().encode_patches(patches, edits).roll(1, 0)
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        return PracticeBackbone.encode_patches(self, self.patches(pixels))
+
+
+@pytest.mark.parametrize(("broken", "message"), [(Loud, "other features"), (Crooked, "encode_patches")])
+def test_a_broken_backbone_is_caught(broken: type[PracticeBackbone], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_backbone(broken())
+
+
+def test_a_broken_dataset_is_caught() -> None:
+    shared, twice, strange, counted = (small_world.Pictures() for _ in range(4))
+    shared.splits["val"][0] = shared.splits["test"][0]
+    twice.splits["train"][1] = twice.splits["train"][0]
+    strange.labels[3] = 9
+    counted.splits["train"].pop()
+    for dataset, message in (
+        (shared, "another split too"),
+        (twice, "lists an image twice"),
+        (strange, "label"),
+        (counted, "differ from the card"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            check_dataset(dataset)
+
+
+class Leaky(FewShot):
+    """Trains on what it is scored on."""
+
+    def split(self, dataset: Any, shots: int, seed: int) -> Split:
+        split = super().split(dataset, shots, seed)
+        return replace(split, train=split.evaluations[0].indices)
+
+
+class Moody(FewShot):
+    """Draws a sample of its own each time."""
+
+    def split(self, dataset: Any, shots: int, seed: int) -> Split:
+        return super().split(dataset, shots, int(torch.randint(2**30, ())))
+
+
+class Headless(FewShot):
+    """Ranks by a metric that it does not give."""
+
+    headline = "glory"
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [(Leaky, "are not the dataset's train images"), (Moody, "gave another split"), (Headless, "headline")],
+)
+def test_a_broken_protocol_is_caught(broken: type[FewShot], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_protocol(broken(), small_world.Pictures())
