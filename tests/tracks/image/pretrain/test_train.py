@@ -231,7 +231,7 @@ def test_a_figure_of_each_kind_comes_out_of_a_task() -> None:
     labels = np.repeat([0, 1], 30)
     splits = np.tile(np.repeat(["train", "val", "test"], 10), 2)
     task = evaluate.TaskData("toy", ["a", "b"], "a {}.", torch.zeros(60, 3, 64, 64, dtype=torch.uint8), labels, splits)
-    inputs = rng.normal(size=(60, 4)) + labels[:, None] * 6
+    inputs = torch.from_numpy(rng.normal(size=(60, 4)) + labels[:, None] * 6).float()
     assert evaluate.probe(inputs, task, (1,), "test") > 90
     assert len(evaluate.draw_shots(task, 1)) == 20
     assert evaluate.zero_shot(torch.eye(2)[labels], torch.eye(2), labels) == 100

@@ -7,8 +7,8 @@ control, the same probe on raw pixels at 16x16. The probe's regularisation is ch
 
 from __future__ import annotations
 
+import copy
 import csv
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +21,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, load_bundled
 from promptgrid.tracks.image.pretrain.views import decode, resize
@@ -105,25 +103,49 @@ def draw_shots(task: TaskData, seed: int) -> np.ndarray[Any, Any]:
     return np.concatenate([rng.permutation(group)[:SHOTS] for group in groups])
 
 
-def probe(inputs: np.ndarray[Any, Any], task: TaskData, seeds: Iterable[int], split: str) -> float:
+def probe(inputs: Tensor, task: TaskData, seeds: Iterable[int], split: str) -> float:
     """Mean accuracy in per cent of logistic regression on 16 shots, its strength chosen on the validation split."""
-    val, scored = task.splits == "val", task.splits == split
+    labels = torch.from_numpy(task.labels)
+    val, scored = torch.from_numpy(task.splits == "val"), torch.from_numpy(task.splits == split)
     found = []
     for seed in seeds:
-        rows = draw_shots(task, seed)
-        centre = inputs[rows].mean(0)
-        scale = inputs[rows].std() + 1e-9
-        values = (inputs - centre) / scale / inputs.shape[1] ** 0.5 * 4
-        fits = [_fit(values[rows], task.labels[rows], strength) for strength in STRENGTHS]
-        best = max(fits, key=lambda fit: fit.score(values[val], task.labels[val]))
-        found.append(best.score(values[scored], task.labels[scored]) * 100)
+        rows = torch.from_numpy(draw_shots(task, seed))
+        centred = inputs - inputs[rows].mean(0)
+        values = centred / (centred[rows].std() + 1e-9) / inputs.shape[1] ** 0.5 * 4
+        layers = _fits(values[rows], labels[rows], len(task.classes))
+        best = max(layers, key=lambda layer: _accuracy(layer, values[val], labels[val]))
+        found.append(_accuracy(best, values[scored], labels[scored]))
     return float(np.mean(found))
 
 
-def _fit(inputs: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], strength: float) -> LogisticRegression:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(inputs, labels)
+def _fits(inputs: Tensor, labels: Tensor, classes: int) -> list[nn.Linear]:
+    """Logistic regressions of rising strength (weaker shrinkage), each started from the one before."""
+    layer = nn.Linear(inputs.shape[1], classes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    fits = []
+    for strength in STRENGTHS:
+        _descend(layer, inputs, labels, strength)
+        fits.append(copy.deepcopy(layer))
+    return fits
+
+
+def _descend(layer: nn.Linear, inputs: Tensor, labels: Tensor, strength: float) -> None:
+    optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=50, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        shrink = layer.weight.square().sum() / (2 * strength * len(inputs))
+        value = F.cross_entropy(layer(inputs), labels) + shrink
+        torch.autograd.backward(value)
+        return value
+
+    optimiser.step(loss)  # type: ignore[arg-type, no-untyped-call]  # torch's stub wants a float
+
+
+@torch.no_grad()
+def _accuracy(layer: nn.Linear, inputs: Tensor, labels: Tensor) -> float:
+    return float((layer(inputs).argmax(1) == labels).float().mean() * 100)
 
 
 def evaluate(
@@ -131,16 +153,44 @@ def evaluate(
 ) -> list[Figures]:
     """The figures of one backbone, task by task."""
     model, tokenizer, preprocess = load_bundled(name, folder)
-    rows = []
-    for task in load_tasks(tasks):
-        scored = task.splits == split
-        features = image_features(model, task.pictures, preprocess)
-        seen = zero_shot(features[scored], class_features(model, tokenizer, task), task.labels[scored])
-        learned = probe(features.numpy(), task, seeds, split)
-        control = _control(task, seeds, split)
-        figures = (100 / len(task.classes), seen, learned, control)
-        rows.append(Figures(task.name, len(task.classes), int(scored.sum()), *(round(value, 1) for value in figures)))
-    return rows
+    return [
+        figures(
+            task,
+            _needed_features(model, preprocess, task, seeds, split),
+            class_features(model, tokenizer, task),
+            seeds,
+            split,
+        )
+        for task in load_tasks(tasks)
+    ]
+
+
+def figures(task: TaskData, features: Tensor, classes: Tensor, seeds: Iterable[int], split: str) -> Figures:
+    """One row of figures from unit features of a task's pictures (n, embed) and class names (classes, embed)."""
+    scored = task.splits == split
+    values = (
+        100 / len(task.classes),
+        zero_shot(features[scored], classes, task.labels[scored]),
+        probe(features, task, seeds, split),
+        _control(task, seeds, split),
+    )
+    return Figures(task.name, len(task.classes), int(scored.sum()), *(round(value, 1) for value in values))
+
+
+def needed(task: TaskData, seeds: Iterable[int], split: str) -> np.ndarray[Any, Any]:
+    """Rows that any figure looks at: the drawn shots, the validation split and the scored one."""
+    looked_at = np.flatnonzero((task.splits == "val") | (task.splits == split))
+    return np.unique(np.concatenate([looked_at, *(draw_shots(task, seed) for seed in seeds)]))
+
+
+def _needed_features(
+    model: Any, preprocess: dict[str, Any], task: TaskData, seeds: Iterable[int], split: str
+) -> Tensor:
+    rows = torch.from_numpy(needed(task, seeds, split))
+    found = image_features(model, task.pictures[rows], preprocess)
+    features = torch.full((len(task.labels), found.shape[1]), float("nan"))
+    features[rows] = found
+    return features
 
 
 _CONTROLS: dict[tuple[Any, ...], float] = {}
@@ -149,7 +199,7 @@ _CONTROLS: dict[tuple[Any, ...], float] = {}
 def _control(task: TaskData, seeds: Iterable[int], split: str) -> float:
     key = (task.name, tuple(seeds), split, len(task.labels))
     if key not in _CONTROLS:
-        raw = resize(task.pictures, 16).flatten(1).numpy()
+        raw = resize(task.pictures, 16).flatten(1)
         _CONTROLS[key] = probe(raw, task, seeds, split)
     return _CONTROLS[key]
 
