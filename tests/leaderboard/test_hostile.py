@@ -84,7 +84,7 @@ def test_nothing_runs_in_the_page(hostile):
     assert page.found.count("script") == 2
     assert "img" not in page.found
     assert page.events == []
-    assert page.words.count("{{7*7}}") == page.words.count("{% raw %}${7*7}#{7*7}") > 10
+    assert page.words.count("{{7*7}}") == page.words.count("{{7*7}}{% raw %}$") > 10
 
 
 def test_hidden_characters_are_shown_in_the_page(hostile):
@@ -133,7 +133,9 @@ def test_latex_has_no_live_command_from_a_name(hostile):
         assert "\\notacommand" not in text
         assert "\\textbackslash{}input\\{" in text
         body = text[text.index("\\toprule") :]
-        assert not re.search(r"(?<!\\)[#%~^]", re.sub(r"\$[^$]*\$", "", body))
+        for ours in ("$^\\dagger$", "$\\pm$", "$\\Delta$", "$-$"):
+            body = body.replace(ours, "")
+        assert not re.search(r"(?<!\\)[#%~^$_]", body)
 
 
 def test_csv_cells_run_no_formula(hostile):

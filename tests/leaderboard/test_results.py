@@ -3,7 +3,7 @@ import math
 
 import pandas as pd
 
-from promptgrid.leaderboard import results_frame, write_report
+from promptgrid.leaderboard import results_frame, store_frame, write_report
 
 COLUMNS = [
     "cell_key",
@@ -73,3 +73,14 @@ def test_parquet_and_csv_hold_the_same_rows(holed, tmp_path):
     for written, value in zip(csv["value"], frame["value"], strict=True):
         assert (written == "" and math.isnan(value)) or float(written) == value
     assert json.loads(csv["settings"].iloc[0]) == {}
+
+
+def test_records_of_a_store_have_the_same_columns_without_a_suite(holed):
+    frame = store_frame(reversed([*holed.records.values(), *holed.failures.values()]))
+    assert list(frame.columns) == COLUMNS
+    assert frame["cell_key"].is_monotonic_increasing
+    assert (frame["label"] == frame["method"]).all()
+    suite = results_frame(holed)
+    together = frame.merge(suite[suite["status"] == "done"], on=["cell_key", "metric"])
+    assert len(together) == 635 * 2
+    assert (together["value_x"] == together["value_y"]).all()
