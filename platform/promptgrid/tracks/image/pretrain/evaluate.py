@@ -140,7 +140,7 @@ def _descend(layer: nn.Linear, inputs: Tensor, labels: Tensor, strength: float) 
         torch.autograd.backward(value)
         return value
 
-    optimiser.step(loss)  # type: ignore[arg-type, no-untyped-call]  # torch's stub wants a float
+    optimiser.step(loss)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 @torch.no_grad()
