@@ -1,7 +1,7 @@
 """The two backbones' shapes, their token tables before training, and a fast bfloat16 forward over their own parameters.
 
 The forward here and open_clip's own give the same features (a test compares them); this one is the quicker on a CPU
-with bfloat16 matrix units, and leaves out half of the patches while training.
+with bfloat16 matrix units, and leaves out some of the patches while training.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Recipe:
     candidates: int = 2048
     rate: float = 1e-3
     decay: float = 0.05
-    keep: float = 0.5
-    whole_after: float = 0.85
+    keep: float = 0.6
+    whole_after: float = 0.87
     seed: int = 20261122
 
     def rate_at(self, done: float) -> float:
