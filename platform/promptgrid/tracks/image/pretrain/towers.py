@@ -144,7 +144,7 @@ def encode_vit(visual: Any, images: Tensor, keep: float, rng: Generator, low: to
     x = F.linear(patches, visual.conv1.weight.flatten(1).to(low)) + visual.positional_embedding[1:].to(low)
     if keep < 1:
         kept = int(x.shape[1] * keep)
-        detail = patches.float().unflatten(-1, (3, -1)).std(-1).amax(-1)
+        detail = patches.float().reshape(*patches.shape[:-1], 3, -1).std(-1).amax(-1)
         lots = torch.rand(x.shape[:2], generator=rng).to(x.device) + (detail > PLAIN)
         order = lots.topk(kept, dim=1).indices
         x = x.gather(1, order.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
