@@ -5,6 +5,11 @@ division by s (the linear probe, which has no s: by the largest logit, at least 
 they are, at 1e-8. Parameters after six steps: 1e-5 absolute in float32, 1e-8 in float64. The engine trains from
 cached features and cut prompts, three cells at once with their own seeds and rates; the reference from pixels, with
 77-token prompts, torch.optim and torch's schedulers, one cell at a time. They share the start and the batches.
+
+One exception, in float32 only: CLIP-LoRA. AdamW divides each gradient by its own size, so where a gradient is as small
+as float32's rounding the step has full length in a direction that rounding chose (A's gradients pass through B, which
+starts at zero; seen in 1 to 2 of some 5,000 numbers, off by up to 8e-5; in float64 all agree to 1e-8). There the weight
+change B A, which is all the model sees of it, is compared at 1e-6, and of A and B all numbers but 1 in 1,000 at 1e-5.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.engine.support import Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
 
-TOLERANCE, EXACT = 1e-5, 1e-8
+TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
 RATES = (1.0, 2.0, 0.5)
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -113,7 +118,7 @@ def test_six_steps_in_a_pack_of_three(bench: Bench, case: str) -> None:
     for cell, outcome in zip(cells, outcomes, strict=True):
         assert outcome.record.status == "done", outcome.record.log_tail
         learned = _learned(bench, cell)
-        _same_params(_state(outcome), learned, TOLERANCE)
+        _same_learned(cell, _state(outcome), learned)
         _moved(bench, cell, learned)
     images, plain = _tests(bench), bench.plain(cells[0])
     with torch.no_grad():
@@ -126,7 +131,7 @@ def test_six_steps_in_a_pack_of_three(bench: Bench, case: str) -> None:
 def test_six_steps_alone(bench: Bench, case: str) -> None:
     cell = _pack(bench, case)[1]
     (outcome,) = bench.run([cell])
-    _same_params(_state(outcome), _learned(bench, cell), TOLERANCE)
+    _same_learned(cell, _state(outcome), _learned(bench, cell))
 
 
 @every_default
@@ -229,6 +234,20 @@ def _same_params(found: Params, wanted: Params, tolerance: float) -> None:
     for name, value in wanted.items():
         same = {"rtol": 0, "atol": tolerance, "msg": lambda text, name=name: f"{name}: {text}"}
         torch.testing.assert_close(found[name].double(), value.double(), **same)
+
+
+def _same_learned(cell: Cell, found: Params, wanted: Params) -> None:
+    """Parameters after training in float32; see the exception above."""
+    if cell.method != "clip_lora":
+        _same_params(found, wanted, TOLERANCE)
+        return
+    changes = [{t: p[f"{t}_up"] @ p[f"{t}_down"] for t in ("text", "image")} for p in (found, wanted)]
+    least = min(float(change.abs().max()) for change in changes[1].values())
+    assert least > 10 * OF_CHANGES, "the weights hardly changed"
+    _same_params(changes[0], changes[1], OF_CHANGES)
+    for name, value in wanted.items():
+        off = (found[name] - value).abs() > TOLERANCE
+        assert float(off.double().mean()) <= 1e-3, f"{name}: {int(off.sum())} of {off.numel()} numbers differ"
 
 
 def _moved(bench: Bench, cell: Cell, learned: Params) -> None:
