@@ -36,7 +36,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
 
 def open_clip_config(backbone: str) -> dict[str, Any]:
     """What `open_clip_config.json` holds."""
-    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
     return {"model_cfg": BACKBONES[backbone], "preprocess_cfg": preprocess}
 
 
