@@ -31,7 +31,14 @@ CELLS = 2 * 4 * 10
 
 def start(store: Path, *how: str) -> subprocess.Popen[str]:
     line, environment = command(store, SUITE, *how)
-    return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with store.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+
+
+def reach(process: subprocess.Popen[str], store: Store, starts: int) -> None:
+    """Wait until ``starts`` cells were started in ``store`` by this and earlier drivers."""
+    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= starts, 400)
+    assert process.poll() is None, store.root.with_suffix(".log").read_text()[-3000:]
 
 
 def answer(process: subprocess.Popen[str]) -> tuple[list[str], dict[str, Any], int]:
@@ -55,7 +62,7 @@ def test_f2_a_killed_driver_loses_nothing_and_runs_nothing_twice(tmp_path: Path,
     finished_before: set[str] = set()
     for moment in moments:
         process = start(store.root)
-        wait_for(lambda moment=moment: len(executions(store)) >= moment, 400)
+        reach(process, store, moment)
         process.kill()
         process.wait()
         time.sleep(1.0)  # its Ray notices and ends its workers
@@ -73,7 +80,7 @@ def test_f2_a_killed_driver_loses_nothing_and_runs_nothing_twice(tmp_path: Path,
 def test_f5_a_signal_stops_the_grid_within_ten_seconds(tmp_path: Path, number: int, undisturbed: str) -> None:
     store = Store(tmp_path / "store")
     process = start(store.root)
-    wait_for(lambda: len(log_lines(store)) >= 5, 400)
+    reach(process, store, 5)
     began = time.monotonic()
     process.send_signal(number)
     process.wait(timeout=60)
@@ -90,7 +97,7 @@ def test_f5_a_signal_stops_the_grid_within_ten_seconds(tmp_path: Path, number: i
 def test_f5_a_signal_stops_a_local_run_at_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     process = start(store.root, "--local")
-    wait_for(lambda: len(log_lines(store)) >= 5, 400)
+    reach(process, store, 5)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.wait(timeout=60)

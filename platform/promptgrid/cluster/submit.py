@@ -6,7 +6,8 @@ import ipaddress
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,11 +63,11 @@ def submit(
     check_address(address)
     where = ("--store", store) if store else ()
     entry = shlex.join(["promptgrid", "run", str(inside.relative_to(root)), *where, *arguments])
-    client = _client(address)
-    try:
+    if has_token():
+        os.environ.setdefault(MODE, "token")  # before Ray is imported: it looks only then
+    with _answering(address):
+        client = _client(address)
         job = str(client.submit_job(entrypoint=entry, runtime_env=runtime_env(root)))
-    except RuntimeError as error:  # Ray's client knows no other: too large a folder, a token that does not fit
-        raise Refused(f"the cluster did not take the job: {_one_line(error)}", where=f"--address {address}") from error
     show(f"job {job}")
     return follow(client, job, show) if wait else 0
 
@@ -124,15 +125,27 @@ def _loopback(host: str) -> bool:
 
 
 def _client(address: str) -> Any:
-    if has_token():
-        os.environ.setdefault(MODE, "token")
     with environment(DRIVER_ENVIRONMENT):
         from ray.job_submission import JobSubmissionClient
 
-        try:
-            return JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError) as error:
-            raise Refused(f"no Ray dashboard answers: {_one_line(error)}", where=f"--address {address}") from error
+        return JobSubmissionClient(address)
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Turn what Ray's client raises into refusals: nobody there, a token that does not fit, too large a folder."""
+    from ray.exceptions import AuthenticationError
+
+    where = f"--address {address}"
+    try:
+        yield
+    except AuthenticationError as error:
+        hint = "put its token into ~/.ray/auth_token or RAY_AUTH_TOKEN, and set RAY_AUTH_MODE=token"
+        raise Refused("the cluster wants a token, and this one does not fit", where=where, hint=hint) from error
+    except ConnectionError as error:
+        raise Refused(f"no Ray dashboard answers: {_one_line(error)}", where=where) from error
+    except RuntimeError as error:
+        raise Refused(f"the cluster did not take the job: {_one_line(error)}", where=where) from error
 
 
 def _one_line(said: object) -> str:

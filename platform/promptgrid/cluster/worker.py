@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ray import tune
@@ -65,6 +68,7 @@ class PackWorker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        signal.signal(signal.SIGTERM, _leave)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -87,6 +91,14 @@ class PackWorker(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._settled = _settle(Path(config["errand"]))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ray's own handler raises SystemExit inside whatever runs, which would look like the cell's doing.
+
+    Commits are atomic, so any moment is a good one.
+    """
+    os._exit(128 + number)
 
 
 def _settle(path: Path) -> Iterator[Settled]:
