@@ -71,7 +71,7 @@ def run(
     """Run the missing cells of a suite on Ray Tune; interrupt at any point and run again to go on.
 
     Examples: `promptgrid run suites/quickstart.yaml --workers 2`; on a cluster:
-    `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml --address auto`
+    `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml`
     """
     planned = api.plan(suite, store, retry_failed=retry_failed)
     summary = api.execute(
