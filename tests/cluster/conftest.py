@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from promptgrid.cluster.token import secure_token
 from promptgrid.store import Store
 
+secure_token()  # before any test imports Ray, which decides about tokens once, when it is imported
 TOY = Path(__file__).parent / "toy"
 if str(TOY) not in sys.path:
     sys.path.insert(0, str(TOY))  # with its .dist-info the track is found like any installed plug-in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,8 +64,8 @@ def submit(
     check_address(address)
     where = ("--store", store) if store else ()
     entry = shlex.join(["promptgrid", "run", str(inside.relative_to(root)), *where, *arguments])
-    if has_token():
-        os.environ.setdefault(MODE, "token")  # before Ray is imported: it looks only then
+    if has_token() and "ray" not in sys.modules:
+        os.environ.setdefault(MODE, "token")  # Ray looks when it is imported; set later, it would contradict itself
     with _answering(address):
         client = _client(address)
         job = str(client.submit_job(entrypoint=entry, runtime_env=runtime_env(root)))
