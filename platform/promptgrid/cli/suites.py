@@ -151,7 +151,8 @@ def _print_top(leaderboard: Path, top: int) -> None:
         for column in ("", "method", "mean", "95 % interval", "difference"):
             table.add_column(column)
         for row in part.head(top).to_dict("records"):
-            interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}"
+            known = pd.notna(row["mean_low"])
+            interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
             gain = "reference" if row["reference"] else f"{row['difference']:+.3f}"
             table.add_row(str(row["place"]), str(row["method"]), f"{row['mean']:.3f}", interval, gain)
         Console().print(table)
