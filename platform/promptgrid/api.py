@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.leaderboard import ReportPaths
 
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""What Ray sets in the environment of a submitted job's command."""
 SuiteLike = Suite | str | Path | Mapping[str, Any]
 
 
 def default_store() -> Path:
-    """``$PROMPTGRID_STORE``, or ``.promptgrid/store`` in the current folder."""
-    return Path(os.environ.get("PROMPTGRID_STORE") or Path(".promptgrid") / "store")
+    """``$PROMPTGRID_STORE``, or ``.promptgrid/store`` in the current folder.
+
+    A job that Ray runs stands in a copy of the folder that goes away with the cluster: there it is
+    ``~/.promptgrid/store``, so that nothing is lost.
+    """
+    named = os.environ.get("PROMPTGRID_STORE")
+    home = Path.home() if SUBMITTED in os.environ else Path()
+    return Path(named) if named else home / ".promptgrid" / "store"
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:

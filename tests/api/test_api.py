@@ -59,6 +59,15 @@ def test_what_is_not_there_is_refused(store: Path, tmp_path: Path) -> None:
         promptgrid.load_method("0000000", store)
 
 
+def test_the_store_of_a_submitted_job_outlives_its_copy_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMPTGRID_STORE", raising=False)
+    assert api.default_store() == Path(".promptgrid/store")
+    monkeypatch.setenv(api.SUBMITTED, "{}")
+    assert api.default_store() == Path.home() / ".promptgrid" / "store"
+    monkeypatch.setenv("PROMPTGRID_STORE", "/shared/store")
+    assert api.default_store() == Path("/shared/store")
+
+
 def test_importing_promptgrid_imports_no_torch() -> None:
     import subprocess
     import sys
