@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptgrid.spec import Cell, Pack
+from promptgrid.spec import Cell, Pack, Record
 
 if TYPE_CHECKING:
     from promptgrid.store import Store
@@ -19,20 +19,38 @@ Sort = tuple[str, str]
 
 
 def corrected(packs: Sequence[Pack], store: Store, finished: Collection[str]) -> list[Pack]:
-    """``packs`` with their seconds scaled by measured over estimated seconds of finished cells.
+    """``packs`` with their seconds scaled by measured over estimated seconds of finished cells, and their GPU memory.
 
     The factor is that of the same method on the same backbone; of everything measured where that pair is new; 1 where
     nothing was measured. Only finished cells of ``packs`` count.
     """
-    factors, overall = _factors(packs, store, finished)
-    return [replace(pack, seconds=pack.seconds * factors.get(_sort(pack.cells[0]), overall)) for pack in packs]
-
-
-def _factors(packs: Sequence[Pack], store: Store, finished: Collection[str]) -> tuple[dict[Sort, float], float]:
     estimated = _sampled(packs, finished)
+    records = store.records(list(estimated))
+    factors, overall = _factors(records, estimated)
+    peaks = _gpu_peaks(records)
+    return [
+        replace(
+            pack,
+            seconds=pack.seconds * factors.get(_sort(pack.cells[0]), overall),
+            gpu_memory_mb=peaks.get(_sort(pack.cells[0]), pack.gpu_memory_mb),
+        )
+        for pack in packs
+    ]
+
+
+def _gpu_peaks(records: Sequence[Record]) -> dict[Sort, float]:
+    """The most device memory (MB) that finished cells of each sort took on a GPU: measured, it replaces the guess."""
+    peaks: dict[Sort, float] = defaultdict(float)
+    for record in records:
+        if record.provenance.device and not record.provenance.device.startswith("cpu"):
+            peaks[_sort(record.cell)] = max(peaks[_sort(record.cell)], record.cost.peak_memory_mb)
+    return dict(peaks)
+
+
+def _factors(records: Sequence[Record], estimated: dict[str, float]) -> tuple[dict[Sort, float], float]:
     spent: dict[Sort, float] = defaultdict(float)
     expected: dict[Sort, float] = defaultdict(float)
-    for record in store.records(list(estimated)):
+    for record in records:
         spent[_sort(record.cell)] += record.cost.train_seconds + record.cost.eval_seconds
         expected[_sort(record.cell)] += estimated[record.cell.key]
     factors = {sort: spent[sort] / expected[sort] for sort in spent if spent[sort] > 0 and expected[sort] > 0}

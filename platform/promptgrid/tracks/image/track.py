@@ -19,6 +19,7 @@ from promptgrid.tracks.image.engine.packing import (
     FLOPS_A_SECOND,
     LARGEST,
     MEMORY_MB,
+    Expectation,
     Shape,
     cell_memory_mb,
     packs_of,
@@ -50,10 +51,7 @@ class ImageTrack(Track):
 
     def pack(self, cells: Sequence[Cell]) -> list[Pack]:
         first = {cell.group: cell for cell in reversed(cells)}
-        sizes, seconds = {}, {}
-        for group, cell in first.items():
-            sizes[group], seconds[group] = self._expect(cell)
-        return packs_of(cells, sizes, seconds)
+        return packs_of(cells, {group: self._expect(cell) for group, cell in first.items()})
 
     def run(
         self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None] = lambda done: None
@@ -148,8 +146,7 @@ class ImageTrack(Track):
     def _load(self, backbone: str, device: str) -> Backbone:
         return self.resolver.backbone_family(backbone).load(backbone, device)
 
-    def _expect(self, cell: Cell) -> tuple[int, float]:
-        """(cells a pack may hold, expected seconds of a cell)."""
+    def _expect(self, cell: Cell) -> Expectation:
         method = build(self.resolver.method(cell.method), cell)
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
@@ -160,7 +157,7 @@ class ImageTrack(Track):
         memory = cell_memory_mb(method, shape, batch)
         seconds = 0.1 + steps * (CALL_SECONDS + step_flops(method, shape, batch) / FLOPS_A_SECOND)
         fits = max(1, min(LARGEST, int(MEMORY_MB / memory)))
-        return (fits if method.packs else 1), seconds
+        return Expectation(fits if method.packs else 1, seconds, memory)
 
 
 def _work(method: Method, task: Task, images: int) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from promptgrid.contract import Method
 from promptgrid.spec import Cell, Pack, canonical_json
 
 MEMORY_MB = 1500.0
+GPU_BASE_MB = 1200.0
+"""A CUDA context with the weights of a ViT-B; what a pack really took replaces the sum once it has been measured."""
 LARGEST = 16
 FLOPS_A_SECOND = 6e10
 CALL_SECONDS = 2e-3
@@ -35,13 +37,21 @@ def group_of(cell: Cell, method: type[Method]) -> str:
     return canonical_json([*parts, *own])
 
 
-def packs_of(cells: Iterable[Cell], largest: Mapping[str, int], seconds: Mapping[str, float]) -> list[Pack]:
+@dataclass(frozen=True)
+class Expectation:
+    """What one cell of a group is expected to take: seconds, MB of activations; and how many fit a pack."""
+
+    largest: int
+    seconds: float
+    memory_mb: float
+
+
+def packs_of(cells: Iterable[Cell], expected: Mapping[str, Expectation]) -> list[Pack]:
     """Every distinct cell in one pack, in the order of the plan.
 
     Args:
         cells: of a whole plan, finished or not: packs never depend on what is missing.
-        largest: cells a pack may hold, by group.
-        seconds: expected seconds of one cell, by group.
+        expected: of one cell, by group.
     """
     groups: dict[str, dict[str, Cell]] = {}
     for cell in cells:
@@ -49,10 +59,11 @@ def packs_of(cells: Iterable[Cell], largest: Mapping[str, int], seconds: Mapping
     packs = []
     for group, members in groups.items():
         listed = list(members.values())
-        size = largest[group]
-        for start in range(0, len(listed), size):
-            part = tuple(listed[start : start + size])
-            packs.append(Pack(cells=part, seconds=seconds[group] * len(part)))
+        one = expected[group]
+        for start in range(0, len(listed), one.largest):
+            part = tuple(listed[start : start + one.largest])
+            memory = GPU_BASE_MB + one.memory_mb * len(part)
+            packs.append(Pack(cells=part, seconds=one.seconds * len(part), gpu_memory_mb=memory))
     return packs
 
 
