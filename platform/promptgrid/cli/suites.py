@@ -110,7 +110,8 @@ def report(
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
         return
-    _print_top(paths.leaderboard_csv, top)
+    if top:
+        _print_top(paths.leaderboard_csv, top)
     typer.echo(f"report: {paths.html}")
 
 
