@@ -41,6 +41,12 @@ def test_help_teaches(invoke: Invoke) -> None:
         assert invoke(command, "--help").exit_code == 0
 
 
+def test_pretraining_an_unknown_backbone_is_refused(invoke: Invoke) -> None:
+    refused = invoke("pretrain", "--backbone", "bundled-vti")
+    assert refused.exit_code == 2
+    assert "did you mean 'bundled-vit'?" in refused.output
+
+
 def test_doctor_finds_this_machine_fit(invoke: Invoke) -> None:
     lines = {line["check"]: line["ok"] for line in json.loads(invoke("doctor", "--json").stdout)}
     assert lines["standard library"]

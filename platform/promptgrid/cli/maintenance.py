@@ -64,9 +64,10 @@ def pretrain(
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a bundled backbone again from pinned public sources (needs the `pretrain` extra and the registries)."""
-    from promptgrid.tracks.image.pretrain.train import pretrain as train
+    from promptgrid.tracks.image.pretrain.from_sources import pretrain_from_sources
 
-    train(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
+    folder = pretrain_from_sources(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
+    typer.echo(f"weights: {folder}")
 
 
 COMMANDS: dict[str, Command] = {"submit": submit, "sync": sync, "doctor": doctor, "pretrain": pretrain}
