@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -260,8 +259,3 @@ def _curves(result: Fit, slot: int) -> dict[str, list[float]]:
     if result.validation is not None:
         curves["val_accuracy"] = [float(score) for score in result.validation[:, slot]]
     return curves
-
-
-def settings_of(method: Method) -> dict[str, object]:
-    """Every setting of ``method`` with its value."""
-    return {item.name: getattr(method, item.name) for item in dataclasses.fields(method)}
