@@ -52,7 +52,11 @@ class PackRun:
             return
         attempts = {key: before[key].attempts + 1 if key in before else 1 for key in missing}
         outcomes = self.track.run(
-            replace(pack, wanted=frozenset(missing)), self.cache, self.device, progress=self.progress
+            replace(pack, wanted=frozenset(missing)),
+            self.cache,
+            self.device,
+            progress=self.progress,
+            learned=self.store.state,
         )
         while missing:
             try:

@@ -13,6 +13,12 @@ import numpy.typing as npt
 from promptgrid.spec import Cell, Pack, Record, Request
 
 Arrays = dict[str, npt.NDArray[Any]]
+Learned = Callable[[str], Arrays]
+
+
+def unknown(key: str) -> Arrays:
+    """What was learned by a cell nobody has: always an error."""
+    raise LookupError(f"nothing is known of cell {key[:12]}, which this one needs")
 
 
 class Cache(Protocol):
@@ -61,9 +67,17 @@ class Track(ABC):
 
     @abstractmethod
     def run(
-        self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None] = lambda done: None
+        self,
+        pack: Pack,
+        cache: Cache,
+        device: str,
+        progress: Callable[[float], None] = lambda done: None,
+        learned: Learned = unknown,
     ) -> Iterator[Outcome]:
-        """Outcomes of the ``wanted`` cells of ``pack``, finished or failed; never raises for a cell's own fault."""
+        """Outcomes of the ``wanted`` cells of ``pack``, finished or failed; never raises for a cell's own fault.
+
+        ``learned`` gives the state of a finished cell by its key: of those that the cells of ``pack`` need.
+        """
 
     @abstractmethod
     def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> Any:

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 Setting = bool | int | float | str
+Reading = Literal["", "evaluate", "adapt"]
+Views = int | Literal["online"]
+Scored = Literal["test", "val"]
 
 
 def canonical_json(value: Any) -> str:
@@ -26,7 +29,13 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """One square of a suite's grid as written, before names are looked up."""
+    """One square of a suite's grid as written, before names are looked up.
+
+    ``source`` names the dataset whose cell this one starts from, and ``reading`` how: ``evaluate`` scores what was
+    learned there as it is, ``adapt`` goes on learning from it; both are empty for a cell that starts afresh.
+    ``views`` is how many cached augmented views an image has in training (0: the centre crop alone), or ``online``.
+    ``scored`` says which images score the cell: ``val`` while hyper-parameters are searched.
+    """
 
     track: str
     protocol: str
@@ -38,6 +47,10 @@ class Request:
     seed: int
     selection: Literal["last", "val"]
     precision: str
+    source: str = ""
+    reading: Reading = ""
+    views: Views = 0
+    scored: Scored = "test"
 
 
 class Cell(BaseModel):
@@ -60,6 +73,10 @@ class Cell(BaseModel):
     seed: int
     selection: Literal["last", "val"]
     precision: str
+    source: str = ""
+    reading: Reading = ""
+    views: Views = 0
+    scored: Scored = "test"
     identity: dict[str, JsonValue]
     group: str = ""
     needs: tuple[str, ...] = ()

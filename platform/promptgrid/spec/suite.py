@@ -7,17 +7,17 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from promptgrid.spec.cell import Request, Setting
+from promptgrid.spec.cell import Reading, Request, Setting
 from promptgrid.spec.reading import read_yaml
 from promptgrid.spec.refusal import Refused, nearest
 
 MAX_CELLS = 1_000_000
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
-_ENTRY_KEYS = {"name", "label"}
+_ENTRY_KEYS = {"name", "label", "readings"}
 
 
 class _Strict(BaseModel):
@@ -29,6 +29,9 @@ class MethodEntry(_Strict):
 
     name: str
     label: str | None = Field(default=None, min_length=1, max_length=80)
+    readings: list[Literal["evaluate", "adapt"]] | None = Field(
+        default=None, description="which readings of the suite's sources this method takes part in; all by default"
+    )
     settings: dict[str, Setting | list[Setting]] = {}
 
     @model_validator(mode="before")
@@ -93,7 +96,11 @@ class BackboneEntry(_Strict):
 
 
 class Suite(_Strict):
-    """A grid: protocol x methods x backbones x datasets x shots x seeds."""
+    """A grid: protocol x methods x backbones x datasets x shots x seeds.
+
+    With ``sources`` it is a study of transfer: every method first learns on each source (plain cells of the protocol
+    ``few_shot``), and what it learned then meets every dataset of ``datasets``, in each of ``readings``.
+    """
 
     name: Name
     track: Name = "image"
@@ -106,12 +113,15 @@ class Suite(_Strict):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1, 2, 3], min_length=1)
     selection: Literal["last", "val"] = "last"
     precision: Literal["fp32"] = "fp32"
+    views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = 0
+    sources: Literal["datasets"] | list[str] | None = Field(default=None, description="the datasets to learn on first")
+    readings: list[Literal["evaluate", "adapt"]] = Field(default=["evaluate"], min_length=1)
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
 
-    @field_validator("methods", "backbones", "shots", "seeds", "datasets")
+    @field_validator("methods", "backbones", "shots", "seeds", "datasets", "sources", "readings")
     @classmethod
     def no_repeats(cls, values: Any) -> Any:
-        if isinstance(values, str):
+        if values is None or isinstance(values, str):
             return values
         if not values:
             raise ValueError("the list is empty")
@@ -137,28 +147,57 @@ class Suite(_Strict):
     def squares(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
         """(method label, request) for every square; ``datasets`` are the names that ``bundled`` stands for."""
         names = datasets if self.datasets == "bundled" else self.datasets
-        variants = [(entry.name, label, settings) for entry in self.methods for label, settings in entry.variants()]
-        total = len(variants) * len(self.backbones) * len(names) * len(self.shots) * len(self.seeds)
+        pairs = {
+            entry.name + label: self._pairs(entry, names) for entry in self.methods for label, _ in entry.variants()
+        }
+        total = sum(map(len, pairs.values())) * len(self.backbones) * len(self.shots) * len(self.seeds)
         if total > MAX_CELLS:
             raise Refused(f"the grid has {total:,} cells", where=self.name, expected=f"at most {MAX_CELLS:,}")
-        for backbone, dataset, (method, label, settings), shots, seed in itertools.product(
-            self.backbones, names, variants, self.shots, self.seeds
+        variants = [(entry, label, settings) for entry in self.methods for label, settings in entry.variants()]
+        order = list(dict.fromkeys(place for places in pairs.values() for place in places))
+        for backbone, place, (entry, label, settings), shots, seed in itertools.product(
+            self.backbones, order, variants, self.shots, self.seeds
         ):
+            if place not in pairs[entry.name + label]:
+                continue
             yield (
                 label,
                 Request(
                     track=self.track,
-                    protocol=self.protocol,
-                    method=method,
+                    protocol=self.protocol if place.reading or self.sources is None else "few_shot",
+                    method=entry.name,
                     settings=settings,
                     backbone=backbone.id,
-                    dataset=dataset,
+                    dataset=place.dataset,
                     shots=shots,
                     seed=seed,
                     selection=self.selection,
                     precision=self.precision,
+                    source=place.source,
+                    reading=place.reading,
+                    views=self.views,
                 ),
             )
+
+    def _pairs(self, entry: MethodEntry, names: list[str]) -> dict[_Place, None]:
+        """Where ``entry`` is learned and scored, in order: its sources first, then every pair."""
+        if self.sources is None:
+            return dict.fromkeys(_Place(name) for name in names)
+        sources = names if self.sources == "datasets" else self.sources
+        readings = self.readings if entry.readings is None else entry.readings
+        plain = sources if readings else names
+        pairs = itertools.product(readings, sources, names)
+        return dict.fromkeys(
+            [_Place(name) for name in plain] + [_Place(target, source, reading) for reading, source, target in pairs]
+        )
+
+
+class _Place(NamedTuple):
+    """A dataset to be scored on, and where the learning started."""
+
+    dataset: str
+    source: str = ""
+    reading: Reading = ""
 
 
 def _repeated(values: list[Any]) -> Any:

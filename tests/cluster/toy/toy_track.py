@@ -41,7 +41,9 @@ class ToyTrack(Track):
             for first in range(0, len(group), PACK)
         ]
 
-    def run(self, pack: Pack, cache: Any, device: str, progress: Any = lambda done: None) -> Iterator[Outcome]:
+    def run(
+        self, pack: Pack, cache: Any, device: str, progress: Any = lambda done: None, learned: Any = None
+    ) -> Iterator[Outcome]:
         shared = cache.get(f"toy {pack.cells[0].dataset}", lambda: {"numbers": np.arange(8.0)})["numbers"]
         for slot, cell in enumerate(pack.cells):
             if cell.key in pack.wanted:

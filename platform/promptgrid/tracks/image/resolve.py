@@ -93,7 +93,7 @@ class Resolver:
             "seed": request.seed,
             "backbone": facts["digest"],
             "preprocessing": [PREPROCESSING, facts["image_size"]],
-            "views": 0,
+            "views": request.views,
             "selection": request.selection,
             "precision": request.precision,
         }

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
+from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell, Pack, Record, Request
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
@@ -54,7 +55,12 @@ class ImageTrack(Track):
         return packs_of(cells, {group: self._expect(cell) for group, cell in first.items()})
 
     def run(
-        self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None] = lambda done: None
+        self,
+        pack: Pack,
+        cache: Cache,
+        device: str,
+        progress: Callable[[float], None] = lambda done: None,
+        learned: Learned = unknown,
     ) -> Iterator[Outcome]:
         cell = pack.cells[0]
         started = now()
@@ -66,6 +72,7 @@ class ImageTrack(Track):
                 protocol=self.resolver.protocol(cell.protocol),
                 cache=cache,
                 device=device,
+                learned=learned,
             )
         except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid
             lost = [cell for cell in pack.cells if cell.key in pack.wanted]

@@ -25,6 +25,7 @@ from promptgrid.contract import (
     Task,
     stream,
 )
+from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell, Cost, Pack, Record
 from promptgrid.tracks.image.engine.failures import Diverged, failed
 from promptgrid.tracks.image.engine.features import FeatureTable, feature_table
@@ -47,6 +48,7 @@ class Bench:
     protocol: Protocol
     cache: Cache
     device: str
+    learned: Learned = unknown
 
 
 @dataclass(frozen=True)
