@@ -38,6 +38,7 @@ class Resolver:
         self._open = lru_cache(maxsize=64)(self._open_dataset)
         self._facts = lru_cache(maxsize=64)(self._backbone_facts)
         self._split = lru_cache(maxsize=4096)(self._split_digest)
+        self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
 
     def method(self, name: str) -> type[Method]:
@@ -87,7 +88,7 @@ class Resolver:
             "method_source": source_digest(method),
             "settings": settings,
             "dataset": card.sha256,
-            "prompting": digest([card.name, card.classes, card.template]),
+            "prompting": self._prompting(request.dataset),
             "split": self._split(request.dataset, request.protocol, request.shots, request.seed, request.selection),
             "shots": request.shots,
             "seed": request.seed,
@@ -97,7 +98,7 @@ class Resolver:
             "selection": request.selection,
             "precision": request.precision,
         }
-        fields = dataclasses.asdict(request) | {"settings": settings}
+        fields = vars(request) | {"settings": settings}
         cell = Cell(**fields, identity=identity)
         return cell.model_copy(update={"group": group_of(cell, method)})
 
@@ -118,12 +119,16 @@ class Resolver:
     def _backbone_facts(self, backbone: str) -> dict[str, Any]:
         return dict(self.backbone_family(backbone).facts(backbone))
 
+    def _prompting_digest(self, dataset: str) -> str:
+        card = self.dataset(dataset).card
+        return digest([card.name, card.classes, card.template])
+
     def _split_digest(self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection) -> str:
         found = self.protocol(protocol)
         opened = self.dataset(dataset)
         found.check(opened.card, shots, selection)
         split = found.split(opened, shots, seed)
-        return digest(dataclasses.asdict(split))
+        return digest(vars(split) | {"evaluations": [vars(item) for item in split.evaluations]})
 
 
 def _aliases(row: Mapping[str, object]) -> list[str]:

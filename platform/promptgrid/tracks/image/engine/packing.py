@@ -31,7 +31,8 @@ class Shape:
 
 def group_of(cell: Cell, method: type[Method]) -> str:
     """Cells with equal groups differ only in seed and knobs and may share a pack."""
-    plain = {name: value for name, value in cell.settings.items() if name not in method.knobs()}
+    knobs = method.knobs()
+    plain = {name: value for name, value in cell.settings.items() if name not in knobs}
     parts = [cell.protocol, cell.method, plain, cell.backbone, cell.dataset, cell.shots, cell.selection, cell.precision]
     own = [] if method.packs else [cell.key]
     return canonical_json([*parts, *own])
