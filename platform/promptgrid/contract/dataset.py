@@ -16,11 +16,18 @@ class Dataset(ABC):
     """Images by index. ``labels[i]`` is the class of image ``i``; ``splits`` names the indices of each split.
 
     The order inside a split is the source's own order: few-shot sampling depends on it.
+
+    Where several datasets are joined, ``parts[i]`` says which of them image ``i`` comes from. Where they stand side
+    by side, each with classes of its own, ``tasks[label]`` says whose class ``label`` is and ``templates[label]`` how
+    that dataset speaks of it. All three are empty for a dataset that is one.
     """
 
     card: DatasetCard
     labels: Sequence[int]
     splits: dict[str, list[int]]
+    parts: Sequence[int] = ()
+    tasks: Sequence[int] = ()
+    templates: Sequence[str] = ()
 
     @abstractmethod
     def read(self, index: int) -> Image:

@@ -36,7 +36,8 @@ class Recipe:
     """How parameters are fitted. Numbers may differ between the cells of a pack; the rest may not.
 
     ``per`` says whether the schedule moves every epoch (CoOp) or every iteration; ``iterations`` overrides
-    ``epochs``. Warm-up epochs run at ``warmup_rate``, then the cosine starts from its beginning.
+    ``epochs``. Warm-up epochs run at ``warmup_rate``, then the cosine starts from its beginning. ``batches``:
+    ``by_task`` fills every batch from one task of a joined dataset (``a+b``), the tasks taking turns.
     """
 
     learning_rate: Number
@@ -52,6 +53,7 @@ class Recipe:
     warmup_epochs: int = 1
     warmup_rate: float = 1e-5
     final_rate: float = 0.0
+    batches: Literal["shuffled", "by_task"] = "shuffled"
 
 
 class Outputs(NamedTuple):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptgrid.contract.dataset import Dataset
-from promptgrid.spec import DatasetCard
+from promptgrid.spec import DatasetCard, Refused
+from promptgrid.spec.cell import Reading
 
 Selection = Literal["last", "val"]
 
@@ -33,13 +34,18 @@ class Split:
 
 
 class Protocol(ABC):
-    """A protocol turns (dataset, shots, seed) into a split, and per-set accuracies into named metrics."""
+    """A protocol turns (dataset, shots, seed) into a split, and per-set accuracies into named metrics.
+
+    ``readings`` are the ways in which its cells start from what was learned on another dataset; empty: all of them
+    start afresh.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     about: ClassVar[str]
     headline: ClassVar[str]
     open_vocabulary: ClassVar[bool] = False
+    readings: ClassVar[tuple[Reading, ...]] = ()
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
@@ -51,3 +57,24 @@ class Protocol(ABC):
 
     def check(self, card: DatasetCard, shots: int, selection: Selection) -> None:  # noqa: B027 - most refuse nothing
         """Raise Refused where this protocol cannot run on ``card``, or has nothing to select on."""
+
+    def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
+        """The split of a cell on ``dataset`` that starts from what was learned on ``source``.
+
+        Raises:
+            Refused: the two cannot be a pair in this protocol.
+        """
+        return split
+
+    # Beyond this line: used by the engine and the planner; not for overriding.
+
+    def check_reading(self, source: str, reading: Reading) -> None:
+        """Raise Refused where this protocol has no cells that start from ``source`` in this way."""
+        if source and reading not in self.readings:
+            known = ", ".join(self.readings)
+            expected = f"readings: [{known}]" if known else "no `sources`"
+            raise Refused(f"protocol {self.name!r} has no such reading", where="readings", got=reading,
+                          expected=expected)  # fmt: skip
+        if self.readings and not source:
+            raise Refused(f"protocol {self.name!r} starts from what was learned elsewhere", where="protocol",
+                          hint="give the suite `sources`")  # fmt: skip

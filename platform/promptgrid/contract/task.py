@@ -78,7 +78,8 @@ class Task:
 
     ``seed`` is this training step's random number (int64 scalar), None when evaluating. ``support`` are the few
     labelled training images and ``validation`` the few validation images (at most four a class), both as frozen
-    features; neither is there on a task that was rebound to new classes.
+    features; neither is there on a task that was rebound to new classes. On datasets joined side by side
+    ``task_of_class`` says which of them each class belongs to, and ``templates`` how that one speaks of it.
     """
 
     dataset: str
@@ -89,6 +90,8 @@ class Task:
     support: Labelled | None = None
     validation: Labelled | None = None
     seed: Tensor | None = None
+    task_of_class: tuple[int, ...] = ()
+    templates: tuple[str, ...] = ()
 
     @property
     def scale(self) -> float:
@@ -97,8 +100,11 @@ class Task:
 
     @cached_property
     def text(self) -> Tensor:
-        """(C, width) unit text features of the dataset's own template."""
-        return self.text_of((self.template,))
+        """(C, width) unit text features of the dataset's own template, of each class's own where they differ."""
+        if not self.templates:
+            return self.text_of((self.template,))
+        own = {template: self.text_of((template,)) for template in dict.fromkeys(self.templates)}
+        return torch.stack([own[template][row] for row, template in enumerate(self.templates)])
 
     def text_of(self, templates: tuple[str, ...]) -> Tensor:
         """(C, width): encode, normalise each, mean, normalise again (CLIP's ensemble rule). Frozen; cached."""
