@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection
 from promptgrid.spec import Cell, Refused, Request, digest, nearest
-from promptgrid.spec.cell import Setting
+from promptgrid.spec.cell import Scored, Setting
 from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
@@ -89,7 +89,9 @@ class Resolver:
             "settings": settings,
             "dataset": card.sha256,
             "prompting": self._prompting(request.dataset),
-            "split": self._split(request.dataset, request.protocol, request.shots, request.seed, request.selection),
+            "split": self._split(
+                request.dataset, request.protocol, request.shots, request.seed, request.selection, request.scored
+            ),
             "shots": request.shots,
             "seed": request.seed,
             "backbone": facts["digest"],
@@ -98,6 +100,8 @@ class Resolver:
             "selection": request.selection,
             "precision": request.precision,
         }
+        if request.scored != "test":
+            identity["scored"] = request.scored
         fields = vars(request) | {"settings": settings}
         cell = Cell(**fields, identity=identity)
         return cell.model_copy(update={"group": group_of(cell, method)})
@@ -123,11 +127,20 @@ class Resolver:
         card = self.dataset(dataset).card
         return digest([card.name, card.classes, card.template])
 
-    def _split_digest(self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection) -> str:
+    def _split_digest(
+        self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection, scored: Scored
+    ) -> str:
         found = self.protocol(protocol)
         opened = self.dataset(dataset)
         found.check(opened.card, shots, selection)
         split = found.split(opened, shots, seed)
+        if scored == "val" and not split.val:
+            raise Refused(
+                "a search scores validation images, and there are none",
+                where=dataset,
+                got=dict(opened.card.splits),
+                hint="leave the dataset out of the search",
+            )
         return digest(vars(split) | {"evaluations": [vars(item) for item in split.evaluations]})
 
 

@@ -34,6 +34,7 @@ def group_of(cell: Cell, method: type[Method]) -> str:
     knobs = method.knobs()
     plain = {name: value for name, value in cell.settings.items() if name not in knobs}
     parts = [cell.protocol, cell.method, plain, cell.backbone, cell.dataset, cell.shots, cell.selection, cell.precision]
+    parts += [cell.scored] if cell.scored != "test" else []
     own = [] if method.packs else [cell.key]
     return canonical_json([*parts, *own])
 

@@ -208,14 +208,14 @@ def _score(
     try:
         _refuse_diverged(params, result.losses[:, slot] if len(result.losses) else torch.zeros(0))
         scores, predictions = {}, []
-        for evaluation in ready.split.evaluations:
-            scores[evaluation.name], given = _evaluate(evaluation, ready, method, params, bench)
+        for split, evaluation in scored_sets(ready):
+            scores[evaluation.name], given = _evaluate(split, evaluation, ready, method, params, bench)
             predictions.append(given)
     except Exception as error:  # noqa: BLE001 - a cell that cannot be scored fails alone
         return failed(ready.cell, error, provenance(pack, bench.device, started))
     record = Record(
         cell=ready.cell,
-        metrics=bench.protocol.metrics(scores),
+        metrics=bench.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
         curves=_curves(result, slot),
         cost=Cost(
             trainable_parameters=sum(value.numel() for name, value in params.items() if name not in method.frozen),
@@ -230,10 +230,22 @@ def _score(
     return Outcome(record, tuple(predictions), state)
 
 
+def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
+    """(split of the dataset, evaluation) for every set that scores a cell: its few validation images in a search."""
+    if ready.cell.scored == "val":
+        return [("val", Evaluation("val", ready.split.classes, ready.split.val))]
+    return [("test", evaluation) for evaluation in ready.split.evaluations]
+
+
+def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    """``val_accuracy`` and its companions: names that no one takes for test scores."""
+    return {f"val_{name}": value for name, value in scores["val"].items()}
+
+
 def _evaluate(
-    evaluation: Evaluation, ready: Prepared, method: Method, params: Params, bench: Bench
+    split: str, evaluation: Evaluation, ready: Prepared, method: Method, params: Params, bench: Bench
 ) -> tuple[dict[str, float], Predictions]:
-    examples = _labelled(bench, "test", evaluation.indices, evaluation.classes)
+    examples = _labelled(bench, split, evaluation.indices, evaluation.classes)
     pixels = None
     if "vision_blocks" in method.needs:
         pixels, _ = read_pixels(bench.dataset, evaluation.indices, bench.backbone.image_size)
