@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.schedule import outside_needs, ranks
-from promptgrid.spec import Cell, Pack, Refused, Suite
+from promptgrid.spec import Cell, Pack, Refused, Request, Suite
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -80,8 +80,18 @@ def make_plan(suite: Suite, store: Store, *, retry_failed: bool = False, track: 
         Refused: the suite asks for something that does not exist or cannot run.
     """
     track = track or track_named(suite.track)
-    names = track.bundled_datasets() if suite.datasets == "bundled" else []
-    labelled = list(suite.squares(names))
+    return plan_squares(suite, list(squares_of(suite, track)), store, track, retry_failed=retry_failed)
+
+
+def squares_of(suite: Suite, track: Track) -> Iterator[tuple[str, Request]]:
+    """(method label, request) for every square of ``suite``, with the names that ``datasets: bundled`` stands for."""
+    return suite.squares(track.bundled_datasets() if suite.datasets == "bundled" else [])
+
+
+def plan_squares(
+    suite: Suite, labelled: Sequence[tuple[str, Request]], store: Store, track: Track, *, retry_failed: bool = False
+) -> Plan:
+    """As :func:`make_plan`, for squares that are given: those of a search, say, instead of the suite's own."""
     resolved = track.resolve([request for _, request in labelled])
     squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
