@@ -9,13 +9,14 @@ Policies declared here:
 * A class with fewer images than asked for gives all it has, in split order, and draws nothing (CoOp's rule).
 * A dataset without a val split gives no validation images (CoOp: ImageNet). A suite with ``selection: val`` is
   refused for it; methods that search on validation images keep their defaults.
+* Datasets joined of several (``a+b``, ``a|b``) give ``shots`` images a class of each part.
 * Base-to-new samples over ALL classes first and takes its classes' share afterwards.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 from promptgrid.contract import Dataset, Selection
 from promptgrid.spec import DatasetCard, Refused
@@ -34,13 +35,21 @@ def few_shot_sample(dataset: Dataset, shots: int, seed: int) -> tuple[list[int],
         raise Refused("there are no training images", where=dataset.card.name)
     refuse_leaks(dataset.card.name, splits)
     draw = random.Random(seed)
-    train = _per_label(splits["train"], dataset.labels, shots, draw)
-    val = _per_label(splits.get("val", []), dataset.labels, min(shots, VAL_SHOTS), draw)
+    strata = _strata(dataset)
+    train = _per_label(splits["train"], strata, shots, draw)
+    val = _per_label(splits.get("val", []), strata, min(shots, VAL_SHOTS), draw)
     return train, val
 
 
-def _per_label(indices: Iterable[int], labels: Sequence[int], count: int, draw: random.Random) -> list[int]:
-    by_label: dict[int, list[int]] = {}
+def _strata(dataset: Dataset) -> Sequence[Hashable]:
+    """What k images are drawn from: a label; in joined datasets a label of one part."""
+    if not dataset.parts:
+        return dataset.labels
+    return list(zip(dataset.parts, dataset.labels, strict=True))
+
+
+def _per_label(indices: Iterable[int], labels: Sequence[Hashable], count: int, draw: random.Random) -> list[int]:
+    by_label: dict[Hashable, list[int]] = {}
     for index in indices:
         by_label.setdefault(labels[index], []).append(index)
     sample: list[int] = []
