@@ -114,7 +114,11 @@ class Suite(_Strict):
     selection: Literal["last", "val"] = "last"
     precision: Literal["fp32"] = "fp32"
     views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = 0
-    sources: Literal["datasets"] | list[str] | None = Field(default=None, description="the datasets to learn on first")
+    sources: Literal["datasets", "others"] | list[str] | None = Field(
+        default=None,
+        description="the datasets to learn on first: names, `datasets` (those of the suite), or `others` (for each "
+        "dataset the union `a|b|c` of all the others: leave one domain out)",
+    )
     readings: list[Literal["evaluate", "adapt"]] = Field(default=["evaluate"], min_length=1)
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
 
@@ -147,6 +151,8 @@ class Suite(_Strict):
     def squares(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
         """(method label, request) for every square; ``datasets`` are the names that ``bundled`` stands for."""
         names = datasets if self.datasets == "bundled" else self.datasets
+        if self.sources == "others" and len(names) < 2:
+            raise Refused("sources: others", where=self.name, got=names, expected="at least 2 datasets")
         pairs = {
             entry.name + label: self._pairs(entry, names) for entry in self.methods for label, _ in entry.variants()
         }
@@ -183,13 +189,20 @@ class Suite(_Strict):
         """Where ``entry`` is learned and scored, in order: its sources first, then every pair."""
         if self.sources is None:
             return dict.fromkeys(_Place(name) for name in names)
-        sources = names if self.sources == "datasets" else self.sources
         readings = self.readings if entry.readings is None else entry.readings
-        plain = sources if readings else names
-        pairs = itertools.product(readings, sources, names)
+        pairs = self._sources_and_targets(names)
+        plain = [source for source, _ in pairs] if readings else names
         return dict.fromkeys(
-            [_Place(name) for name in plain] + [_Place(target, source, reading) for reading, source, target in pairs]
+            [_Place(name) for name in plain]
+            + [_Place(target, source, reading) for reading in readings for source, target in pairs]
         )
+
+    def _sources_and_targets(self, names: list[str]) -> list[tuple[str, str]]:
+        """(source, target): every source with every target, or each target with the union of the others."""
+        if self.sources == "others":
+            return [("|".join(other for other in names if other != name), name) for name in names]
+        sources = names if self.sources == "datasets" else self.sources or []
+        return list(itertools.product(sources, names))
 
 
 class _Place(NamedTuple):
