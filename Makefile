@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SUITE ?= quickstart
 
-.PHONY: demo test check install report clean
+.PHONY: demo test check install report clean bench-scheduler
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -25,6 +25,9 @@ install: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
 	touch $@
+
+bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 100,000
+	$(BIN)/python -m tests.bench.scheduler
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid
