@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, Literal
 
-from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection
+from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection, Split
 from promptgrid.spec import Cell, Refused, Request, digest, nearest
 from promptgrid.spec.cell import Scored, Setting
+from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 1
 
@@ -40,6 +42,7 @@ class Resolver:
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
+        self._keys: dict[str, str] = {}
 
     def method(self, name: str) -> type[Method]:
         """The method called ``name``."""
@@ -78,6 +81,7 @@ class Resolver:
         protocol = self.protocol(request.protocol)
         facts = self._facts(request.backbone)
         _admit(method, settings, protocol, facts, request)
+        needs = self._source_keys(request, _build(method, settings))
         card = self.dataset(request.dataset).card
         identity: dict[str, Any] = {
             "schema": SCHEMA,
@@ -90,7 +94,13 @@ class Resolver:
             "dataset": card.sha256,
             "prompting": self._prompting(request.dataset),
             "split": self._split(
-                request.dataset, request.protocol, request.shots, request.seed, request.selection, request.scored
+                request.dataset,
+                request.protocol,
+                request.shots,
+                request.seed,
+                request.selection,
+                request.scored,
+                request.source,
             ),
             "shots": request.shots,
             "seed": request.seed,
@@ -102,8 +112,10 @@ class Resolver:
         }
         if request.scored != "test":
             identity["scored"] = request.scored
+        if needs:
+            identity |= {"source": needs[0], "reading": request.reading}
         fields = vars(request) | {"settings": settings}
-        cell = Cell(**fields, identity=identity)
+        cell = Cell(**fields, identity=identity, needs=needs)
         return cell.model_copy(update={"group": group_of(cell, method)})
 
     def settle(self, method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
@@ -113,12 +125,37 @@ class Resolver:
             self._settled[memo] = _settle(method, written)
         return self._settled[memo]
 
+    def split(self, cell: Cell | Request) -> Split:
+        """What ``cell`` trains on, selects on and is scored on."""
+        protocol, dataset = self.protocol(cell.protocol), self.dataset(cell.dataset)
+        split = protocol.split(dataset, cell.shots, cell.seed)
+        return protocol.from_source(split, dataset, self.dataset(cell.source)) if cell.source else split
+
+    def _source_keys(self, request: Request, method: Method) -> tuple[str, ...]:
+        """The key of the cell that ``request`` starts from, if any; refuses what cannot be carried over."""
+        dataset = self.dataset(request.dataset)
+        self.protocol(request.protocol).check_reading(request.source, request.reading)
+        admit_joined(method, request, dataset)
+        if not request.source:
+            return ()
+        admit_source(method, request, dataset, self.dataset(request.source))
+        source = source_request(request)
+        memo = repr([value for name, value in vars(source).items() if name != "settings"]) + repr(method)
+        if memo not in self._keys:
+            self._keys[memo] = self.cell(source).key
+        return (self._keys[memo],)
+
     def _open_dataset(self, name: str) -> Dataset:
+        if (union := open_union(name, self._knows, self.dataset)) is not None:
+            return union
         for family in self.datasets:
             if family.knows(name):
                 return family.open(name)
         names = [card.name for family in self.datasets for card in family.listing()]
         raise Refused("unknown dataset", where="datasets", got=name, hint=nearest(name, names))
+
+    def _knows(self, dataset: str) -> bool:
+        return any(family.knows(dataset) for family in self.datasets)
 
     def _backbone_facts(self, backbone: str) -> dict[str, Any]:
         return dict(self.backbone_family(backbone).facts(backbone))
@@ -128,12 +165,14 @@ class Resolver:
         return digest([card.name, card.classes, card.template])
 
     def _split_digest(
-        self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection, scored: Scored
+        self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection, scored: Scored, source: str
     ) -> str:
         found = self.protocol(protocol)
         opened = self.dataset(dataset)
         found.check(opened.card, shots, selection)
         split = found.split(opened, shots, seed)
+        if source:
+            split = found.from_source(split, opened, self.dataset(source))
         if scored == "val" and not split.val:
             raise Refused(
                 "a search scores validation images, and there are none",

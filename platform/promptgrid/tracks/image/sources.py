@@ -1,0 +1,50 @@
+"""Cells that start from what another cell learned: which cell that is, and what may be carried over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from promptgrid.contract import Dataset, Method
+from promptgrid.spec import Refused, Request
+
+LEARNED_BY = "few_shot"
+"""The protocol under which sources learn: plain cells, shared by all suites."""
+
+
+def source_request(request: Request) -> Request:
+    """The cell that ``request`` starts from: the same method, settings, shots and seed on the source dataset."""
+    return replace(request, protocol=LEARNED_BY, dataset=request.source, source="", reading="")
+
+
+def admit_source(method: Method, request: Request, dataset: Dataset, source: Dataset) -> None:
+    """Refuse a method that learns nothing which ``dataset`` could use.
+
+    Raises:
+        Refused: a method that learns nothing, or parameters of its own classes where the target has others (in
+            ``evaluate`` always: those classes' rows would be scored as if they were the target's).
+    """
+    name = request.method
+    if method.kind == "zero-shot":
+        raise Refused(
+            f"method {name!r} learns nothing that could be carried over",
+            where="methods",
+            hint="give it `readings: []` for its plain cells on the targets",
+        )
+    same = dataset.card.classes == source.card.classes
+    if not method.open_vocabulary and (request.reading == "evaluate" or not same):
+        raise Refused(
+            f"method {name!r} learns about the classes of {request.source!r} only and cannot be carried over to "
+            f"{request.dataset!r} (reading {request.reading!r})",
+            where="methods",
+            hint="choose a method whose parameters are not per class, or give it `readings: []`",
+        )
+
+
+def admit_joined(method: Method, request: Request, dataset: Dataset) -> None:
+    """Refuse a method with per-class parameters on tasks joined side by side: each is scored among its own classes."""
+    if dataset.tasks and not method.open_vocabulary:
+        raise Refused(
+            f"method {request.method!r} cannot be scored on one task of {request.dataset!r} at a time",
+            where="methods",
+            hint="join domains of one label space with |, or choose a method whose parameters are not per class",
+        )
