@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Pack, Record, Request
+from promptgrid.spec import Cell, Pack, Record, Refused, Request
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -26,6 +26,29 @@ class Cache(Protocol):
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """The arrays stored under ``name``, computing and storing them if they are missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a benchmark is asked for.
+
+    Attributes:
+        backbone: its id.
+        families: names of method families; empty for all.
+        classes: numbers of classes.
+        packs: numbers of cells trained as one program.
+        device: ``cpu`` or ``cuda``.
+        precision: ``fp32`` or ``fp64``.
+        steps: steps over which losses are compared with the reference; 0 compares nothing.
+    """
+
+    backbone: str
+    families: tuple[str, ...] = ()
+    classes: tuple[int, ...] = (10, 100)
+    packs: tuple[int, ...] = (4, 16, 64)
+    device: str = "cpu"
+    precision: Literal["fp32", "fp64"] = "fp32"
+    steps: int = 50
 
 
 @dataclass(frozen=True)
@@ -90,6 +113,14 @@ class Track(ABC):
     @abstractmethod
     def describe(self, what: str) -> list[dict[str, Any]]:
         """Rows about ``methods``, ``datasets``, ``backbones`` or ``protocols``, for people and scripts."""
+
+    def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
+        """Rows of the track's speed benchmark; ``say`` is told what is being timed.
+
+        Raises:
+            Refused: an unknown family or size, or a track without a benchmark.
+        """
+        raise Refused(f"track {self.name!r} has no benchmark")
 
     @abstractmethod
     def headline(self, protocol: str) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
-from promptgrid.contract.track import Learned, unknown
+from promptgrid.contract.track import Learned, Timing, unknown
 from promptgrid.spec import Cell, Pack, Record, Request
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
@@ -93,6 +93,11 @@ class ImageTrack(Track):
         )
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         return LearnedMethod(build(self.resolver.method(cell.method), cell), params, task)
+
+    def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
+        from promptgrid.tracks.image.bench.run import measure
+
+        return (dataclasses.asdict(row) for row in measure(self.resolver, timing, say))
 
     def bundled_datasets(self) -> list[str]:
         return [card.name for family in self.resolver.datasets for card in family.listing() if card.bundled]

@@ -41,6 +41,16 @@ class DualEncoder(Backbone):
         self.offers = offers(self._text is not None, self._image is not None)
         self.width = int(self.encode_prompts(["a"]).shape[-1])
 
+    @property
+    def model(self) -> Any:
+        """The open_clip model itself, frozen."""
+        return self._model
+
+    def double(self) -> DualEncoder:
+        """The same towers in float64, for exactness checks; this one is spent."""
+        mean, std = (list(map(float, numbers.flatten())) for numbers in (self._mean, self._std))
+        return DualEncoder(self.id, self.digest, self._model.double(), self._tokenizer, mean, std)
+
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         self._need(self._text, "prompt tokens")
         room = self._tokenizer.context_length
@@ -80,7 +90,8 @@ class DualEncoder(Backbone):
             return features
 
     def _normalise(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self._device, torch.float32) / 255.0 - self._mean) / self._std
+        precision = self._model.logit_scale.dtype
+        return (pixels.to(self._device, precision) / 255.0 - self._mean) / self._std
 
     def _need(self, tower: T | None, what: str) -> T:
         if tower is None:

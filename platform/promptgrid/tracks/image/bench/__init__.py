@@ -1,0 +1,1 @@
+"""What the engine gains over the loop a fork would run: `promptgrid bench`."""

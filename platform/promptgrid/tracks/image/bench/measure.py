@@ -1,0 +1,186 @@
+"""Times the variants of one family side by side, and says how far their losses are apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Method
+from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
+from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
+from promptgrid.tracks.image.bench.problem import Family, Problem, problem
+from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
+from promptgrid.tracks.image.engine.support import Support, epoch_batches, steps_per_epoch, streams
+from promptgrid.tracks.image.engine.trainer import Fit, PackedMethod, fit
+
+ROUNDS = 3
+TURN_SECONDS = 1.0
+"""A turn of a variant takes about so long, or one step where a step takes longer."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the benchmark; ``ms`` is the least time of one step of one cell, ``ratio`` is (a) over it.
+
+    ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached; ``difference`` is the largest gap to (a)
+    of a step's loss over ``steps`` steps.
+    """
+
+    family: str
+    method: str
+    classes: int
+    batch: int
+    variant: str
+    pack: int
+    ms: float
+    ratio: float
+    floor_ms: float
+    share: float
+    difference: float | None
+    steps: int
+
+
+@dataclass
+class Variant:
+    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses by epoch."""
+
+    name: str
+    pack: int
+    of: Callable[[int], Callable[[], Tensor]]
+    best: float = float("inf")
+    steps: int = 1
+
+    def turn(self, clock: Callable[[], float]) -> None:
+        """One timed turn."""
+        run = self.of(self.steps)
+        began = clock()
+        run()
+        self.best = min(self.best, (clock() - began) / (self.steps * self.pack))
+
+
+def bench(
+    family: Family,
+    name: str,
+    method: type[Method],
+    backbone: DualEncoder,
+    classes: tuple[str, ...],
+    packs: tuple[int, ...],
+    steps: int,
+    say: Callable[[str], None],
+) -> list[Row]:
+    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``."""
+
+    whole = problem(family, method, backbone, classes, max(packs, default=1))
+    sizes = [1, *(size for size in packs if size > 1)]
+    variants = [
+        Variant("reference: towers at each step, 77 tokens", 1, lambda n: _referred(whole.part(1, n), cached=False)),
+        Variant("cached image features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
+        *(Variant(f"engine, pack of {k}" if k > 1 else "engine, one cell", k, _engine(whole, k)) for k in sizes),
+    ]
+    if whole.inside_image_tower:
+        del variants[1]  # nothing of these towers can be kept
+    differences = _differences(variants, steps, say)
+    clock = _clock(whole.features.device)
+    for turn in range(ROUNDS + 1):
+        for variant in variants:
+            say(f"{name}, {len(classes)} classes: {variant.name}")
+            variant.turn(clock)
+            if turn == 0:  # the first turn warms up and sizes the others
+                variant.steps = max(1, min(200, round(TURN_SECONDS / (variant.best * variant.pack))))
+                variant.best = float("inf") if variant.best * variant.pack < TURN_SECONDS else variant.best
+    width = backbone.vision.width if family.method == "vpt" else backbone.text.width
+    floor = step_flops(whole.part(1, 1)) / matmul_rate(width, whole.features.device, whole.features.dtype)
+    return [
+        Row(
+            family=name,
+            method=method.name,
+            classes=len(classes),
+            batch=family.batch,
+            variant=variant.name,
+            pack=variant.pack,
+            ms=1e3 * variant.best,
+            ratio=variants[0].best / variant.best,
+            floor_ms=1e3 * floor,
+            share=floor / variant.best,
+            difference=differences.get(variant.name),
+            steps=steps,
+        )
+        for variant in variants
+    ]
+
+
+def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
+    def of(steps: int) -> Callable[[], Tensor]:
+        run = packed(whole.part(cells, steps))
+        return lambda: run().losses
+
+    return of
+
+
+def packed(given: Problem) -> Callable[[], Fit]:
+    """What trains the cells of ``given`` as one pack."""
+    cells, method = len(given.cells), given.method
+    starts = [given.start(slot) for slot in range(cells)]
+    stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+    device = given.labels.device
+    knobs = {name: torch.full((cells,), float(getattr(method, name)), device=device) for name in method.knobs()}
+    pixels = given.pixels.expand(cells, *given.pixels.shape) if given.inside_image_tower else None
+    support = Support(
+        features=given.features.expand(cells, *given.features.shape),
+        labels=given.labels.expand(cells, -1),
+        pixels=pixels,
+    )
+    return lambda: fit(PackedMethod(method, knobs, given.task), stacked, support, given.cells)
+
+
+def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:
+    loop = ReferenceLoop(given, PlainBackbone(given.encoder), cached=cached)
+    return lambda: _looped(loop)
+
+
+def _looped(loop: ReferenceLoop) -> Tensor:
+    """(epochs, 1) mean losses of the first cell under the reference loop, on the batches the engine draws."""
+    given = loop.problem
+    images, size = len(given.labels), given.family.batch
+    total, each = loop.recipe.iterations or 1, steps_per_epoch(images, size)
+    epochs = -(-total // each)
+    orders, drops = streams(given.cells, "batches"), streams(given.cells, "dropout")
+    means, step = [], 0
+    for epoch in range(epochs):
+        losses = []
+        for chosen in list(epoch_batches(orders, images, size))[: total - epoch * each]:
+            seed = torch.randint(2**62, (), generator=drops[0])
+            losses.append(loop.step(chosen[0].to(given.labels.device), epoch, epochs, step, total, seed))
+            step += 1
+        means.append(sum(losses) / len(losses))
+    return torch.tensor(means, dtype=torch.float64).unsqueeze(1)
+
+
+def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]) -> dict[str, float]:
+    """The largest gap of each variant's first cell to the reference over ``steps`` steps; none if ``steps`` is 0."""
+    if not steps:
+        return {}
+    found: dict[str, float] = {}
+    say(f"losses over {steps} steps: {variants[0].name}")
+    truth = variants[0].of(steps)()[:, 0].double()
+    for variant in variants[1:]:
+        say(f"losses over {steps} steps: {variant.name}")
+        found[variant.name] = float((variant.of(steps)()[:, 0].double() - truth).abs().max())
+    return found
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    """CPU seconds of this process (the machine may be shared), or wall seconds behind a GPU."""
+    if device.type != "cuda":
+        return time.process_time
+
+    def clock() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return clock

@@ -1,0 +1,67 @@
+"""The loop a fork would run: one cell, torch.optim, plain autograd over open_clip's own towers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Backbone, Batch
+from promptgrid.tracks.image.bench.problem import Problem
+from promptgrid.tracks.image.engine.optimizers import rate_at
+
+_OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+class ReferenceLoop:
+    """Trains the first cell of ``problem``.
+
+    Args:
+        problem: what is trained.
+        towers: the plain ones, without shortcuts.
+        cached: keep frozen image features instead of running the image tower at every step.
+    """
+
+    def __init__(self, problem: Problem, towers: Backbone, *, cached: bool) -> None:
+        self.problem = problem
+        self.task = replace(problem.task, backbone=towers)
+        self.cached = cached
+        self.recipe = problem.recipe()
+        self.params = problem.start(0)
+        frozen = problem.method.frozen
+        self.trained = [value.requires_grad_() for name, value in self.params.items() if name not in frozen]
+        self.optimizer = self._optimizer()
+
+    def step(self, chosen: Tensor, epoch: int, epochs: int, step: int, steps: int, seed: Tensor) -> float:
+        """One step on the images at ``chosen`` (B,); the loss before it."""
+        rate = rate_at(self.recipe, epoch, epochs, step, steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(torch.as_tensor(rate).float())
+        task, method = replace(self.task, seed=seed), self.problem.method
+        labels = self.problem.labels[chosen]
+        out = method.forward(self.params, self._batch(chosen), task)
+        loss = torch.stack(list(method.losses(self.params, out, labels, task).values())).sum()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _batch(self, chosen: Tensor) -> Batch:
+        pixels = self.problem.pixels[chosen.cpu()]
+        if self.problem.inside_image_tower:
+            with torch.no_grad():
+                return Batch(self.problem.features[chosen], self.task.backbone.patches(pixels))
+        if self.cached:
+            return Batch(self.problem.features[chosen])
+        return Batch(self.task.backbone.encode_pixels(pixels).to(self.problem.features))
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        extra = (
+            {"momentum": recipe.momentum}
+            if recipe.optimizer == "sgd"
+            else {"betas": recipe.betas, "eps": recipe.epsilon}
+        )
+        kind = _OPTIMIZERS[recipe.optimizer]
+        return kind(self.trained, lr=0.1, weight_decay=float(recipe.weight_decay), **extra)  # type: ignore[no-any-return]

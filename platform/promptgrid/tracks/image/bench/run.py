@@ -1,0 +1,64 @@
+"""The benchmark as a whole: which families, on which sizes, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from promptgrid.contract.track import Timing
+from promptgrid.spec import Refused, nearest
+from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.bench.measure import Row, bench
+from promptgrid.tracks.image.bench.problem import FAMILIES, Family
+from promptgrid.tracks.image.engine.packing import Shape, cell_memory_mb
+from promptgrid.tracks.image.resolve import Resolver
+
+NAMES = "concepts"
+"""The bundled task whose class names are used: the one with the most."""
+MEMORY_MB = 8000.0
+
+
+def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> Iterator[Row]:
+    """Rows for every family and number of classes, as they are measured.
+
+    Raises:
+        Refused: an unknown family, more classes than there are names, fp64 on a GPU, or a backbone whose towers
+            cannot be reached.
+    """
+    names = resolver.dataset(NAMES).card.classes
+    chosen = _families(timing)
+    for count in timing.classes:
+        if not 2 <= count <= len(names):
+            raise Refused("too few or too many classes", where="--classes", got=count, expected=f"2 to {len(names)}")
+    backbone = resolver.backbone_family(timing.backbone).load(timing.backbone, timing.device)
+    if not isinstance(backbone, DualEncoder) or not {"text_blocks", "vision_blocks"} <= backbone.offers:
+        raise Refused("the towers of this backbone cannot be reached", where="--backbone", got=timing.backbone)
+    if timing.precision == "fp64":
+        backbone = backbone.double()
+    for name, family in chosen.items():
+        method = resolver.method(family.method)
+        for count in timing.classes:
+            packs = tuple(
+                size for size in timing.packs if size * _memory(family, backbone, resolver, count) < MEMORY_MB
+            )
+            yield from bench(family, name, method, backbone, tuple(names[:count]), packs, timing.steps, say)
+
+
+def _families(timing: Timing) -> dict[str, Family]:
+    for name in timing.families:
+        if name not in FAMILIES:
+            raise Refused("unknown family", where="--family", got=name, hint=nearest(name, FAMILIES))
+    return {name: family for name, family in FAMILIES.items() if name in (timing.families or FAMILIES)}
+
+
+def _memory(family: Family, backbone: DualEncoder, resolver: Resolver, classes: int) -> float:
+    """MB that one cell is expected to hold for its backward pass."""
+    shape = Shape(
+        classes=classes,
+        images=2 * family.batch,
+        text_width=backbone.text.width,
+        text_layers=backbone.text.layers,
+        vision_width=backbone.vision.width,
+        vision_layers=backbone.vision.layers,
+        patches=(backbone.image_size // backbone.patch_size) ** 2,
+    )
+    return cell_memory_mb(resolver.method(family.method)(**family.settings), shape, family.batch)
