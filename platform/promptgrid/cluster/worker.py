@@ -68,7 +68,7 @@ class PackWorker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, leave)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -93,7 +93,7 @@ class PackWorker(tune.Trainable):
         self._settled = _settle(Path(config["errand"]))
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def leave(number: int, frame: FrameType | None) -> None:
     """Ray's own handler raises SystemExit inside whatever runs, which would look like the cell's doing.
 
     Commits are atomic, so any moment is a good one.
@@ -102,16 +102,20 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _settle(path: Path) -> Iterator[Settled]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"this worker does not see {path}: give --store a folder that all machines of the cluster share"
+        )
+    yield from settle(Errand.read(path))
+
+
+def settle(errand: Errand) -> Iterator[Settled]:
+    """Run the pack of ``errand`` in this process, under a watchdog that ends the process should it hang."""
     import torch
 
     from promptgrid.cluster.planner import track_named
     from promptgrid.store import FeatureCache, Store
 
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"this worker does not see {path}: give --store a folder that all machines of the cluster share"
-        )
-    errand = Errand.read(path)
     torch.set_num_threads(errand.threads)
     store = Store(errand.store)
     with Watchdog(store, errand.pack, errand.stall_seconds) as watchdog:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from promptgrid.spec.cell import Reading, Request, Setting
 from promptgrid.spec.reading import read_yaml
 from promptgrid.spec.refusal import Refused, nearest
+from promptgrid.spec.search import SearchEntry
 
 MAX_CELLS = 1_000_000
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
@@ -121,6 +122,7 @@ class Suite(_Strict):
     )
     readings: list[Literal["evaluate", "adapt"]] = Field(default=["evaluate"], min_length=1)
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
+    search: SearchEntry | None = Field(default=None, description="budget and ranges of `promptgrid search`")
 
     @field_validator("methods", "backbones", "shots", "seeds", "datasets", "sources", "readings")
     @classmethod
@@ -241,7 +243,8 @@ def _refusal(error: ValidationError, where: str) -> Refused:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "suite"
     if first["type"] == "extra_forbidden":
-        known = BackboneEntry.model_fields if first["loc"][0] == "backbones" else Suite.model_fields
+        inner: dict[str, type[BaseModel]] = {"backbones": BackboneEntry, "search": SearchEntry}
+        known = inner.get(str(first["loc"][0]), Suite).model_fields
         return Refused(f"unknown key {place!r}", where=where, hint=nearest(str(first["loc"][-1]), known))
     if first["type"] == "missing":
         return Refused(f"the key {place!r} is missing", where=where)

@@ -21,6 +21,7 @@ from promptgrid.store.faults import Damaged, NotInStore, explained
 from promptgrid.store.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
 from promptgrid.store.quarantine import move_aside
 from promptgrid.store.scrubbing import scrub
+from promptgrid.store.searches import Searches
 from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
 
 if TYPE_CHECKING:
@@ -34,14 +35,15 @@ class Store:
     """Records under ``root``, named by their cells' keys.
 
     ``records/ab/<key>/`` holds what finished: ``record.json``, ``predictions.parquet``, ``state.safetensors`` and a
-    ``MANIFEST.json`` with the sha256 of each. ``failures/ab/<key>/<n>.json`` holds attempts that failed. Any number of
-    processes, on any number of hosts that share the disk, may read and write at once. Nothing is created before the
-    first commit.
+    ``MANIFEST.json`` with the sha256 of each. ``failures/ab/<key>/<n>.json`` holds attempts that failed, ``searches/``
+    what searches chose. Any number of processes, on any number of hosts that share the disk, may read and write at
+    once. Nothing is created before the first commit.
     """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
         self.attempts = Attempts(self.root)
+        self.searches = Searches(self.root)
 
     # Writing
 

@@ -1,0 +1,175 @@
+"""A search written down: which knobs vary, how far, and which configurations are tried."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from promptgrid.spec.cell import Request, Setting
+from promptgrid.spec.refusal import Refused, nearest
+
+if TYPE_CHECKING:
+    from promptgrid.spec.suite import Suite
+
+OBJECTIVE = "val_accuracy"
+"""The metric that every track gives to cells scored on validation examples; a search chooses by its mean over seeds."""
+DIGITS = 5
+"""Significant digits of a drawn value: the last bits of ``exp`` differ between machines, and cells are named by it."""
+Algorithm = Literal["random", "optuna", "asha", "pbt"]
+Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class SearchEntry(BaseModel):
+    """What a suite may say about its search: the budget of every method, and where the knobs are narrowed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    trials: int = Field(default=20, ge=1, le=1000, description="configurations of each method, the written one first")
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    algorithm: Algorithm = "random"
+    space: dict[str, dict[str, Bounds]] = Field(default={}, description="method: {knob: [low, high]}")
+
+    @field_validator("space")
+    @classmethod
+    def ordered(cls, space: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+        for method, knobs in space.items():
+            for knob, (low, high) in knobs.items():
+                if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                    raise ValueError(
+                        f"{method}.{knob} is [{low}, {high}], expected two finite numbers, the lower first"
+                    )
+        return space
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the values of a knob come from: uniform between the bounds, of the logarithm where ``log``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, share: float) -> float:
+        """The value ``share`` (0 to 1) of the way from low to high, rounded as :meth:`kept`."""
+        if self.log:
+            return self.kept(math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low))))
+        return self.kept(self.low + share * (self.high - self.low))
+
+    def kept(self, value: float) -> float:
+        """``value`` with DIGITS significant digits, inside the bounds."""
+        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+
+
+Knobs = Mapping[str, Mapping[str, Interval]]
+"""Of every method a track knows: its knobs with their whole ranges."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One method variant on one backbone: its space, and the configurations tried, in order.
+
+    ``trials`` say what they change in the settings as written; the first changes nothing. Those in ``stopped`` were
+    given up before their full budget.
+    """
+
+    label: str
+    method: str
+    backbone: str
+    space: Mapping[str, Interval] = field(default_factory=dict)
+    trials: tuple[Mapping[str, float], ...] = ({},)
+    stopped: frozenset[int] = frozenset()
+
+    def drawn(self, seed: int, trials: int) -> Study:
+        """The study with the first ``trials`` of its list of random configurations."""
+        count = trials if self.space else 1
+        return replace(self, trials=({}, *(configuration(self, seed, trial) for trial in range(1, count))))
+
+
+def share(seed: int, method: str, knob: str, trial: int) -> float:
+    """A number in [0, 1) that belongs to one knob of one trial, whoever asks and in whichever order."""
+    raw = hashlib.sha256("\x1f".join(("search", str(seed), method, knob, str(trial))).encode()).digest()
+    return int.from_bytes(raw[:6], "big") / 2**48
+
+
+def configuration(study: Study, seed: int, trial: int) -> dict[str, float]:
+    """Values of all knobs of ``study`` in one trial: lists of 20 trials are the beginning of lists of 40."""
+    return {knob: place.at(share(seed, study.method, knob, trial)) for knob, place in sorted(study.space.items())}
+
+
+def studies_of(suite: Suite, knobs: Knobs, entry: SearchEntry) -> list[Study]:
+    """One study for each backbone and method variant, each with nothing but the written configuration so far.
+
+    A knob that the suite writes for a method stays as written, unless the search's space names it.
+
+    Raises:
+        Refused: the suite cannot be searched, or the space names what does not exist or reaches beyond a knob.
+    """
+    _refuse_suite(suite)
+    _refuse_space(suite, knobs, entry)
+    return [
+        Study(label, method.name, backbone.id, _space(knobs[method.name], written, entry.space.get(method.name, {})))
+        for backbone in suite.backbones
+        for method in suite.methods
+        for label, written in method.variants()
+    ]
+
+
+def searched_squares(
+    squares: Sequence[tuple[str, Request]], studies: Iterable[Study]
+) -> Iterator[tuple[int, str, Request]]:
+    """(trial, label, request) for every trial of every square, scored on validation examples, earliest trials first.
+
+    Within a trial the order is that of ``squares``, so that packs hold whole configurations over their seeds.
+    """
+    trials = {(study.label, study.backbone): study.trials for study in studies}
+    for number in range(max(map(len, trials.values()), default=0)):
+        for label, request in squares:
+            tried = trials.get((label, request.backbone), ())
+            if number < len(tried):
+                settings = {**request.settings, **tried[number]}
+                yield number, label, replace(request, settings=settings, scored="val")
+
+
+def _space(
+    knobs: Mapping[str, Interval], written: Mapping[str, Setting], narrowed: Mapping[str, list[float]]
+) -> dict[str, Interval]:
+    searched = {knob: place for knob, place in knobs.items() if knob not in written or knob in narrowed}
+    return {
+        knob: replace(place, low=narrowed[knob][0], high=narrowed[knob][1]) if knob in narrowed else place
+        for knob, place in searched.items()
+    }
+
+
+def _refuse_suite(suite: Suite) -> None:
+    if suite.selection == "val":
+        raise Refused(
+            "a search would choose on the images that already choose the checkpoint",
+            where="selection",
+            got="val",
+            expected="last",
+        )
+    if suite.sources is not None:
+        raise Refused("a study of transfer cannot be searched", where="sources", hint="search a suite without sources")
+
+
+def _refuse_space(suite: Suite, knobs: Knobs, entry: SearchEntry) -> None:
+    names = [method.name for method in suite.methods]
+    for method in names:
+        if method not in knobs:
+            raise Refused("unknown method", where="methods", got=method, hint=nearest(method, knobs))
+    for method, narrowed in entry.space.items():
+        if method not in names:
+            raise Refused("no such method in this suite", where="search.space", got=method, hint=nearest(method, names))
+        for knob, (low, high) in narrowed.items():
+            where = f"search.space.{method}"
+            if knob not in knobs[method]:
+                raise Refused(f"unknown knob {knob!r}", where=where, hint=nearest(knob, knobs[method]))
+            whole = knobs[method][knob]
+            if not whole.low <= low <= high <= whole.high:
+                expected = f"a range within [{whole.low}, {whole.high}]"
+                raise Refused(f"{knob!r} reaches too far", where=where, got=[low, high], expected=expected)

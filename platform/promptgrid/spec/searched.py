@@ -1,0 +1,98 @@
+"""What a search found: the score of every trial at every place, and the trial that was chosen there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from promptgrid.spec.cell import canonical_json, digest
+from promptgrid.spec.search import Algorithm
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class StudyFound(_Strict):
+    """The configurations that were tried for one method variant on one backbone.
+
+    ``space`` gives (low, high, log) by knob; ``trials`` what each trial changed in the settings as written.
+    """
+
+    label: str
+    method: str
+    backbone: str
+    space: dict[str, tuple[float, float, bool]]
+    trials: list[dict[str, float]]
+
+
+class Tested(_Strict):
+    """The keys of the test cells of one trial at one place, one a seed."""
+
+    trial: int
+    keys: list[str]
+
+
+class PlaceFound(_Strict):
+    """One dataset and number of shots of a study.
+
+    ``scores`` are mean validation accuracies over seeds by trial; None where a cell failed or the trial was stopped.
+    """
+
+    label: str
+    backbone: str
+    dataset: str
+    shots: int
+    scores: list[float | None]
+    chosen: int | None
+    tested: list[Tested] = []
+
+    def keys(self, trial: int | None) -> list[str]:
+        """Keys of the test cells of ``trial``; none where it was not tested."""
+        return next((found.keys for found in self.tested if found.trial == trial), [])
+
+
+class SearchFound(_Strict):
+    """One search of one suite, as it is written into the store before any test image is scored.
+
+    ``base`` is the digest of the keys of the written configurations' validation cells: two searches with one base
+    are about the same methods, data and code. ``cells`` counts the distinct cells that were scored.
+    """
+
+    schema_version: Literal[1] = 1
+    suite: str
+    base: str
+    algorithm: Algorithm
+    trials: int
+    seed: int
+    cells: int
+    studies: list[StudyFound]
+    places: list[PlaceFound]
+
+    @property
+    def question(self) -> str:
+        """What was asked, apart from the answer: a later answer to the same question replaces the earlier one."""
+        spaces = [[study.label, study.backbone, study.space] for study in self.studies]
+        return digest([self.base, self.algorithm, self.trials, self.seed, spaces])
+
+    def text(self) -> str:
+        """The canonical JSON that names it."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def best_trial(scores: Sequence[float | None]) -> int | None:
+    """The trial with the best score, the earliest of equals; None where none has a score."""
+    tried = incumbents(scores)
+    return tried[-1] if tried else None
+
+
+def incumbents(scores: Sequence[float | None]) -> list[int]:
+    """Trials that were the best of all so far when their turn came."""
+    found: list[int] = []
+    for trial, score in enumerate(scores):
+        best = scores[found[-1]] if found else None
+        if score is not None and (best is None or score > best):
+            found.append(trial)
+    return found
