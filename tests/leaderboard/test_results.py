@@ -25,6 +25,8 @@ COLUMNS = [
     "peak_memory_mb",
     "promptgrid_version",
     "label",
+    "source",
+    "reading",
 ]
 
 

@@ -123,7 +123,7 @@ def _coverage(row: Row) -> Entry:
     return Entry(f"{row.done}/{row.planned}", row.done / row.planned, note=reasons or "every planned cell finished")
 
 
-def _split(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
+def _score(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
     def entry(row: Row) -> Entry:
         value = pick(row)
         return Entry(points(value), None if value is None or value != value else value)
@@ -152,10 +152,18 @@ COLUMNS: tuple[Column, ...] = (
         tex=True,
     ),
     Column(
+        "source",
+        "Source",
+        "Mean on the tasks learned from, which are no part of Mean.",
+        _score(lambda r: r.source),
+        lambda standing: any(row.source is not None for row in standing.rows),
+        tex=True,
+    ),
+    Column(
         "base",
         "Base",
         "Mean on the classes trained on.",
-        _split(lambda r: r.split.base if r.split else None),
+        _score(lambda r: r.split.base if r.split else None),
         _has_split,
         tex=True,
     ),
@@ -163,7 +171,7 @@ COLUMNS: tuple[Column, ...] = (
         "new",
         "New",
         "Mean on the classes never trained on.",
-        _split(lambda r: r.split.new if r.split else None),
+        _score(lambda r: r.split.new if r.split else None),
         _has_split,
         tex=True,
     ),
@@ -171,7 +179,7 @@ COLUMNS: tuple[Column, ...] = (
         "h_of_means",
         "H of means",
         "Harmonic mean of the two means: what papers print.",
-        _split(lambda r: r.split.h_of_means if r.split else None),
+        _score(lambda r: r.split.h_of_means if r.split else None),
         _has_split,
         tex=True,
     ),
@@ -179,7 +187,7 @@ COLUMNS: tuple[Column, ...] = (
         "mean_of_h",
         "Mean of H",
         "Mean over datasets of each dataset's harmonic mean: punishes a collapse on one dataset.",
-        _split(lambda r: r.split.mean_of_h if r.split else None),
+        _score(lambda r: r.split.mean_of_h if r.split else None),
         _has_split,
         tex=True,
     ),

@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from promptgrid.spec import Cell, Record, Suite
+
+Correct = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """How alike tasks are to one backbone: by name, a (K, K) matrix from source (row) to target, in this order."""
+
+    tasks: tuple[str, ...]
+    matrices: Mapping[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,8 @@ class ReportInput:
     failed records (a key in both counts as finished; keys outside the plan are ignored). ``headline`` names the
     metric that ranks. ``titles`` maps datasets to names for people, ``kinds`` maps methods to their kind.
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
+    For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
+    answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -34,6 +49,8 @@ class ReportInput:
     revision: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    correct: Mapping[str, Correct] = field(default_factory=dict)
+    similarities: Mapping[str, Similarities] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

@@ -43,7 +43,7 @@ def matrix_cells(standing: Standing) -> dict[tuple[str, str], MatrixCell]:
         means = {label: float(standing.means.loc[label, dataset]) for label in column}
         spreads = {label: float(standing.deviations.loc[label, dataset]) for label in column}
         leader = max(whole, key=lambda label: means[label], default=None)
-        floor = math.inf if leader is None else means[leader] - _half(spreads[leader], len(squares[leader, dataset]))
+        floor = math.inf if leader is None else means[leader] - _half(spreads[leader], _seeds(squares[leader, dataset]))
         top = math.inf if leader is None else means[leader]
         for label in column:
             group = squares[label, dataset]
@@ -60,6 +60,10 @@ def matrix_cells(standing: Standing) -> dict[tuple[str, str], MatrixCell]:
         for label in set(standing.means.index) - set(column):
             found[label, dataset] = MatrixCell(math.nan, math.nan, 0, 0, "NOT_PLANNED")
     return found
+
+
+def _seeds(group: list[Square]) -> int:
+    return len({square.seed for square in group})
 
 
 def _half(spread: float, seeds: int) -> float:

@@ -32,6 +32,8 @@ COLUMNS = {
     "peak_memory_mb": "float64",
     "promptgrid_version": "string",
     "label": "string",
+    "source": "string",
+    "reading": "string",
 }
 """Names and types of the columns, in order. Others script against them."""
 
@@ -40,7 +42,8 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     """One row per planned cell and metric, in plan order, metrics by name.
 
     A failed or missing cell has one row: the headline metric, value NaN, its status and its reason. Costs of a
-    missing cell are NA. ``settings`` is canonical JSON.
+    missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are empty for a cell that
+    starts afresh.
     """
     rows = [row for square in planned(report) for row in _rows(square, report.suite.name, report.headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
@@ -74,7 +77,9 @@ def _rows(square: Square, suite: str, headline: str) -> list[dict[str, Any]]:
         "eval_seconds": record.cost.eval_seconds if record else math.nan,
         "peak_memory_mb": record.cost.peak_memory_mb if record else math.nan,
         "promptgrid_version": record.provenance.promptgrid_version if record else "",
-        "label": square.label,
+        "label": square.entry or square.label,
+        "source": cell.source,
+        "reading": cell.reading,
     }
     if record is None or record.status != "done":
         return [{**base, "metric": headline, "value": math.nan}]

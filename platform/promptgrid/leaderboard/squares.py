@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,16 +10,40 @@ import pandas as pd
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.spec import Cell, Record
 
+SCRATCH = "from scratch"
+TASKS, DOMAINS = "+", "|"
+"""What joins the names of a source: tasks side by side (``a+b``), domains of one label space (``a|b``)."""
+
+
+def parts_of(source: str) -> list[str]:
+    """The datasets that a source joins, itself where it is one; a path (``folder:/a+b``) may hold such signs."""
+    for joint in (DOMAINS, TASKS):
+        parts = source.split(joint)
+        if len(parts) > 1 and (":" not in source or all(":" in part for part in parts)):
+            return parts
+    return [source]
+
+
+def is_multitask(cell: Cell) -> bool:
+    """Whether ``cell`` starts from several tasks learned side by side, its own among them or not."""
+    parts = parts_of(cell.source)
+    return len(parts) > 1 and TASKS.join(parts) == cell.source
+
 
 @dataclass(frozen=True)
 class Square:
-    """One place of the grid. ``shots`` and ``seed`` are the place's, which a shared cell may leave open."""
+    """One place of the grid. ``shots`` and ``seed`` are the place's, which a shared cell may leave open.
+
+    ``label`` names the row of the tables: the suite's label (``entry``), with the reading behind it where the square
+    starts from a source, and ``from scratch`` where a method that has such squares starts afresh.
+    """
 
     label: str
     cell: Cell
     shots: int
     seed: int
     record: Record | None
+    entry: str = ""
 
     @property
     def status(self) -> str:
@@ -37,13 +62,23 @@ def planned(report: ReportInput) -> list[Square]:
     """Every distinct (label, cell, shots, seed) of the plan, in plan order, with its record where there is one."""
     seen = set()
     squares = []
+    moved = {label for label, cell in report.squares if cell.reading}
     for label, cell in report.squares:
         place = (label, cell.key, cell.backbone, cell.dataset, cell.shots, cell.seed)
         if place not in seen:
             seen.add(place)
             record = report.records.get(cell.key) or report.failures.get(cell.key)
-            squares.append(Square(label, cell, cell.shots, cell.seed, record))
+            squares.append(Square(_row(label, cell, moved), cell, cell.shots, cell.seed, record, label))
     return squares
+
+
+def _row(label: str, cell: Cell, moved: set[str]) -> str:
+    if label not in moved:
+        return label
+    if not is_multitask(cell):
+        return f"{label}, {cell.reading or SCRATCH}"
+    among = "learned together" if cell.dataset in parts_of(cell.source) else "new to the group"
+    return f"{label}, {among}, {cell.reading}"
 
 
 def spread(report: ReportInput) -> list[Square]:
@@ -52,22 +87,22 @@ def spread(report: ReportInput) -> list[Square]:
     A track may resolve, say, all zero-shot squares of a dataset to one cell whose shots or seed is none of the
     suite's; tables by shots then need it in every place it stands for.
     """
-    places: dict[tuple[str, str, str, int, int], Square] = {}
+    places: dict[tuple[str, str, str, str, int, int], Square] = {}
     for square in planned(report):
         cell = square.cell
         for shots in [cell.shots] if cell.shots in report.suite.shots else report.suite.shots:
             for seed in [cell.seed] if cell.seed in report.suite.seeds else report.suite.seeds:
-                place = (square.label, cell.backbone, cell.dataset, shots, seed)
-                places.setdefault(place, Square(square.label, cell, shots, seed, square.record))
+                place = (square.label, cell.backbone, cell.source, cell.dataset, shots, seed)
+                places.setdefault(place, Square(square.label, cell, shots, seed, square.record, square.entry))
     return list(places.values())
 
 
-def score_frame(squares: list[Square], metric: str) -> pd.DataFrame:
-    """label, dataset, seed, value of ``metric`` for every finished square that has it."""
+def pair_frame(squares: Iterable[Square], metric: str) -> pd.DataFrame:
+    """label, source, dataset, seed, value of ``metric`` for every finished square that has it."""
     rows = [
-        (square.label, square.cell.dataset, square.seed, square.record.metrics[metric])
+        (square.label, square.cell.source, square.cell.dataset, square.seed, square.record.metrics[metric])
         for square in squares
         if square.record is not None and square.status == "done" and metric in square.record.metrics
     ]
-    frame = pd.DataFrame(rows, columns=["label", "dataset", "seed", "value"])
-    return frame.astype({"label": object, "dataset": object, "seed": "int64", "value": "float64"})
+    frame = pd.DataFrame(rows, columns=["label", "source", "dataset", "seed", "value"])
+    return frame.astype({"label": object, "source": object, "dataset": object, "seed": "int64", "value": "float64"})

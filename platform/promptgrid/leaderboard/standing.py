@@ -15,8 +15,10 @@ from promptgrid.leaderboard import statistics as st
 from promptgrid.leaderboard.comparison import Comparison, compare_all
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.split_metrics import SplitMeans, split_means, split_metrics
-from promptgrid.leaderboard.squares import Square, score_frame, spread
+from promptgrid.leaderboard.squares import Square, spread
+from promptgrid.leaderboard.targets import apart, ranked, score_frame
 from promptgrid.leaderboard.text import slug
+from promptgrid.leaderboard.transfer_matrices import Transfer, find_transfers, is_zero_shot
 from promptgrid.spec import canonical_json
 
 TIE = 0.0005
@@ -36,7 +38,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a standing. ``place`` counts complete rows by mean; None for a row with holes."""
+    """One method of a standing. ``place`` counts complete rows by mean; None for a row with holes.
+
+    ``source`` is the mean score on the tasks learned from, where those are no part of ``mean``.
+    """
 
     label: str
     method: str
@@ -54,6 +59,7 @@ class Row:
     datasets: st.Interval | None = None
     p_holm: float | None = None
     wins: tuple[int, int, int] | None = None
+    source: float | None = None
     split: SplitMeans | None = None
     trainable: Range = Range()
     train: Range = Range()
@@ -69,7 +75,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Standing:
-    """Rows, best first (incomplete ones last), and the tables behind them: labels x datasets, fractions."""
+    """Rows, best first (incomplete ones last), and the tables behind them: labels x datasets, fractions.
+
+    In a study with sources the datasets are the targets; see :mod:`promptgrid.leaderboard.targets`.
+    """
 
     backbone: str
     shots: int
@@ -96,6 +105,7 @@ class Board:
     standings: tuple[Standing, ...]
     reference: str
     declared: bool
+    transfers: tuple[Transfer, ...] = ()
 
     @cached_property
     def backbones(self) -> tuple[str, ...]:
@@ -104,8 +114,9 @@ class Board:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Methods in plan order."""
-        return tuple(dict.fromkeys(square.label for square in self.squares))
+        """Rows of the standings, in plan order: methods, with a reading behind them in a study with sources."""
+        shown = {square.label for standing in self.standings for square in standing.squares}
+        return tuple(dict.fromkeys(square.label for square in self.squares if square.label in shown))
 
     def suffix(self, backbone: str) -> str:
         """What file names of ``backbone`` end with: nothing where it is the only one, else ``_2-its-name``."""
@@ -117,8 +128,7 @@ class Board:
     def zero_shot(self) -> frozenset[str]:
         """Labels whose method is of the kind ``zero-shot``, or named so where kinds are not known."""
         methods = {square.label: square.cell.method for square in self.squares}
-        named = {label for label, method in methods.items() if method.replace("-", "_").startswith("zero_shot")}
-        return frozenset(named | {label for label in methods if self.report.kinds.get(methods[label]) == "zero-shot"})
+        return frozenset(label for label, method in methods.items() if is_zero_shot(self.report, method))
 
     def is_zero_shot(self, label: str) -> bool:
         """Whether ``label`` is a method that learns nothing from the examples: drawn dashed."""
@@ -128,9 +138,8 @@ class Board:
 def build_board(report: ReportInput) -> Board:
     """Everything computed once, from the records alone."""
     squares = spread(report)
-    labels = list(dict.fromkeys(square.label for square in squares))
     declared = report.suite.reference is not None
-    reference = report.suite.reference or (labels[0] if labels else "")
+    reference = _reference(report, squares)
     places: dict[tuple[str, int], list[Square]] = {}
     for square in squares:
         places.setdefault((square.cell.backbone, square.shots), []).append(square)
@@ -139,21 +148,28 @@ def build_board(report: ReportInput) -> Board:
     )
     order = {backbone: i for i, backbone in enumerate(dict.fromkeys(backbone for backbone, _ in places))}
     standings = tuple(sorted(standings, key=lambda item: (order[item.backbone], item.shots)))
-    return Board(report, tuple(squares), standings, reference, declared)
+    return Board(report, tuple(squares), standings, reference, declared, find_transfers(report, squares))
 
 
-def build_standing(
-    report: ReportInput, backbone: str, shots: int, squares: Sequence[Square], reference: str
-) -> Standing:
-    """The standing of ``squares``, which share backbone and shots."""
+def _reference(report: ReportInput, squares: Sequence[Square]) -> str:
+    """The row to compare with: the first of the suite's reference method, else the first of all."""
+    entry = report.suite.reference
+    rows = [square.label for square in squares if entry in (None, square.entry)]
+    return rows[0] if rows else entry or ""
+
+
+def build_standing(report: ReportInput, backbone: str, shots: int, every: Sequence[Square], reference: str) -> Standing:
+    """The standing of ``every`` square of one backbone and number of shots."""
+    squares = ranked(every)
     labels = list(dict.fromkeys(square.label for square in squares))
     datasets = list(dict.fromkeys(square.cell.dataset for square in squares))
-    scores = score_frame(list(squares), report.headline)
+    scores = score_frame(squares, report.headline)
     means = st.dataset_means(scores, labels, datasets)
     rows = [_row(report, [s for s in squares if s.label == label], scores, means, reference) for label in labels]
     whole = [row.label for row in rows if row.complete]
     ranks = st.rank_intervals(st.dataset_ranks(means.loc[whole]), np.random.default_rng(SEED)) if whole else {}
     rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), squares, labels, datasets)
+    rows = _with_source(rows, squares, apart(every), report.headline)
     return Standing(
         backbone=backbone,
         shots=shots,
@@ -228,9 +244,21 @@ def _with_split(rows: list[Row], squares: Sequence[Square], labels: list[str], d
     names = split_metrics({name for s in squares if s.record for name in s.record.metrics})
     if names is None:
         return rows
-    tables = [st.dataset_means(score_frame(list(squares), name), labels, datasets) for name in names]
+    tables = [st.dataset_means(score_frame(squares, name), labels, datasets) for name in names]
     means = split_means(tables[0], tables[1])
     return [replace(row, split=means[row.label]) for row in rows]
+
+
+def _with_source(rows: list[Row], squares: Sequence[Square], own: Sequence[Square], metric: str) -> list[Row]:
+    """Mean score of each row's method on the tasks of ``own``, which the ranking leaves out; where all finished."""
+    entries = {square.label: square.entry for square in squares}
+    scores: dict[str, list[float]] = {}
+    for square in own:
+        done = square.record is not None and square.status == "done"
+        value = square.record.metrics.get(metric, math.nan) if done and square.record else math.nan
+        scores.setdefault(square.entry, []).append(value)
+    means = {entry: float(np.mean(values)) for entry, values in scores.items()}
+    return [replace(row, source=means.get(entries[row.label])) for row in rows]
 
 
 def _ordered(rows: list[Row]) -> list[Row]:

@@ -39,6 +39,7 @@ def _failure(square: Square) -> dict[str, Any]:
         "reason": square.reason,
         "label": square.label,
         "dataset": square.cell.dataset,
+        "source": square.cell.source,
         "backbone": square.cell.backbone,
         "shots": square.shots,
         "seed": square.seed,

@@ -12,14 +12,17 @@ def facts(board: Board) -> Facts:
     report, suite = board.report, board.report.suite
     distinct = {(square.label, square.cell.key): square.status for square in board.squares}
     statuses = list(distinct.values())
+    targets = {square.cell.dataset for square in board.squares if square.cell.reading}
     return {
         "title": suite.title or suite.name,
         "suite": suite.name,
         "track": suite.track,
         "protocol": suite.protocol,
         "metric": report.headline,
-        "methods": len(board.labels),
-        "datasets": len({square.cell.dataset for square in board.squares}),
+        "methods": len({square.entry for square in board.squares}),
+        "datasets": len(targets or {square.cell.dataset for square in board.squares}),
+        "sources": len({square.cell.source for square in board.squares} - {""}),
+        "readings": list(dict.fromkeys(square.cell.reading for square in board.squares if square.cell.reading)),
         "backbones": board.backbones,
         "shots": sorted({square.shots for square in board.squares}),
         "seeds": sorted({square.seed for square in board.squares}),
