@@ -28,7 +28,8 @@ from torch import Tensor
 from promptgrid.contract import Labelled, Task
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.support import Support
+from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.support import Album, Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
 
 TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
@@ -140,14 +141,17 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
     method, plain = bench.method(cell), bench.plain(cell, exact=True)
     task = replace(_task(bench, plain), backbone=bench.exact, support=None, validation=None)
     start = _exact_start(bench, cell, plain)
-    support = Support(
-        features=bench.exact.encode_pixels(plain.train.pixels)[None],
-        labels=plain.train.labels[None],
-        pixels=plain.train.pixels[None] if "vision_blocks" in method.needs else None,
+    album = Album.still(
+        features=bench.exact.encode_pixels(plain.train.pixels),
+        labels=plain.train.labels,
+        pixels=plain.train.pixels if "vision_blocks" in method.needs else None,
     )
+    schedule = Schedule.of(method, task, len(plain.train.labels))
+    assert schedule is not None
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
     stacked = {name: value[None] for name, value in start.items()}
-    result = fit(PackedMethod(method, knobs, task), stacked, support, (cell,))
+    support = Support([album], [cell], [schedule])
+    result = fit(PackedMethod(method, knobs, task), stacked, support, [schedule])
     settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
     learned = {name: value[0] for name, value in result.params.items()}
     _same_params(learned, _reference(cell).train(plain, start, **settings), EXACT)

@@ -26,8 +26,9 @@ from promptgrid.tracks.image.engine.packing import (
     packs_of,
     step_flops,
 )
+from promptgrid.tracks.image.engine.preparing import Bench
 from promptgrid.tracks.image.engine.provenance import now, provenance
-from promptgrid.tracks.image.engine.runner import Bench, build, run_pack
+from promptgrid.tracks.image.engine.runner import run_pack
 from promptgrid.tracks.image.engine.support import steps_per_epoch
 from promptgrid.tracks.image.resolve import Resolver
 
@@ -92,7 +93,7 @@ class ImageTrack(Track):
             shots=cell.shots,
         )
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
-        return LearnedMethod(build(self.resolver.method(cell.method), cell), params, task)
+        return LearnedMethod(self.resolver.method(cell.method)(**cell.settings), params, task)
 
     def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
         from promptgrid.tracks.image.bench.run import measure
@@ -159,7 +160,7 @@ class ImageTrack(Track):
         return self.resolver.backbone_family(backbone).load(backbone, device)
 
     def _expect(self, cell: Cell) -> Expectation:
-        method = build(self.resolver.method(cell.method), cell)
+        method = self.resolver.method(cell.method)(**cell.settings)
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
         shape = Shape(classes=classes, images=classes * cell.shots)

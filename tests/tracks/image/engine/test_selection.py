@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from promptgrid.contract import Outcome, Params
+from promptgrid.contract import Outcome, Recipe
 from promptgrid.spec import Pack, Refused, Request
 from promptgrid.store import FeatureCache
+from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.trainer import _Keeper
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -36,16 +36,13 @@ def cache(tmp_path: Path) -> FeatureCache:
 
 
 def test_the_best_checkpoint_is_kept_per_cell_and_the_later_on_ties() -> None:
-    scores = iter([torch.tensor([0.5, 0.2]), torch.tensor([0.4, 0.2]), torch.tensor([0.5, 0.1])])
-
-    def validate(params: Params) -> Tensor:
-        return next(scores)
-
-    keeper = _Keeper(validate, epochs=3)
-    for epoch in range(3):
-        keeper.see(epoch, {"w": torch.full((2, 1), float(epoch))})
-    assert keeper.best["w"].flatten().tolist() == [2.0, 1.0]
-    assert keeper.curve.shape == (3, 2)
+    scores = {0: iter([0.5, 0.4, 0.5]), 1: iter([0.2, 0.2, 0.1])}
+    schedule = Schedule(Recipe(learning_rate=0.1, epochs=3), None, batch=4, each=2, total=6)
+    keeper = _Keeper(lambda slot, params: next(scores[slot]), [schedule, schedule])
+    for steps in range(1, 7):
+        keeper.see(steps, 2, {"w": torch.full((2, 1), float(steps))})
+    assert keeper.stacked()["w"].flatten().tolist() == [6.0, 4.0]
+    assert keeper.scores == [[0.5, 0.4, 0.5], [0.2, 0.2, 0.1]]
 
 
 def test_selection_by_validation_images_records_its_curve_and_its_own_cells(

@@ -15,7 +15,8 @@ from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
-from promptgrid.tracks.image.engine.support import Support, epoch_batches, steps_per_epoch, streams
+from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, steps_per_epoch, streams
 from promptgrid.tracks.image.engine.trainer import Fit, PackedMethod, fit
 
 ROUNDS = 3
@@ -117,7 +118,7 @@ def bench(
 def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
     def of(steps: int) -> Callable[[], Tensor]:
         run = packed(whole.part(cells, steps))
-        return lambda: run().losses
+        return lambda: torch.stack(run().losses, dim=1)
 
     return of
 
@@ -129,13 +130,15 @@ def packed(given: Problem) -> Callable[[], Fit]:
     stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
     device = given.labels.device
     knobs = {name: torch.full((cells,), float(getattr(method, name)), device=device) for name in method.knobs()}
-    pixels = given.pixels.expand(cells, *given.pixels.shape) if given.inside_image_tower else None
-    support = Support(
-        features=given.features.expand(cells, *given.features.shape),
-        labels=given.labels.expand(cells, -1),
-        pixels=pixels,
+    album = Album.still(given.features, given.labels, given.pixels if given.inside_image_tower else None)
+    schedule = Schedule.of(method, given.task, len(given.labels))
+    if schedule is None:
+        raise ValueError(f"{method.name} is not fitted by descent")
+    schedules = [schedule] * cells
+    support = [album] * cells
+    return lambda: fit(
+        PackedMethod(method, knobs, given.task), stacked, Support(support, given.cells, schedules), schedules
     )
-    return lambda: fit(PackedMethod(method, knobs, given.task), stacked, support, given.cells)
 
 
 def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:

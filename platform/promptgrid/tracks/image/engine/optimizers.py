@@ -17,45 +17,55 @@ from promptgrid.contract import Params, Recipe
 
 @dataclass
 class Optimizer:
-    """The update rule of ``recipe`` with its running averages."""
+    """The update rule of ``recipe`` with its running averages; all cells have taken equally many steps.
+
+    ``decay`` is (cells,) weight decays; everything else in ``recipe`` holds for all.
+    """
 
     recipe: Recipe
+    decay: Tensor
     steps: int = 0
     first: Params = field(default_factory=dict)
     second: Params = field(default_factory=dict)
 
-    def update(self, params: Params, grads: Params, rate: Tensor) -> Params:
-        """New parameters.
+    def update(self, params: Params, grads: Params, rate: Tensor) -> None:
+        """Change ``params`` in place.
 
         Args:
             params: each (cells, ...).
-            grads: like ``params``.
+            grads: like ``params``; left as they are.
             rate: (cells,) learning rates of this step; a cell at rate 0 stays as it is, to the bit.
         """
         self.steps += 1
         rule = self._sgd if self.recipe.optimizer == "sgd" else self._adam
-        return {name: rule(name, value, grads[name], _across(rate, value)) for name, value in params.items()}
+        for name, value in params.items():
+            rule(name, value, grads[name], _across(rate, value))
 
-    def _decay(self, value: Tensor) -> Tensor | float:
-        decay = self.recipe.weight_decay
-        return _across(decay, value) if isinstance(decay, Tensor) else decay
+    def keep(self, cells: int) -> None:
+        """Forget all but the first ``cells`` cells."""
+        self.decay = self.decay[:cells]
+        for averages in (self.first, self.second):
+            averages |= {name: value[:cells].clone() for name, value in averages.items()}
 
-    def _sgd(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> Tensor:
-        grad = grad + self._decay(value) * value
+    def _sgd(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
+        grad = torch.addcmul(grad, _across(self.decay, value), value)
         held = self.first.get(name)
-        self.first[name] = grad if held is None else self.recipe.momentum * held + grad
-        return value - rate * self.first[name]
+        self.first[name] = grad if held is None else held.mul_(self.recipe.momentum).add_(grad)
+        value.addcmul_(rate, self.first[name], value=-1.0)
 
-    def _adam(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> Tensor:
+    def _adam(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
         one, two = self.recipe.betas
+        decay = _across(self.decay, value)
         if self.recipe.optimizer == "adamw":
-            value = value * (1.0 - rate * self._decay(value))
+            value.mul_(1.0 - rate * decay)
         else:
-            grad = grad + self._decay(value) * value
-        self.first[name] = self.first.get(name, torch.zeros_like(value)) * one + (1.0 - one) * grad
-        self.second[name] = self.second.get(name, torch.zeros_like(value)) * two + (1.0 - two) * grad * grad
-        spread = self.second[name].sqrt() / math.sqrt(1.0 - two**self.steps) + self.recipe.epsilon
-        return value - rate / (1.0 - one**self.steps) * self.first[name] / spread
+            grad = torch.addcmul(grad, decay, value)
+        if name not in self.first:
+            self.first[name], self.second[name] = torch.zeros_like(value), torch.zeros_like(value)
+        first = self.first[name].mul_(one).add_(grad, alpha=1.0 - one)
+        second = self.second[name].mul_(two).addcmul_(grad, grad, value=1.0 - two)
+        spread = second.sqrt().div_(math.sqrt(1.0 - two**self.steps)).add_(self.recipe.epsilon)
+        value.addcmul_(rate / (one**self.steps - 1.0), first / spread)
 
 
 def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> Tensor | float:

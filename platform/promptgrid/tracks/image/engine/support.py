@@ -1,9 +1,10 @@
-"""What the cells of a pack train on: stacked few-shot features, and the batches each draws from its own stream."""
+"""What the cells of a pack train on: images held once, and the batches each cell draws from its own streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,52 +12,180 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Batch, stream
 from promptgrid.spec import Cell
 
+if TYPE_CHECKING:
+    from promptgrid.tracks.image.engine.schedule import Schedule
 
-@dataclass(frozen=True)
-class Support:
-    """The training images of K cells, N each.
+Look = Callable[[int, int], tuple[Tensor, Tensor | None]]
+ONLINE = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Album:
+    """The training images of one split: every cell with this split looks at the same album.
 
     Attributes:
-        features: (K, N, width) frozen features.
-        labels: (K, N) class positions.
-        pixels: (K, N, 3, size, size) uint8, for methods inside the image tower.
+        labels: (N,) class positions.
+        look: views ``first`` to ``last`` (not included) as features (V, N, width) and, for methods inside the image
+            tower, uint8 pixels (V, N, 3, size, size).
+        views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
+    """
+
+    labels: Tensor
+    look: Look
+    views: int = 1
+
+    @classmethod
+    def still(cls, features: Tensor, labels: Tensor, pixels: Tensor | None = None) -> Album:
+        """One view of each image: (N, width) features, (N,) labels and (N, 3, size, size) pixels."""
+        seen = features.unsqueeze(0), None if pixels is None else pixels.unsqueeze(0)
+        return cls(labels, lambda first, last: seen)
+
+
+class Feed:
+    """The batches of one cell in the order of its steps."""
+
+    def __init__(self, cell: Cell, album: Album, schedule: Schedule) -> None:
+        self.album = album
+        self._schedule = schedule
+        self._orders, self._views, self._drops = (
+            streams((cell,), purpose)[0] for purpose in ("batches", "views", "dropout")
+        )
+        self._epoch = 0
+        self._held = torch.zeros(0, 2, schedule.batch, dtype=torch.int64)
+
+    def take(self, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions (steps, B) in the album, their views (steps, B) and the dropout seed (steps,) of the next steps."""
+        while len(self._held) < steps:
+            order = epoch_order(self._orders, len(self.album.labels), self._schedule.batch)
+            self._held = torch.cat([self._held, torch.stack([order, self._drawn_views(order)], dim=1)])
+            self._epoch += 1
+        taken, self._held = self._held[:steps], self._held[steps:]
+        return taken[:, 0], taken[:, 1], torch.randint(2**62, (steps,), generator=self._drops)
+
+    def _drawn_views(self, order: Tensor) -> Tensor:
+        if self.album.views == ONLINE:
+            return torch.full_like(order, self._epoch)
+        if self.album.views == 1:
+            return torch.zeros_like(order)
+        return torch.randint(self.album.views, order.shape, generator=self._views)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The next W steps of A cells, all their batches drawn.
+
+    Attributes:
+        features: (R, width) of every view that is looked at.
+        pixels: (R, 3, size, size) uint8, for methods inside the image tower.
+        rows: (W, A, B) into both.
+        labels: (W, A, B).
+        seeds: (W, A).
     """
 
     features: Tensor
+    pixels: Tensor | None
+    rows: Tensor
     labels: Tensor
-    pixels: Tensor | None = None
+    seeds: Tensor
+
+    def batch(self, step: int, backbone: Backbone) -> Batch:
+        """The batch (A, B, ...) of step ``step`` of this window."""
+        rows = self.rows[step]
+        flat = rows.flatten()
+        features = self.features.index_select(0, flat).view(*rows.shape, -1)
+        if self.pixels is None:
+            return Batch(features)
+        with torch.no_grad():
+            patches = backbone.patches(self.pixels.index_select(0, flat.to(self.pixels.device)))
+        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]))
+
+
+class Support:
+    """What the cells of a program train on, in slot order: slots that leave do so from the end.
+
+    Cells with the same split, shots and seed draw the same batches, so these are drawn once for all of them.
+    """
+
+    def __init__(self, albums: Sequence[Album], cells: Sequence[Cell], schedules: Sequence[Schedule]) -> None:
+        names = [(id(album), *_names(cell)) for album, cell in zip(albums, cells, strict=True)]
+        first = {name: slot for slot, name in reversed(list(enumerate(names)))}
+        order = sorted(first, key=lambda name: first[name])
+        self._feeds = [Feed(cells[first[name]], albums[first[name]], schedules[first[name]]) for name in order]
+        self._feed_of = torch.tensor([order.index(name) for name in names])
+        self._spans: list[tuple[Album, int, int]] = []
+        self._seen: tuple[Tensor, Tensor | None] = (torch.zeros(0), None)
 
     @property
-    def cells(self) -> int:
-        """K."""
-        return int(self.features.shape[0])
+    def moving(self) -> bool:
+        """Whether every epoch brings views that were never seen."""
+        return any(feed.album.views == ONLINE for feed in self._feeds)
 
-    @property
-    def images(self) -> int:
-        """N."""
-        return int(self.features.shape[1])
+    def window(self, steps: int, active: int) -> Window:
+        """The next ``steps`` steps of the first ``active`` slots."""
+        feed_of = self._feed_of[:active]
+        feeds = self._feeds[: int(feed_of.max()) + 1]
+        drawn = [feed.take(steps) for feed in feeds]
+        spans = _spans(feeds, [views for _, views, _ in drawn])
+        starts = _starts(spans)
+        rows = torch.stack([
+            starts[feed.album] + (views - low) * len(feed.album.labels) + positions
+            for (positions, views, _), feed in zip(drawn, feeds, strict=True)
+            for low in [next(low for album, low, _ in spans if album is feed.album)]
+        ])  # fmt: skip
+        device = feeds[0].album.labels.device
+        labels = torch.stack([
+            feed.album.labels[positions.to(device)] for (positions, _, _), feed in zip(drawn, feeds, strict=True)
+        ])  # fmt: skip
+        seeds = torch.stack([seeds for _, _, seeds in drawn])
+        features, pixels = self._look(spans)
+        feed_of_there = feed_of.to(device)
+        return Window(
+            features=features,
+            pixels=pixels,
+            rows=rows[feed_of].transpose(0, 1).to(device),
+            labels=labels[feed_of_there].transpose(0, 1),
+            seeds=seeds[feed_of].transpose(0, 1).to(device),
+        )
 
-    def batch(self, chosen: Tensor, backbone: Backbone) -> tuple[Batch, Tensor]:
-        """The batch and labels (K, B) of the positions ``chosen`` (K, B), one row a cell."""
-        rows = torch.arange(self.cells, device=chosen.device).unsqueeze(1)
-        patches = None
-        if self.pixels is not None:
-            with torch.no_grad():
-                flat = backbone.patches(self.pixels[rows.cpu(), chosen.cpu()].flatten(0, 1))
-            patches = flat.reshape(*chosen.shape, *flat.shape[1:])
-        return Batch(self.features[rows, chosen], patches), self.labels[rows, chosen]
+    def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:
+        if spans != self._spans:
+            seen = [album.look(low, high) for album, low, high in spans]
+            features = torch.cat([found.flatten(0, 1) for found, _ in seen])
+            pixels = [found.flatten(0, 1) for _, found in seen if found is not None]
+            self._spans, self._seen = spans, (features, torch.cat(pixels) if pixels else None)
+        return self._seen
 
 
-def streams(cells: tuple[Cell, ...], purpose: str) -> list[torch.Generator]:
+def _spans(feeds: list[Feed], views: list[Tensor]) -> list[tuple[Album, int, int]]:
+    """Every album once, with the range of its views that is needed."""
+    found: dict[Album, tuple[int, int]] = {}
+    for feed, drawn in zip(feeds, views, strict=True):
+        low, high = (int(drawn.min()), int(drawn.max()) + 1) if feed.album.views == ONLINE else (0, feed.album.views)
+        before = found.get(feed.album, (low, high))
+        found[feed.album] = (min(low, before[0]), max(high, before[1]))
+    return [(album, low, high) for album, (low, high) in found.items()]
+
+
+def _starts(spans: list[tuple[Album, int, int]]) -> dict[Album, int]:
+    """The first row of each album."""
+    starts, row = {}, 0
+    for album, low, high in spans:
+        starts[album] = row
+        row += (high - low) * len(album.labels)
+    return starts
+
+
+def _names(cell: Cell) -> tuple[object, ...]:
+    return cell.track, cell.protocol, cell.identity.get("split", cell.dataset), cell.shots, cell.seed
+
+
+def streams(cells: Sequence[Cell], purpose: str) -> list[torch.Generator]:
     """One generator a cell, named by its task and seed and not by its method.
 
     All methods see the same batches and the same draws for one (dataset, shots, seed): differences between methods
     are then paired, and a cell's numbers never depend on who shares its pack.
     """
-    return [
-        stream(cell.track, cell.protocol, cell.identity.get("split", cell.dataset), cell.shots, cell.seed, purpose)
-        for cell in cells
-    ]
+    return [stream(*_names(cell), purpose) for cell in cells]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -64,9 +193,12 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return max(1, images // batch_size)
 
 
-def epoch_batches(generators: list[torch.Generator], images: int, batch_size: int) -> Iterator[Tensor]:
+def epoch_order(generator: torch.Generator, images: int, batch_size: int) -> Tensor:
+    """The (steps, B) positions of one epoch: a fresh shuffle, cut into batches."""
+    steps, size = steps_per_epoch(images, batch_size), min(batch_size, images)
+    return torch.randperm(images, generator=generator)[: steps * size].view(steps, size)
+
+
+def epoch_batches(generators: Sequence[torch.Generator], images: int, batch_size: int) -> Iterator[Tensor]:
     """The (K, B) positions of each step of one epoch, a fresh shuffle for every cell."""
-    orders = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
-    size = min(batch_size, images)
-    for step in range(steps_per_epoch(images, batch_size)):
-        yield orders[:, step * size : (step + 1) * size]
+    yield from torch.stack([epoch_order(generator, images, batch_size) for generator in generators], dim=1)

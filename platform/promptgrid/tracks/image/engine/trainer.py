@@ -1,146 +1,219 @@
-"""Fits the parameters of all cells of a pack as one tensor program."""
+"""Fits the parameters of all cells of a program as one tensor program; cells that are done leave it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Params, Project, Recipe, Task
-from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.optimizers import Optimizer, project, rate_at
-from promptgrid.tracks.image.engine.support import Support, epoch_batches, steps_per_epoch, streams
+from promptgrid.contract import Batch, Method, Params, Project, Task
+from promptgrid.tracks.image.engine.optimizers import Optimizer, project
+from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.speed import PLAIN, Speed
+from promptgrid.tracks.image.engine.support import Support
 
-CHECKPOINTS = 20
-"""How often a fit is scored on validation images when the best of them is kept."""
+WINDOW = 64
+"""Steps whose batches are drawn and looked up at once."""
+MOVING_WINDOW = 16
+"""The same where every epoch brings new views, which are kept for so long."""
+Validate = Callable[[int, Params], float]
 
 
 @dataclass
 class Fit:
-    """What training gave: parameters (K, ...), the mean loss of every epoch (epochs, K), validation curve if any."""
+    """What training gave.
+
+    Attributes:
+        params: of every slot, each (K, ...).
+        losses: the mean loss of every epoch (epochs,) of each slot.
+        validation: the scores of its checkpoints, of each slot; empty lists without validation.
+    """
 
     params: Params
-    losses: Tensor
-    validation: Tensor | None = None
+    losses: list[Tensor]
+    validation: list[list[float]]
 
 
 @dataclass(frozen=True)
 class PackedMethod:
-    """A method over K cells: parameters and knobs carry a leading cell axis, everything else is shared."""
+    """A method over K cells: parameters and knobs carry a leading cell axis, everything else is shared.
+
+    Attributes:
+        method: any of the cells' methods; they differ in knobs only.
+        knobs: by name, (K,).
+        task: the cells' task without support images.
+        shots: (K,) where the cells differ in shots, else None. Inside a step ``task.shots`` is then a scalar tensor,
+            so that a method that branches on it fails here (and its cells run alone) instead of being wrong.
+    """
 
     method: Method
     knobs: Params
     task: Task
+    shots: Tensor | None = None
 
-    @property
-    def stacked(self) -> Method:
-        """The method with (K,) tensors for knobs: what a recipe is read from."""
-        return replace(self.method, **self.knobs)
+    def first(self, cells: int) -> PackedMethod:
+        """The first ``cells`` of them."""
+        shots = None if self.shots is None else self.shots[:cells]
+        return replace(self, knobs={name: value[:cells] for name, value in self.knobs.items()}, shots=shots)
 
     def losses(self, params: Params, batch: Batch, labels: Tensor, seeds: Tensor) -> dict[str, Tensor]:
         """Named losses, each (K,)."""
 
         def one(
-            own: Params, knobs: Params, features: Tensor, patches: Tensor | None, own_labels: Tensor, seed: Tensor
+            own: Params,
+            knobs: Params,
+            features: Tensor,
+            patches: Tensor | None,
+            own_labels: Tensor,
+            seed: Tensor,
+            shots: Any,
         ) -> dict[str, Tensor]:
             method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
+            if shots is not None:
+                task = replace(task, shots=shots)
             out = method.forward(own, Batch(features, patches), task)
             return method.losses(own, out, own_labels, task)
 
-        axes = (0, 0, 0, None if batch.patches is None else 0, 0, 0)
+        axes = (0, 0, 0, None if batch.patches is None else 0, 0, 0, None if self.shots is None else 0)
         packed = torch.func.vmap(one, in_dims=axes)
-        return packed(params, self.knobs, batch.features, batch.patches, labels, seeds)
+        return packed(params, self.knobs, batch.features, batch.patches, labels, seeds, self.shots)
 
 
 def fit(
     packed: PackedMethod,
     params: Params,
     support: Support,
-    cells: tuple[Cell, ...],
-    validate: Callable[[Params], Tensor] | None = None,
+    schedules: Sequence[Schedule],
+    validate: Validate | None = None,
     progress: Callable[[float], None] = lambda done: None,
+    speed: Speed = PLAIN,
 ) -> Fit:
     """Train every cell; cells share no parameter, so the gradient of the summed loss is the gradient of each.
 
     Args:
         packed: the method with its (K,) knobs.
-        params: initial parameters, each (K, ...).
+        params: initial parameters, each (K, ...); left as they are.
         support: training images of the K cells.
-        cells: the cells, in slot order: they name the random streams.
-        validate: parameters to (K,) validation accuracies; the best checkpoint is kept, the later on ties.
-        progress: told the share done after each epoch.
+        schedules: of the K cells, longest first, with equal batch sizes: a cell that has taken its steps leaves, and
+            the others go on without it.
+        validate: (slot, its parameters) to its validation accuracy; the best checkpoint is kept, the later on ties.
+        progress: told the share done after each window of steps.
+        speed: shortcuts that this machine takes.
     """
-    recipe = packed.stacked.recipe(packed.task)
-    if recipe is None:
-        return Fit(params, torch.zeros(0, support.cells))
-    held = {name: value for name, value in params.items() if name in packed.method.frozen}
-    trained = {name: value for name, value in params.items() if name not in held}
-    each = steps_per_epoch(support.images, recipe.batch_size)
-    total = recipe.iterations or recipe.epochs * each
-    epochs = -(-total // each)
-    keeper = _Keeper(validate, epochs) if validate is not None else None
-    loop = _Loop(packed, recipe, support, Optimizer(recipe), packed.stacked.step(packed.task), total, epochs)
-    orders, drops = streams(cells, "batches"), streams(cells, "dropout")
-    losses = []
-    for epoch in range(epochs):
-        batches = list(epoch_batches(orders, support.images, recipe.batch_size))[: total - epoch * each]
-        trained, loss = loop.epoch(trained, held, epoch, epoch * each, batches, drops)
-        losses.append(loss)
-        if keeper is not None:
-            keeper.see(epoch, trained | held)
-        progress((epoch + 1) / epochs)
-    final = keeper.best if keeper is not None else trained | held
-    return Fit(final, torch.stack(losses), keeper.curve if keeper is not None else None)
+    lengths = [schedule.total for schedule in schedules]
+    if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
+        raise ValueError("slots come longest first and with equal batch sizes")
+    run = _Run(packed, params, support, schedules, speed, validate)
+    while run.active:
+        run.window()
+        progress(run.share)
+    return run.result()
 
 
 @dataclass
-class _Loop:
-    """One pass after another over the batches of every cell."""
+class _Run:
+    """One fit under way. Slots 0 to ``active`` are still learning."""
 
     packed: PackedMethod
-    recipe: Recipe
+    params: Params
     support: Support
-    optimizer: Optimizer
-    policy: Project | None
-    total: int
-    epochs: int
+    schedules: Sequence[Schedule]
+    speed: Speed
+    validate: Validate | None
+    step: int = 0
+    finished: Params = field(default_factory=dict)
 
-    def epoch(
-        self,
-        trained: Params,
-        held: Params,
-        epoch: int,
-        first: int,
-        batches: list[Tensor],
-        drops: list[torch.Generator],
-    ) -> tuple[Params, Tensor]:
-        """Parameters after the epoch, and its mean loss (K,)."""
-        device = self.support.features.device
-        losses = torch.zeros(self.support.cells, device=device)
-        for step, chosen in enumerate(batches, start=first):
-            seeds = torch.stack([torch.randint(2**62, (), generator=drop) for drop in drops]).to(device)
-            batch, labels = self.support.batch(chosen.to(device), self.packed.task.backbone)
-            loss, grads = self.gradients(trained, held, batch, labels, seeds)
-            rate = torch.as_tensor(rate_at(self.recipe, epoch, self.epochs, step, self.total), device=device)
+    def __post_init__(self) -> None:
+        frozen = self.packed.method.frozen
+        self.lengths = [schedule.total for schedule in self.schedules]
+        self.active = len(self.lengths)
+        self.now = self.packed
+        self.loss_of = self.speed.of(self.now.losses)
+        self.trained = {name: value.clone() for name, value in self.params.items() if name not in frozen}
+        self.held = {name: value for name, value in self.params.items() if name in frozen}
+        self.finished = {name: value.clone() for name, value in self.params.items()}
+        self.device = next(iter(self.params.values())).device
+        self.precision = next(iter(self.params.values())).dtype
+        self.rates = self._rates()
+        decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
+        self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays))
+        self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
+        self.keeper = _Keeper(self.validate, self.schedules) if self.validate else None
+
+    @property
+    def share(self) -> float:
+        """How much of the work is done."""
+        return sum(min(self.step, length) for length in self.lengths) / sum(self.lengths)
+
+    def window(self) -> None:
+        """The next steps, at most until the next cells leave."""
+        most = MOVING_WINDOW if self.support.moving else WINDOW
+        steps = min(most, self.lengths[self.active - 1] - self.step)
+        window = self.support.window(steps, self.active)
+        policy = self._policy()
+        for place in range(steps):
+            batch = window.batch(place, self.packed.task.backbone)
+            loss, grads = self._gradients(batch, window.labels[place], window.seeds[place], policy)
             with torch.no_grad():
-                trained = self.optimizer.update(trained, grads, rate.expand(self.support.cells).float())
-                losses += loss.detach() / len(batches)
-        return trained, losses.cpu()
+                self.optimizer.update(self.trained, grads, self.rates[self.step, : self.active])
+                self.losses[self.step, : self.active] = loss.detach()
+            self.step += 1
+            if self.keeper is not None:
+                self.keeper.see(self.step, self.active, self.trained | self.held)
+        self._leave()
 
-    def gradients(
-        self, trained: Params, held: Params, batch: Batch, labels: Tensor, seeds: Tensor
-    ) -> tuple[Tensor, Params]:
-        """Losses (K,) and the gradient of each cell's own loss, after the step policy."""
-        leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
-        losses = self.packed.losses(leaves | held, batch, labels, seeds)
-        if self.policy is None:
+    def result(self) -> Fit:
+        """Once all have left."""
+        losses = [
+            torch.stack([part.mean() for part in torch.split(column[: schedule.total], schedule.each)])
+            for column, schedule in zip(self.losses.cpu().unbind(1), self.schedules, strict=True)
+        ]
+        if self.keeper is None:
+            return Fit(self.finished, losses, [[] for _ in self.lengths])
+        return Fit(self.keeper.stacked(), losses, self.keeper.scores)
+
+    def _leave(self) -> None:
+        """Set down the cells that have taken their steps; the tensors of the others shrink."""
+        left = sum(length > self.step for length in self.lengths)
+        if left == self.active:
+            return
+        for name, value in self.trained.items():
+            self.finished[name][left : self.active] = value[left:]
+        self.trained = {name: value[:left].clone() for name, value in self.trained.items()}
+        self.held = {name: value[:left] for name, value in self.held.items()}
+        self.optimizer.keep(left)
+        self.now = self.now.first(left)
+        self.loss_of = self.speed.of(self.now.losses)
+        self.active = left
+
+    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Project | None) -> tuple[Tensor, Params]:
+        """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
+        leaves = {name: value.detach().requires_grad_() for name, value in self.trained.items()}
+        losses = self.loss_of(leaves | self.held, batch, labels, seeds)
+        if policy is None:
             total = torch.stack(list(losses.values())).sum(0)
             return total, _gradient(total, leaves)
-        main, guide = losses[self.policy.main], losses[self.policy.guide]
+        main, guide = losses[policy.main], losses[policy.guide]
         first, second = _gradient(main, leaves, keep=True), _gradient(guide, leaves)
-        return main, {name: project(first[name], second[name], self.policy.strength) for name in leaves}
+        return main, {name: project(first[name], second[name], policy.strength) for name in leaves}
+
+    def _policy(self) -> Project | None:
+        policies = [schedule.policy for schedule in self.schedules[: self.active]]
+        if policies[0] is None:
+            return None
+        strengths = [float(policy.strength) for policy in policies if policy is not None]
+        return replace(policies[0], strength=self._tensor(strengths))
+
+    def _rates(self) -> Tensor:
+        """(steps, K) learning rates, 0 once a cell is done."""
+        columns = [self._tensor(schedule.rates()) for schedule in self.schedules]
+        return torch.nn.utils.rnn.pad_sequence(columns)
+
+    def _tensor(self, numbers: list[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=self.precision, device=self.device)
 
 
 def _gradient(loss: Tensor, leaves: Params, keep: bool = False) -> Params:
@@ -152,30 +225,23 @@ def _gradient(loss: Tensor, leaves: Params, keep: bool = False) -> Params:
 class _Keeper:
     """Keeps, for every cell, the parameters of its best validation score (the later on ties)."""
 
-    def __init__(self, validate: Callable[[Params], Tensor], epochs: int) -> None:
+    def __init__(self, validate: Validate, schedules: Sequence[Schedule]) -> None:
         self.validate = validate
-        self.epochs = epochs
-        self.every = max(1, epochs // CHECKPOINTS)
-        self.best: Params = {}
-        self.top = torch.zeros(0)
-        self.scores: list[Tensor] = []
+        self.marks = [schedule.checkpoints() for schedule in schedules]
+        self.best: list[Params] = [{} for _ in schedules]
+        self.scores: list[list[float]] = [[] for _ in schedules]
 
-    @property
-    def curve(self) -> Tensor:
-        """(checkpoints, K) validation scores."""
-        return torch.stack(self.scores)
+    def see(self, steps: int, active: int, params: Params) -> None:
+        """Score those of the first ``active`` slots for which it is time after ``steps`` steps."""
+        for slot in range(active):
+            if steps not in self.marks[slot]:
+                continue
+            own = {name: value[slot] for name, value in params.items()}
+            score = self.validate(slot, own)
+            if score >= max(self.scores[slot], default=score):
+                self.best[slot] = {name: value.clone() for name, value in own.items()}
+            self.scores[slot].append(score)
 
-    def see(self, epoch: int, params: Params) -> None:
-        """Score the checkpoint if it is time."""
-        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
-            return
-        scores = self.validate(params)
-        self.scores.append(scores)
-        if not self.best:
-            self.best, self.top = dict(params), scores
-            return
-        better = scores >= self.top
-        self.top = torch.where(better, scores, self.top)
-        for name, value in params.items():
-            chosen = better.view(-1, *[1] * (value.dim() - 1)).to(value.device)
-            self.best[name] = torch.where(chosen, value, self.best[name])
+    def stacked(self) -> Params:
+        """The best parameters, each (K, ...)."""
+        return {name: torch.stack([best[name] for best in self.best]) for name in self.best[0]}

@@ -1,0 +1,123 @@
+"""From a cell to its data at hand. What the cells of a pack share is looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Backbone, Cache, Dataset, Labelled, Method, Protocol, Split, Task
+from promptgrid.contract.track import Learned, unknown
+from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.features import feature_table
+from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.support import Album
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the cells of one pack share: the plug-ins, opened and loaded."""
+
+    method: type[Method]
+    dataset: Dataset
+    backbone: Backbone
+    protocol: Protocol
+    cache: Cache
+    device: str
+    learned: Learned = unknown
+
+    @property
+    def inside_image_tower(self) -> bool:
+        """Whether the image tower takes part in every step."""
+        return "vision_blocks" in self.method.needs
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where the pack's data is looked up."""
+        return Desk(self)
+
+    def build(self, cell: Cell) -> Method:
+        """The method with the settings of ``cell``."""
+        return self.method(**cell.settings)
+
+
+class Desk:
+    """Features, pixels and albums of one dataset, each looked up once."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.labelled = lru_cache(maxsize=256)(self._labelled)
+        self.album = lru_cache(maxsize=256)(self._album)
+        self.split = lru_cache(maxsize=256)(self._split)
+
+    def pixels(self, split: str, indices: Sequence[int]) -> Tensor | None:
+        """(N, 3, size, size) uint8 for methods inside the image tower, None for the others."""
+        if not self.bench.inside_image_tower:
+            return None
+        return read_pixels(self.bench.dataset, indices, self.bench.backbone.image_size)[0]
+
+    def _split(self, shots: int, seed: int) -> Split:
+        return self.bench.protocol.split(self.bench.dataset, shots, seed)
+
+    def _labelled(self, split: str, indices: tuple[int, ...], classes: tuple[int, ...]) -> Labelled:
+        position = {label: place for place, label in enumerate(classes)}
+        bench = self.bench
+        labels = torch.tensor([position[bench.dataset.labels[index]] for index in indices], device=bench.device)
+        table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache)
+        return Labelled(table.take(indices).to(bench.device), labels)
+
+    def _album(self, indices: tuple[int, ...], classes: tuple[int, ...]) -> Album:
+        seen = self.labelled("train", indices, classes)
+        return Album.still(seen.features, seen.labels, self.pixels("train", indices))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One cell with its data at hand."""
+
+    cell: Cell
+    split: Split
+    method: Method
+    task: Task
+    album: Album
+
+    def rebound(self, bench: Bench, classes: Sequence[int]) -> Task:
+        """The task with other classes to choose between, and nothing to learn from."""
+        names = tuple(bench.dataset.card.classes[label] for label in classes)
+        return replace(self.task, classes=names, support=None, validation=None)
+
+
+def prepare(cell: Cell, bench: Bench) -> Prepared:
+    """``cell`` with its data.
+
+    Raises:
+        DamagedData: one of its training or validation images cannot be read.
+        FileNotFoundError: one of them is gone.
+    """
+    split = bench.desk.split(cell.shots, cell.seed)
+    train = bench.desk.labelled("train", split.train, split.classes)
+    val = bench.desk.labelled("val", split.val, split.classes) if split.val else None
+    task = replace(bare_task(cell, split, bench), support=train, validation=val)
+    return Prepared(cell, split, bench.build(cell), task, bench.desk.album(split.train, split.classes))
+
+
+def bare_task(cell: Cell, split: Split, bench: Bench) -> Task:
+    """The task of ``cell`` without its images."""
+    card = bench.dataset.card
+    return Task(
+        dataset=card.name,
+        classes=tuple(card.classes[label] for label in split.classes),
+        template=card.template,
+        backbone=bench.backbone,
+        shots=cell.shots,
+    )
+
+
+def schedule_of(cell: Cell, bench: Bench) -> Schedule | None:
+    """How ``cell`` is trained, found without looking at an image."""
+    split = bench.desk.split(cell.shots, cell.seed)
+    return Schedule.of(bench.build(cell), bare_task(cell, split, bench), len(split.train))

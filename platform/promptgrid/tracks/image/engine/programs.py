@@ -1,0 +1,129 @@
+"""Which slots of a pack train as one tensor program, and what stands in for a cell that is not wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Params, Task, stream
+from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.preparing import Bench, Prepared, schedule_of
+from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.scoring import logits_of
+from promptgrid.tracks.image.engine.speed import PLAIN, Speed
+from promptgrid.tracks.image.engine.support import Support
+from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+
+
+@dataclass(frozen=True)
+class Program:
+    """Slots that train as one: equal batch sizes, longest first. Each slot has the schedule of its own cell."""
+
+    cells: tuple[Cell, ...]
+    schedules: tuple[Schedule, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores.
+
+    ``seconds`` is its share of the program's time, by its share of the steps.
+    """
+
+    params: Params
+    losses: Tensor
+    validation: list[float]
+    seconds: float
+
+
+def programs_of(cells: Sequence[Cell], bench: Bench) -> list[Program]:
+    """The programs of the slots of a pack, whatever is wanted of it.
+
+    Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
+    too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
+    no mask, and a mean over a padded batch would be another loss. So are, for methods that keep a row for each
+    training image (kind ``cache``), cells with other numbers of images.
+    """
+    groups: dict[tuple[int, int], list[tuple[Cell, Schedule]]] = {}
+    for cell in cells:
+        schedule = schedule_of(cell, bench)
+        if schedule is not None:
+            rows = len(bench.desk.split(cell.shots, cell.seed).train) if bench.method.kind == "cache" else 0
+            groups.setdefault((schedule.batch, rows), []).append((cell, schedule))
+    ordered = [sorted(members, key=lambda member: -member[1].total) for members in groups.values()]
+    return [Program(tuple(cell for cell, _ in part), tuple(schedule for _, schedule in part)) for part in ordered]
+
+
+def train(
+    program: Program,
+    ready: dict[str, Prepared],
+    bench: Bench,
+    progress: Callable[[float], None],
+    speed: Speed = PLAIN,
+) -> dict[str, Trained]:
+    """What each prepared cell of ``program`` learned, by key.
+
+    Slots whose cells are not ``ready`` are filled with a stand-in, a prepared cell that takes the steps of the missing
+    one, so that every tensor has the shape that the whole pack gives it: a resumed cell has the bits it would have had
+    the first time, and the code and data of a cell that is not wanted are never run.
+    """
+    present = [ready[cell.key] for cell in program.cells if cell.key in ready]
+    if not present:
+        return {}
+    slots = [ready.get(cell.key, present[0]) for cell in program.cells]
+    began = time.perf_counter()
+    starts = {one.cell.key: start(one) for one in present}
+    stacked = {
+        name: torch.stack([starts[slot.cell.key][name] for slot in slots]).to(bench.device)
+        for name in starts[present[0].cell.key]
+    }
+    support = Support([slot.album for slot in slots], [slot.cell for slot in slots], program.schedules)
+    validate = _validator(slots, bench) if slots[0].cell.selection == "val" else None
+    found = fit(_packed(program, slots, bench), stacked, support, program.schedules, validate, progress, speed)
+    a_step = (time.perf_counter() - began) / sum(schedule.total for schedule in program.schedules)
+    return {
+        cell.key: Trained(
+            params={name: value[place] for name, value in found.params.items()},
+            losses=found.losses[place],
+            validation=found.validation[place],
+            seconds=a_step * program.schedules[place].total,
+        )
+        for place, cell in enumerate(program.cells)
+        if cell.key in ready
+    }
+
+
+def start(ready: Prepared) -> Params:
+    """The parameters that a cell starts from."""
+    cell = ready.cell
+    return ready.method.init(ready.task, stream(cell.identity.get("split"), cell.shots, cell.seed, "init"))
+
+
+def _packed(program: Program, slots: Sequence[Prepared], bench: Bench) -> PackedMethod:
+    knobs = {
+        name: torch.tensor([float(getattr(slot.method, name)) for slot in slots], device=bench.device)
+        for name in bench.method.knobs()
+    }
+    shots = [cell.shots for cell in program.cells]
+    mixed = torch.tensor(shots, device=bench.device) if len(set(shots)) > 1 else None
+    shared: Task = replace(slots[0].task, support=None, validation=None, shots=shots[0])
+    return PackedMethod(slots[0].method, knobs, shared, mixed)
+
+
+def _validator(slots: Sequence[Prepared], bench: Bench) -> Callable[[int, Params], float]:
+    """(slot, its parameters) to the accuracy on its few validation images."""
+    pixels = {slot.split.val: bench.desk.pixels("val", slot.split.val) for slot in slots}
+
+    def validate(place: int, params: Params) -> float:
+        slot = slots[place]
+        if slot.task.validation is None:
+            raise ValueError("selection by validation images, but the split has none")
+        held = slot.task.validation
+        logits = logits_of(slot.method, params, slot.task, held.features, pixels[slot.split.val])
+        return float((logits.argmax(1) == held.labels).double().mean())
+
+    return validate

@@ -1,0 +1,62 @@
+"""How many steps a cell takes, of how many images, at which rates: a matter of that cell alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptgrid.contract import Method, Project, Recipe, Task
+from promptgrid.tracks.image.engine.optimizers import rate_at
+from promptgrid.tracks.image.engine.support import steps_per_epoch
+
+CHECKPOINTS = 20
+"""How often a fit is scored on validation images when the best of them is kept."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The training of one cell.
+
+    Attributes:
+        recipe: with plain numbers.
+        policy: the step policy, None where the losses are summed.
+        batch: images a step; fewer than the recipe's where there are fewer training images.
+        each: steps an epoch.
+        total: steps in all.
+    """
+
+    recipe: Recipe
+    policy: Project | None
+    batch: int
+    each: int
+    total: int
+
+    @classmethod
+    def of(cls, method: Method, task: Task, images: int) -> Schedule | None:
+        """The schedule of ``method`` on ``images`` training images; None when there is nothing to fit by descent.
+
+        Only the names, classes and shots of ``task`` are looked at.
+        """
+        recipe = method.recipe(task)
+        if recipe is None:
+            return None
+        each = steps_per_epoch(images, recipe.batch_size)
+        total = recipe.iterations or recipe.epochs * each
+        return cls(recipe, method.step(task), min(recipe.batch_size, images), each, total)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs begun."""
+        return -(-self.total // self.each)
+
+    def rates(self) -> list[float]:
+        """The learning rate of every step."""
+        by_epoch = self.recipe.per == "epoch"
+        steps = range(0, self.total, self.each) if by_epoch else range(self.total)
+        rates = [float(rate_at(self.recipe, step // self.each, self.epochs, step, self.total)) for step in steps]
+        return [rate for rate in rates for _ in range(self.each)][: self.total] if by_epoch else rates
+
+    def checkpoints(self) -> set[int]:
+        """After how many steps the parameters are scored when the best are kept: at the end of an epoch, and last."""
+        every = max(1, self.epochs // CHECKPOINTS)
+        ends = {min(self.total, epoch * self.each) for epoch in range(every, self.epochs + 1, every)}
+        return ends | {self.total}
