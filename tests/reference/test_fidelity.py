@@ -27,8 +27,8 @@ from torch import Tensor
 
 from promptgrid.contract import Labelled, Task
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.engine.support import Album, Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
 
@@ -60,6 +60,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vpt": ("vpt", {}),
     "vpt-shallow": ("vpt", {"deep": False, "tokens": 4}),
     "vpt-maple_style": ("vpt", {"tokens": 8, "place": "end", "before_norm": True}),
+    "upt": ("upt", {}),
+    "upt-shallow": ("upt", {"deep": False, "position": "middle", "width": 32, "tokens": 3}),
+    "mvlpt_coop": ("mvlpt_coop", {"context_length": 5}),
+    "mvlpt_vpt": ("mvlpt_vpt", {"tokens": 4}),
+    "mvlpt_upt": ("mvlpt_upt", {}),
     "maple": ("maple", {}),
     "maple-shallower": ("maple", {"depth": 2, "context_length": 3}),
     "clip_lora": ("clip_lora", {}),

@@ -14,9 +14,24 @@ from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
 
+WIDTH = 128
+UPT_COUNT = (
+    (4 * 512 + 12 * 4 * 768)  # text tokens, visual tokens of 12 blocks
+    + (512 * WIDTH + WIDTH)  # text in
+    + (768 * WIDTH + WIDTH)  # vision in
+    + (WIDTH * 512 + 512)  # text out
+    + (WIDTH * 768 + 768)  # vision out
+    + (3 * WIDTH * WIDTH + 3 * WIDTH)  # queries, keys, values
+    + (WIDTH * WIDTH + WIDTH)  # attention out
+    + (WIDTH * 4 * WIDTH + 4 * WIDTH)  # MLP up
+    + (4 * WIDTH * WIDTH + WIDTH)  # MLP down
+    + 2 * (WIDTH + WIDTH)  # two norms
+)
+assert UPT_COUNT == 566_400
 CLASSES = tuple(f"thing {i}" for i in range(10))
 
 
@@ -34,6 +49,8 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (MaPLe(), 3_555_072),
         (VPT(), 147_456),
         (VPT(deep=False), 12_288),
+        (UPT(), UPT_COUNT),
+        (UPT(deep=False), UPT_COUNT - 11 * 4 * 768),
         (ClipLora(), 184_320),
         (ClipLora(rank=4), 368_640),
         (ClipAdapter(), 131_072),

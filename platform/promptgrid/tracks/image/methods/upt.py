@@ -1,0 +1,60 @@
+"""UPT: one set of learned tokens for both towers, mixed before it is divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Batch, Edits, Params, Task, TokenPlan, Trained
+from promptgrid.tracks.image.methods.parts.mixing import mix, mixer
+from promptgrid.tracks.image.methods.parts.settings import POSITIONS, check
+from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
+
+
+@dataclass(frozen=True)
+class UPT(Trained):
+    """UPT: text and visual prompt tokens, made to know each other by one transformer block.
+
+    Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b), which is deep: the text
+    tokens U_t and the visual tokens U_v of all blocks go through linear maps to ``width`` = 128, one block (one head,
+    MLP of 4 x 128, QuickGELU) whose attention runs over the concatenated length, and linear maps back. What comes out
+    is CoOp's context and VPT's deep tokens (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and
+    U(±√(6 / (3 p² + d))), ``torch.nn``'s own for the maps and the block. Defaults: 4 + 4 tokens, SGD .002, CoOp's
+    epochs. Learns 566,400 numbers on ViT-B/16. Deviations: fp32 throughout; MVLPT puts the class name amid the
+    context (``position: middle``).
+    """
+
+    name: ClassVar[str] = "upt"
+    kind: ClassVar = "multimodal"
+    paper: ClassVar[str] = "Zang et al., 2022, arXiv:2210.07225; form of Shen et al., WACV 2024, arXiv:2211.11720"
+    needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "vision_blocks"})
+
+    context_length: int = 4
+    tokens: int = 4
+    width: int = 128
+    deep: bool = True
+    position: Literal["end", "middle", "front"] = "end"
+
+    def __post_init__(self) -> None:
+        check(self, context_length=1, tokens=1, width=1, position=POSITIONS)
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        text, vision = task.backbone.text.width, task.backbone.vision
+        bound = (6.0 / (3 * task.backbone.patch_size**2 + vision.width)) ** 0.5
+        tokens = uniform(rng, bound, vision.layers if self.deep else 1, self.tokens, vision.width)
+        context = gaussian(rng, self.context_length, text)
+        return {"context": context, "tokens": tokens} | mixer(rng, text, vision.width, self.width)
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        prompts = task.prompts(self.context_length, self.position)
+        context, _ = mix(params, params["context"], params["tokens"].flatten(0, 1))
+        return task.backbone.encode_text(prompts.fill(context), prompts.ends)
+
+    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
+        assert batch.patches is not None, "declared by needs"
+        _, visual = mix(params, params["context"], params["tokens"].flatten(0, 1))
+        plan = TokenPlan(visual.view(params["tokens"].shape).unbind(0), "after_class")
+        return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))
