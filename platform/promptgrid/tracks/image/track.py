@@ -18,15 +18,13 @@ from promptgrid.tracks.image.engine.learned import LearnedMethod
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
     FLOPS_A_SECOND,
-    LARGEST,
-    MEMORY_MB,
     Expectation,
     Shape,
     cell_memory_mb,
     packs_of,
     step_flops,
 )
-from promptgrid.tracks.image.engine.preparing import Bench
+from promptgrid.tracks.image.engine.preparing import Bench, task_of
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
 from promptgrid.tracks.image.engine.support import steps_per_epoch
@@ -52,8 +50,15 @@ class ImageTrack(Track):
         return [self.resolver.cell(request) for request in requests]
 
     def pack(self, cells: Sequence[Cell]) -> list[Pack]:
-        first = {cell.group: cell for cell in reversed(cells)}
-        return packs_of(cells, {group: self._expect(cell) for group, cell in first.items()})
+        known: dict[tuple[str, int], Expectation] = {}
+
+        def expect(cell: Cell) -> Expectation:
+            name = cell.group, cell.shots
+            if name not in known:
+                known[name] = self._expect(cell)
+            return known[name]
+
+        return packs_of(cells, expect)
 
     def run(
         self,
@@ -73,6 +78,7 @@ class ImageTrack(Track):
                 protocol=self.resolver.protocol(cell.protocol),
                 cache=cache,
                 device=device,
+                split_of=self.resolver.split,
                 learned=learned,
             )
         except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid
@@ -166,11 +172,9 @@ class ImageTrack(Track):
         shape = Shape(classes=classes, images=classes * cell.shots)
         unloaded = cast(Backbone, None)  # a recipe never looks at it
         task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
-        steps, batch = _work(method, task, shape.images)
-        memory = cell_memory_mb(method, shape, batch)
+        steps, batch = (0, shape.images) if cell.reading == "evaluate" else _work(method, task, shape.images)
         seconds = 0.1 + steps * (CALL_SECONDS + step_flops(method, shape, batch) / FLOPS_A_SECOND)
-        fits = max(1, min(LARGEST, int(MEMORY_MB / memory)))
-        return Expectation(fits if method.packs else 1, seconds, memory)
+        return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
 
 
 def _work(method: Method, task: Task, images: int) -> tuple[int, int]:

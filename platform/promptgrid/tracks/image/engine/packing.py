@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from promptgrid.contract import Method
@@ -11,7 +12,10 @@ from promptgrid.spec import Cell, Pack, canonical_json
 MEMORY_MB = 1500.0
 GPU_BASE_MB = 1200.0
 """A CUDA context with the weights of a ViT-B; what a pack really took replaces the sum once it has been measured."""
-LARGEST = 16
+LARGEST = 64
+"""Cells in a pack: beyond, a step is bound by arithmetic on every machine we measured."""
+LONGEST = 90.0
+"""Expected seconds of a pack: a grid of one method on one task still keeps several workers busy."""
 FLOPS_A_SECOND = 6e10
 CALL_SECONDS = 2e-3
 
@@ -30,43 +34,62 @@ class Shape:
 
 
 def group_of(cell: Cell, method: type[Method]) -> str:
-    """Cells with equal groups differ only in seed and knobs and may share a pack."""
+    """Cells with equal groups differ only in shots, seed, source and knobs and may share a pack."""
     knobs = method.knobs()
     plain = {name: value for name, value in cell.settings.items() if name not in knobs}
-    parts = [cell.protocol, cell.method, plain, cell.backbone, cell.dataset, cell.shots, cell.selection, cell.precision]
-    parts += [cell.scored] if cell.scored != "test" else []
+    parts = [cell.protocol, cell.method, plain, cell.backbone, cell.dataset, cell.selection, cell.precision]
+    how = [cell.scored, cell.reading, cell.views]
     own = [] if method.packs else [cell.key]
-    return canonical_json([*parts, *own])
+    return canonical_json([*parts, *how, *own])
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one cell of a group is expected to take: seconds, MB of activations; and how many fit a pack."""
+    """What one cell is expected to take: training steps, seconds and MB of activations."""
 
-    largest: int
+    steps: int
     seconds: float
     memory_mb: float
 
+    @property
+    def load(self) -> float:
+        """The share of a pack that it fills."""
+        return max(1.0 / LARGEST, self.memory_mb / MEMORY_MB, self.seconds / LONGEST)
 
-def packs_of(cells: Iterable[Cell], expected: Mapping[str, Expectation]) -> list[Pack]:
-    """Every distinct cell in one pack, in the order of the plan.
+
+def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation]) -> list[Pack]:
+    """Every distinct cell in one pack.
+
+    The cells of a group are laid out longest first and cut into packs of about equal load, so that cells of one length
+    stay together, nothing is nearly empty, and no pack keeps one worker busy for long while the others are idle.
 
     Args:
         cells: of a whole plan, finished or not: packs never depend on what is missing.
-        expected: of one cell, by group.
+        expect: what a cell takes.
     """
     groups: dict[str, dict[str, Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.group, {})[cell.key] = cell
     packs = []
-    for group, members in groups.items():
-        listed = list(members.values())
-        one = expected[group]
-        for start in range(0, len(listed), one.largest):
-            part = tuple(listed[start : start + one.largest])
-            memory = GPU_BASE_MB + one.memory_mb * len(part)
-            packs.append(Pack(cells=part, seconds=one.seconds * len(part), gpu_memory_mb=memory))
+    for members in groups.values():
+        listed = sorted(((expect(cell), cell) for cell in members.values()), key=lambda pair: -pair[0].steps)
+        total = sum(one.load for one, _ in listed)
+        share = total / math.ceil(total - 1e-6)
+        parts: dict[int, list[tuple[Expectation, Cell]]] = {}
+        before = 0.0
+        for one, cell in listed:
+            parts.setdefault(int((before + one.load / 2) / share), []).append((one, cell))
+            before += one.load
+        packs += [_pack(part) for part in parts.values()]
     return packs
+
+
+def _pack(part: list[tuple[Expectation, Cell]]) -> Pack:
+    return Pack(
+        cells=tuple(cell for _, cell in part),
+        seconds=sum(one.seconds for one, _ in part),
+        gpu_memory_mb=GPU_BASE_MB + sum(one.memory_mb for one, _ in part),
+    )
 
 
 def step_flops(method: Method, shape: Shape, batch: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -28,6 +28,7 @@ class Bench:
     protocol: Protocol
     cache: Cache
     device: str
+    split_of: Callable[[Cell], Split]
     learned: Learned = unknown
 
     @property
@@ -52,16 +53,20 @@ class Desk:
         self.bench = bench
         self.labelled = lru_cache(maxsize=256)(self._labelled)
         self.album = lru_cache(maxsize=256)(self._album)
-        self.split = lru_cache(maxsize=256)(self._split)
+        self._splits: dict[tuple[int, int, str], Split] = {}
+
+    def split(self, cell: Cell) -> Split:
+        """What ``cell`` trains on, selects on and is scored on."""
+        name = cell.shots, cell.seed, cell.source
+        if name not in self._splits:
+            self._splits[name] = self.bench.split_of(cell)
+        return self._splits[name]
 
     def pixels(self, split: str, indices: Sequence[int]) -> Tensor | None:
         """(N, 3, size, size) uint8 for methods inside the image tower, None for the others."""
         if not self.bench.inside_image_tower:
             return None
         return read_pixels(self.bench.dataset, indices, self.bench.backbone.image_size)[0]
-
-    def _split(self, shots: int, seed: int) -> Split:
-        return self.bench.protocol.split(self.bench.dataset, shots, seed)
 
     def _labelled(self, split: str, indices: tuple[int, ...], classes: tuple[int, ...]) -> Labelled:
         position = {label: place for place, label in enumerate(classes)}
@@ -98,7 +103,7 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
         DamagedData: one of its training or validation images cannot be read.
         FileNotFoundError: one of them is gone.
     """
-    split = bench.desk.split(cell.shots, cell.seed)
+    split = bench.desk.split(cell)
     train = bench.desk.labelled("train", split.train, split.classes)
     val = bench.desk.labelled("val", split.val, split.classes) if split.val else None
     task = replace(bare_task(cell, split, bench), support=train, validation=val)
@@ -119,5 +124,5 @@ def bare_task(cell: Cell, split: Split, bench: Bench) -> Task:
 
 def schedule_of(cell: Cell, bench: Bench) -> Schedule | None:
     """How ``cell`` is trained, found without looking at an image."""
-    split = bench.desk.split(cell.shots, cell.seed)
+    split = bench.desk.split(cell)
     return Schedule.of(bench.build(cell), bare_task(cell, split, bench), len(split.train))

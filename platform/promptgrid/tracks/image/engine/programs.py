@@ -46,14 +46,14 @@ def programs_of(cells: Sequence[Cell], bench: Bench) -> list[Program]:
     Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
     too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
     no mask, and a mean over a padded batch would be another loss. So are, for methods that keep a row for each
-    training image (kind ``cache``), cells with other numbers of images.
+    training image (kind ``cache``), cells with other numbers of images; and cells that tell other classes apart.
     """
-    groups: dict[tuple[int, int], list[tuple[Cell, Schedule]]] = {}
+    groups: dict[tuple[int, int, tuple[int, ...]], list[tuple[Cell, Schedule]]] = {}
     for cell in cells:
-        schedule = schedule_of(cell, bench)
+        schedule, split = schedule_of(cell, bench), bench.desk.split(cell)
         if schedule is not None:
-            rows = len(bench.desk.split(cell.shots, cell.seed).train) if bench.method.kind == "cache" else 0
-            groups.setdefault((schedule.batch, rows), []).append((cell, schedule))
+            rows = len(split.train) if bench.method.kind == "cache" else 0
+            groups.setdefault((schedule.batch, rows, split.classes), []).append((cell, schedule))
     ordered = [sorted(members, key=lambda member: -member[1].total) for members in groups.values()]
     return [Program(tuple(cell for cell, _ in part), tuple(schedule for _, schedule in part)) for part in ordered]
 
