@@ -89,15 +89,8 @@ class ImageTrack(Track):
 
     def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> LearnedMethod:
         cell = record.cell
-        card = self.resolver.dataset(cell.dataset).card
-        split = self.resolver.protocol(cell.protocol).split(self.resolver.dataset(cell.dataset), cell.shots, cell.seed)
-        task = Task(
-            dataset=card.name,
-            classes=tuple(card.classes[label] for label in split.classes),
-            template=card.template,
-            backbone=self._backbone(cell.backbone, device),
-            shots=cell.shots,
-        )
+        backbone = self._backbone(cell.backbone, device)
+        task = task_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), backbone, cell.shots)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         return LearnedMethod(self.resolver.method(cell.method)(**cell.settings), params, task)
 

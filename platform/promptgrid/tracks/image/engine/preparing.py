@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Cache, Dataset, Labelled, Method, Protocol, Split, Task
+from promptgrid.contract import Backbone, Cache, Dataset, Labelled, Method, Params, Protocol, Split, Task
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.features import feature_table
@@ -53,6 +55,7 @@ class Desk:
         self.bench = bench
         self.labelled = lru_cache(maxsize=256)(self._labelled)
         self.album = lru_cache(maxsize=256)(self._album)
+        self.pixels = lru_cache(maxsize=1)(self._pixels)
         self._splits: dict[tuple[int, int, str], Split] = {}
 
     def split(self, cell: Cell) -> Split:
@@ -62,7 +65,7 @@ class Desk:
             self._splits[name] = self.bench.split_of(cell)
         return self._splits[name]
 
-    def pixels(self, split: str, indices: Sequence[int]) -> Tensor | None:
+    def _pixels(self, split: str, indices: tuple[int, ...]) -> Tensor | None:
         """(N, 3, size, size) uint8 for methods inside the image tower, None for the others."""
         if not self.bench.inside_image_tower:
             return None
@@ -77,23 +80,24 @@ class Desk:
 
     def _album(self, indices: tuple[int, ...], classes: tuple[int, ...]) -> Album:
         seen = self.labelled("train", indices, classes)
-        return Album.still(seen.features, seen.labels, self.pixels("train", indices))
+        tasks = torch.tensor(_tasks(self.bench.dataset, indices)) if self.bench.dataset.tasks else None
+        return Album.still(seen.features, seen.labels, self.pixels("train", indices), tasks)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One cell with its data at hand."""
+    """One cell with its data at hand; ``carried`` is what it starts from, learned on another dataset."""
 
     cell: Cell
     split: Split
     method: Method
     task: Task
     album: Album
+    carried: Params | None = None
 
     def rebound(self, bench: Bench, classes: Sequence[int]) -> Task:
         """The task with other classes to choose between, and nothing to learn from."""
-        names = tuple(bench.dataset.card.classes[label] for label in classes)
-        return replace(self.task, classes=names, support=None, validation=None)
+        return replace(self.task, support=None, validation=None, **_spoken(bench.dataset, classes))
 
 
 def prepare(cell: Cell, bench: Bench) -> Prepared:
@@ -103,26 +107,53 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
         DamagedData: one of its training or validation images cannot be read.
         FileNotFoundError: one of them is gone.
     """
-    split = bench.desk.split(cell)
+    split, carried = bench.desk.split(cell), _carried(cell, bench)
+    if cell.reading == "evaluate":
+        nothing = Album.still(torch.zeros(0, bench.backbone.width), torch.zeros(0, dtype=torch.int64))
+        return Prepared(cell, split, bench.build(cell), bare_task(cell, split, bench), nothing, carried)
     train = bench.desk.labelled("train", split.train, split.classes)
     val = bench.desk.labelled("val", split.val, split.classes) if split.val else None
     task = replace(bare_task(cell, split, bench), support=train, validation=val)
-    return Prepared(cell, split, bench.build(cell), task, bench.desk.album(split.train, split.classes))
+    return Prepared(cell, split, bench.build(cell), task, bench.desk.album(split.train, split.classes), carried)
+
+
+def _carried(cell: Cell, bench: Bench) -> Params | None:
+    """What the cell that ``cell`` starts from learned, on the device; None where it starts afresh."""
+    if not cell.source:
+        return None
+    (key,) = cell.needs
+    return {name: torch.from_numpy(value.copy()).to(bench.device) for name, value in bench.learned(key).items()}
 
 
 def bare_task(cell: Cell, split: Split, bench: Bench) -> Task:
     """The task of ``cell`` without its images."""
-    card = bench.dataset.card
-    return Task(
-        dataset=card.name,
-        classes=tuple(card.classes[label] for label in split.classes),
-        template=card.template,
-        backbone=bench.backbone,
-        shots=cell.shots,
-    )
+    return task_of(bench.dataset, split, bench.backbone, cell.shots)
+
+
+def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int) -> Task:
+    """The task of learning the classes of ``split``, without its images."""
+    card = dataset.card
+    return Task(card.name, template=card.template, backbone=backbone, shots=shots, **_spoken(dataset, split.classes))
+
+
+def _spoken(dataset: Dataset, classes: Sequence[int]) -> dict[str, Any]:
+    """Names of ``classes``, and in datasets of several tasks whose they are and how each is spoken of."""
+    return {
+        "classes": tuple(dataset.card.classes[label] for label in classes),
+        "task_of_class": tuple(dataset.tasks[label] for label in classes) if dataset.tasks else (),
+        "templates": tuple(dataset.templates[label] for label in classes) if dataset.templates else (),
+    }
+
+
+def _tasks(dataset: Dataset, indices: Sequence[int]) -> list[int]:
+    """Which of the joined tasks each image is of."""
+    return [dataset.tasks[dataset.labels[index]] for index in indices]
 
 
 def schedule_of(cell: Cell, bench: Bench) -> Schedule | None:
-    """How ``cell`` is trained, found without looking at an image."""
+    """How ``cell`` is trained, found without looking at an image; None where nothing is."""
+    if cell.reading == "evaluate":
+        return None
     split = bench.desk.split(cell)
-    return Schedule.of(bench.build(cell), bare_task(cell, split, bench), len(split.train))
+    by_task = Counter(_tasks(bench.dataset, split.train)) if bench.dataset.tasks else {}
+    return Schedule.of(bench.build(cell), bare_task(cell, split, bench), len(split.train), list(by_task.values()))

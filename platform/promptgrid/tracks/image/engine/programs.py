@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
-from promptgrid.spec import Cell
+from promptgrid.spec import Cell, Refused
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, schedule_of
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
@@ -98,9 +98,25 @@ def train(
 
 
 def start(ready: Prepared) -> Params:
-    """The parameters that a cell starts from."""
-    cell = ready.cell
-    return ready.method.init(ready.task, stream(cell.identity.get("split"), cell.shots, cell.seed, "init"))
+    """The parameters that a cell starts from: drawn, or carried over from where they were learned.
+
+    What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training.
+
+    Raises:
+        Refused: what was learned has other shapes than this task needs.
+    """
+    cell, carried = ready.cell, ready.carried
+    if carried is not None and cell.reading == "evaluate":
+        return carried
+    drawn = ready.method.init(ready.task, stream(cell.identity.get("split"), cell.shots, cell.seed, "init"))
+    if carried is None:
+        return drawn
+    for name, value in drawn.items():
+        if name not in carried or carried[name].shape != value.shape:
+            found = tuple(carried[name].shape) if name in carried else None
+            raise Refused(f"parameter {name!r} learned on {cell.source} does not fit", where=cell.dataset, got=found,
+                          expected=str(tuple(value.shape)))  # fmt: skip
+    return {name: value if name in ready.method.frozen else carried[name] for name, value in drawn.items()}
 
 
 def _packed(program: Program, slots: Sequence[Prepared], bench: Bench) -> PackedMethod:

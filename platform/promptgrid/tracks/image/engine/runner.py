@@ -75,13 +75,14 @@ def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:
 
 def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     """The outcome of one cell: scored, or failed by its own numbers. ``trained`` is None where nothing is fitted."""
-    bench, began = run.bench, time.perf_counter()
+    bench, began, as_it_is = run.bench, time.perf_counter(), ready.cell.reading == "evaluate"
     try:
         if trained is not None:
             _refuse_diverged(trained)
         with torch.no_grad():
-            learned = trained.params if trained is not None else start(ready)
-            params = ready.method.finish(learned, ready.task)
+            params = trained.params if trained is not None else start(ready)
+            if not as_it_is:
+                params = ready.method.finish(params, ready.task)
         _refuse_not_finite(params)
         finished = time.perf_counter()
         scores, predictions = {}, []
@@ -96,15 +97,16 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         metrics=bench.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
         curves=_curves(trained),
         cost=Cost(
-            trainable_parameters=sum(sizes.values()),
-            train_seconds=finished - began + (trained.seconds if trained is not None else 0.0),
+            trainable_parameters=0 if as_it_is else sum(sizes.values()),
+            train_seconds=0.0 if as_it_is else finished - began + (trained.seconds if trained is not None else 0.0),
             eval_seconds=time.perf_counter() - finished,
             peak_memory_mb=peak_memory_mb(bench.device),
             packed_with=len(run.pack.cells),
         ),
         provenance=provenance(run.pack, bench.device, run.started),
     )
-    state = {name: value.detach().cpu().numpy() for name, value in params.items()}
+    kept = {} if as_it_is else params  # the source's cell keeps it already
+    state = {name: value.detach().cpu().numpy() for name, value in kept.items()}
     return Outcome(record, tuple(predictions), state)
 
 

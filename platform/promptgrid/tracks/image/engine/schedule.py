@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptgrid.contract import Method, Project, Recipe, Task
@@ -31,17 +32,20 @@ class Schedule:
     total: int
 
     @classmethod
-    def of(cls, method: Method, task: Task, images: int) -> Schedule | None:
+    def of(cls, method: Method, task: Task, images: int, by_task: Sequence[int] = ()) -> Schedule | None:
         """The schedule of ``method`` on ``images`` training images; None when there is nothing to fit by descent.
 
-        Only the names, classes and shots of ``task`` are looked at.
+        Only the names, classes and shots of ``task`` are looked at. ``by_task`` are the images of each task of a
+        joined dataset: batches of one task each hold no more than the smallest has.
         """
         recipe = method.recipe(task)
         if recipe is None:
             return None
-        each = steps_per_epoch(images, recipe.batch_size)
+        by_task = by_task if recipe.batches == "by_task" else ()
+        batch = min(recipe.batch_size, images, *by_task)
+        each = sum(count // batch for count in by_task) if by_task else steps_per_epoch(images, recipe.batch_size)
         total = recipe.iterations or recipe.epochs * each
-        return cls(recipe, method.step(task), min(recipe.batch_size, images), each, total)
+        return cls(recipe, method.step(task), batch, each, total)
 
     @property
     def epochs(self) -> int:

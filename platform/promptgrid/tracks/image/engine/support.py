@@ -27,18 +27,22 @@ class Album:
         labels: (N,) class positions.
         look: views ``first`` to ``last`` (not included) as features (V, N, width) and, for methods inside the image
             tower, uint8 pixels (V, N, 3, size, size).
+        tasks: (N,) which of several joined tasks each image is of; None where there is one.
         views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
     """
 
     labels: Tensor
     look: Look
     views: int = 1
+    tasks: Tensor | None = None
 
     @classmethod
-    def still(cls, features: Tensor, labels: Tensor, pixels: Tensor | None = None) -> Album:
-        """One view of each image: (N, width) features, (N,) labels and (N, 3, size, size) pixels."""
+    def still(
+        cls, features: Tensor, labels: Tensor, pixels: Tensor | None = None, tasks: Tensor | None = None
+    ) -> Album:
+        """One view of each image: (N, width) features, (N,) labels, (N, 3, size, size) pixels, (N,) tasks."""
         seen = features.unsqueeze(0), None if pixels is None else pixels.unsqueeze(0)
-        return cls(labels, lambda first, last: seen)
+        return cls(labels, lambda first, last: seen, tasks=tasks)
 
 
 class Feed:
@@ -56,11 +60,17 @@ class Feed:
     def take(self, steps: int) -> tuple[Tensor, Tensor, Tensor]:
         """Positions (steps, B) in the album, their views (steps, B) and the dropout seed (steps,) of the next steps."""
         while len(self._held) < steps:
-            order = epoch_order(self._orders, len(self.album.labels), self._schedule.batch)
+            order = self._drawn_order()
             self._held = torch.cat([self._held, torch.stack([order, self._drawn_views(order)], dim=1)])
             self._epoch += 1
         taken, self._held = self._held[:steps], self._held[steps:]
         return taken[:, 0], taken[:, 1], torch.randint(2**62, (steps,), generator=self._drops)
+
+    def _drawn_order(self) -> Tensor:
+        album, schedule = self.album, self._schedule
+        if album.tasks is not None and schedule.recipe.batches == "by_task":
+            return order_by_task(self._orders, album.tasks, schedule.batch)
+        return epoch_order(self._orders, len(album.labels), schedule.batch)
 
     def _drawn_views(self, order: Tensor) -> Tensor:
         if self.album.views == ONLINE:
@@ -197,6 +207,21 @@ def epoch_order(generator: torch.Generator, images: int, batch_size: int) -> Ten
     """The (steps, B) positions of one epoch: a fresh shuffle, cut into batches."""
     steps, size = steps_per_epoch(images, batch_size), min(batch_size, images)
     return torch.randperm(images, generator=generator)[: steps * size].view(steps, size)
+
+
+def order_by_task(generator: torch.Generator, tasks: Tensor, batch_size: int) -> Tensor:
+    """The (steps, B) positions of one epoch, each batch of one task.
+
+    Every task's images are shuffled and cut into whole batches; the tasks take turns in their order, and those that
+    have run out are passed over.
+    """
+    batches = []
+    for task in sorted(set(tasks.tolist())):
+        own = (tasks == task).nonzero().squeeze(1)
+        own = own[torch.randperm(len(own), generator=generator)]
+        steps = len(own) // batch_size
+        batches += [(turn, task, own[turn * batch_size : (turn + 1) * batch_size]) for turn in range(steps)]
+    return torch.stack([batch for _, _, batch in sorted(batches, key=lambda each: each[:2])])
 
 
 def epoch_batches(generators: Sequence[torch.Generator], images: int, batch_size: int) -> Iterator[Tensor]:
