@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from promptgrid.cli import published
 from promptgrid.cli.suites import AsJson, Command
 from promptgrid.spec import Refused, nearest
 
@@ -90,4 +91,5 @@ COMMANDS: dict[str, Command] = {
     "datasets": datasets,
     "backbones": backbones,
     "protocols": protocols,
+    **published.COMMANDS,
 }

@@ -122,6 +122,18 @@ class Track(ABC):
         """
         raise Refused(f"track {self.name!r} has no benchmark")
 
+    def card(self, method: str) -> dict[str, Any]:
+        """Everything known about one method, for people and scripts; empty for a track that keeps no cards."""
+        return {}
+
+    def published(self) -> list[dict[str, Any]]:
+        """Figures that papers report, a row each: shown beside results, never ranked with them."""
+        return []
+
+    def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
+        """The name under which papers know one of our datasets or backbones; '' for one they do not."""
+        return ""
+
     @abstractmethod
     def headline(self, protocol: str) -> str:
         """Name of the metric that a leaderboard of ``protocol`` ranks by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy.typing as npt
 import torch
@@ -28,6 +28,8 @@ from promptgrid.tracks.image.engine.preparing import Bench, task_of
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
 from promptgrid.tracks.image.engine.support import steps_per_epoch
+from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
+from promptgrid.tracks.image.published.rows import published_rows
 from promptgrid.tracks.image.resolve import Resolver
 
 
@@ -104,6 +106,12 @@ class ImageTrack(Track):
 
     def headline(self, protocol: str) -> str:
         return self.resolver.protocol(protocol).headline
+
+    def published(self) -> list[dict[str, Any]]:
+        return published_rows(self.resolver.methods)
+
+    def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
+        return dataset_known_as(name) if what == "dataset" else backbone_known_as(name)
 
     def describe(self, what: str) -> list[dict[str, Any]]:
         return {

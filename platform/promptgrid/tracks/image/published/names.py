@@ -1,0 +1,41 @@
+"""Our names against the papers': datasets, backbones, and what averages are taken over."""
+
+from __future__ import annotations
+
+import re
+
+from promptgrid.tracks.image.methods.parts.published import NAMES, paper_name
+
+SHIFTED = {
+    "imagenetv2": "ImageNetV2",
+    "imagenet-v2": "ImageNetV2",
+    "imagenet-sketch": "ImageNet-Sketch",
+    "imagenet-a": "ImageNet-A",
+    "imagenet-adversarial": "ImageNet-A",
+    "imagenet-r": "ImageNet-R",
+    "imagenet-rendition": "ImageNet-R",
+}
+SHIFTS = ("ImageNetV2", "ImageNet-Sketch", "ImageNet-A", "ImageNet-R")
+AVERAGES: dict[str, tuple[str, ...]] = {
+    "average of 11": NAMES,
+    "average of 10": tuple(name for name in NAMES if name != "ImageNet"),
+    "average of 4 shifts": SHIFTS,
+    "average of ImageNet and 4 shifts": ("ImageNet", *SHIFTS),
+}
+"""Averages whose datasets are known, so that ours can be taken over the same."""
+_OPENAI = re.compile(r"(ViT-[BL]-\d+|RN50|RN101)(?:-quickgelu)?@openai")
+
+
+def dataset_known_as(dataset: str) -> str:
+    """The papers' name of one of our datasets (``…/split_zhou_OxfordPets.json`` is OxfordPets), '' for another."""
+    last = dataset.replace("\\", "/").partition("?")[0].rsplit("/", 1)[-1].lower().replace("_", "-")
+    shifted = next((name for spelling, name in SHIFTED.items() if re.search(rf"\b{spelling}(?![\w])", last)), "")
+    return shifted or paper_name(last)
+
+
+def backbone_known_as(backbone: str) -> str:
+    """The papers' name of a backbone with OpenAI's weights (``ViT-B-16@openai`` is ViT-B/16), '' for another."""
+    found = _OPENAI.fullmatch(backbone.partition("#")[0])
+    if not found:
+        return ""
+    return re.sub(r"^(ViT-[BL])-", r"\1/", found[1])

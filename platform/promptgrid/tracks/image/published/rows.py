@@ -1,0 +1,29 @@
+"""Published figures as rows for the report and the command line, joined with what our methods' settings would be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from promptgrid.contract import Method
+from promptgrid.tracks.image.published.figures import UNPUBLISHED, figures
+from promptgrid.tracks.image.published.names import AVERAGES
+
+
+def published_rows(methods: Mapping[str, type[Method]]) -> list[dict[str, Any]]:
+    """One row a figure, in the order of the tables.
+
+    ``over`` lists the datasets of an average whose datasets are known. ``full_settings`` are all settings that make
+    our method the source's, None where the method is none of ``methods``. ``shown`` says whether the figure may stand
+    on a page as published: remembered, derived and proposed ones may not.
+    """
+    return [
+        {
+            **asdict(figure),
+            "over": list(AVERAGES.get(figure.dataset, ())),
+            "full_settings": methods[figure.method].defaults() | figure.settings if figure.method in methods else None,
+            "shown": figure.evidence not in UNPUBLISHED,
+        }
+        for figure in figures()
+    ]
