@@ -14,7 +14,7 @@ from promptgrid.store import Store
 
 def dispatcher(store: Store, **changes: object) -> Dispatcher:
     plan = make_plan(toy_suite("sleep", datasets=["red"], **{"seeds": [1, 2, 3, 4]} | changes), store)
-    return Dispatcher(plan, store, Board(4, 1.0, quiet=True))
+    return Dispatcher(plan, store, Board(4, quiet=True))
 
 
 def test_a_lost_pack_is_tried_again_whole_then_in_halves(store: Store) -> None:

@@ -11,6 +11,8 @@ from tests.cluster.toy.driving import run_toy, toy_suite
 from toy_track import PACK, ToyTrack
 
 from promptgrid.cluster import make_plan
+from promptgrid.cluster.cost_model import CELL_SECONDS
+from promptgrid.cluster.planner import START_SECONDS
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Cost, Pack, Reason, Record, Refused, Request
 from promptgrid.store import Store
@@ -104,12 +106,14 @@ def test_a_need_that_nobody_runs_is_refused(store: Store) -> None:
 def test_estimates_follow_what_the_same_method_took(store: Store) -> None:
     suite = toy_suite({"name": "sleep", "seconds": 1.0}, {"name": "nan", "seconds": 1.0}, seeds=list(range(8)))
     plan = make_plan(suite, store)
-    assert plan.seconds == pytest.approx(32)
+    assert plan.seconds == pytest.approx(32 + 32 * CELL_SECONDS)
     slept = [pack for pack in plan.packs if pack.cells[0].method == "sleep"]
     finish(store, [cell for pack in slept for cell in pack.cells[:1]], seconds=5)
     after = make_plan(suite, store)
     by_method = {pack.cells[0].method: pack.seconds for pack in after.packs}
-    assert by_method == pytest.approx({"sleep": 40, "nan": 40})  # nan was never measured: the overall factor
+    pack = 40 + PACK * CELL_SECONDS
+    assert by_method == pytest.approx({"sleep": pack, "nan": pack})  # nan was never measured: the overall factor
+    assert after.wall_seconds(2) == pytest.approx(START_SECONDS + 4 * pack)
 
 
 def test_the_plan_of_a_finished_grid_is_empty(store: Store) -> None:

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from promptgrid.cluster import progress
+from promptgrid.cluster.eta import Forecast
 from promptgrid.cluster.progress import Board, clock
 
 
@@ -23,36 +24,49 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_plain_line_every_ten_seconds(now: list[float]) -> None:
     where, text = console(terminal=False)
-    with Board(4, 8.0, console=where) as board:
+    with Board(4, console=where) as board:
+        board.watch(lambda: Forecast(30.0, 2.0))
         board.running(2)
         assert text.getvalue() == ""
         now[0] += 10
-        board.settled(failed=False, seconds=2.0)
+        board.settled(failed=False)
         board.tick()
         assert text.getvalue() == "cells 1/4, 1 done, 2 packs running, 0 failed, ETA 0:30, 0:10 elapsed\n"
         now[0] += 30
         for failed in (True, False, False):
-            board.settled(failed=failed, seconds=2.0)
+            board.settled(failed=failed)
     assert text.getvalue().splitlines()[-1] == "cells 4/4, 3 done, 2 packs running, 1 failed, 0:40 elapsed"
 
 
-def test_the_end_is_unknown_before_the_first_cell(now: list[float]) -> None:
-    assert Board(4, 8.0, quiet=True).remaining() is None
+def test_the_end_is_unknown_while_nobody_foretells_it(now: list[float]) -> None:
+    assert Board(4, quiet=True).remaining() is None
+
+
+def test_the_end_is_asked_for_once_a_second_and_counts_down_between(now: list[float]) -> None:
+    asked: list[float] = []
+    board = Board(4, quiet=True)
+    board.watch(lambda: asked.append(now[0]) or Forecast(30.0, 2.0))
+    found = []
+    for step in (0.0, 0.5, 0.4, 0.2):
+        now[0] += step
+        found.append(board.remaining())
+    assert found == pytest.approx([30.0, 29.5, 29.1, 30.0])
+    assert asked == pytest.approx([100.0, 101.1])
 
 
 def test_a_terminal_gets_a_bar(now: list[float]) -> None:
     where, text = console(terminal=True)
-    with Board(4, 8.0, console=where) as board:
-        board.settled(failed=False, seconds=2.0)
+    with Board(4, console=where) as board:
+        board.settled(failed=False)
     assert "1/4" in text.getvalue()
     assert "━" in text.getvalue()
 
 
 def test_quiet_is_quiet(now: list[float]) -> None:
     where, text = console(terminal=False)
-    with Board(4, 8.0, console=where, quiet=True) as board:
+    with Board(4, console=where, quiet=True) as board:
         now[0] += 60
-        board.settled(failed=False, seconds=2.0)
+        board.settled(failed=False)
     assert text.getvalue() == ""
 
 

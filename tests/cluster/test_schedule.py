@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from promptgrid.cluster.resources import Worker
-from promptgrid.cluster.schedule import Schedule, ranks
+from promptgrid.cluster.schedule import Schedule, makespan, ranks
 from promptgrid.spec import Cell, Pack, Refused
 
 
@@ -121,3 +121,28 @@ def test_a_circle_is_refused() -> None:
     packs = [pack(one.model_copy(update={"needs": (other.key,)})), pack(other.model_copy(update={"needs": (one.key,)}))]
     with pytest.raises(Refused, match="in a circle"):
         ranks(packs)
+
+
+def test_what_turned_out_longer_than_expected_goes_first() -> None:
+    packs = [pack(cell(name), seconds=seconds) for name, seconds in (("a", 3), ("b", 2), ("c", 1))]
+    schedule = Schedule(packs, set())
+    schedule.reweigh(lambda each: 10.0 if each.cells[0].method == "c" else 1.0)
+    assert order(schedule) == ["c", "a", "b"]
+
+
+def test_scouts_go_before_all_others() -> None:
+    packs = [pack(cell(name), seconds=seconds) for name, seconds in (("a", 3), ("b", 2), ("c", 1))]
+    assert order(Schedule(packs, set(), {packs[2].key})) == ["c", "a", "b"]
+
+
+def test_workers_share_the_work_and_wait_for_what_they_need() -> None:
+    source = cell("source")
+    packs = [pack(cell("target", source), seconds=4), pack(source, seconds=3), pack(cell("alone"), seconds=5)]
+    assert makespan(packs, 1) == 12
+    assert makespan(packs, 2) == 7
+    assert makespan(packs, 9) == 7
+    assert makespan([], 2) == 0
+
+
+def test_what_is_needed_from_outside_is_there_already() -> None:
+    assert makespan([pack(cell("target", cell("source")), seconds=4)], 1) == 4

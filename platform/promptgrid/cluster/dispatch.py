@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from promptgrid.cluster.failures import failed_record, reason_of_loss
+from promptgrid.cluster.pace import Pace
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled, commit_record
@@ -43,7 +44,9 @@ class Dispatcher:
         self.store = store
         self.board = board
         self._told = told
-        self.schedule = Schedule(plan.packs, store.finished(_asked(plan)))
+        self.schedule = Schedule(plan.packs, store.finished(_asked(plan)), plan.scouts)
+        self.pace = Pace(plan.packs)
+        board.watch(self.pace.forecast)
         self.done = 0
         self.failed = 0
         self._running: dict[str, _Running] = {}
@@ -65,6 +68,7 @@ class Dispatcher:
             self._count(skipped.cell.key, failed=True)
         if pack is not None:
             self._running[name] = _Running(pack, set(pack.wanted))
+            self.pace.take(name, pack)
             self.board.running(len(self._running))
         return pack
 
@@ -74,16 +78,20 @@ class Dispatcher:
         if settled.key not in running.left:
             return
         running.left.discard(settled.key)
+        self.pace.settle(running.pack, settled.key, settled.took)
         self._recorded[settled.key] += settled.reason is not None
         if settled.reason in RETRIED_AT_ONCE and settled.key not in self._retried:
             self._retried.add(settled.key)
             running.again.add(settled.key)
             return
-        self._close(running.pack, settled)
+        self._close(settled)
 
     def over(self, name: str) -> None:
         """The pack under ``name`` has ended; what failed for want of memory or time is put in line once more."""
         running = self._running.pop(name)
+        self.pace.over(name)
+        if self.pace.shifted():
+            self.schedule.reweigh(self.pace.factor)
         if running.again:
             self.schedule.push(replace(running.pack, wanted=frozenset(running.again)))
         self.board.running(len(self._running))
@@ -105,7 +113,7 @@ class Dispatcher:
             if worst >= RETRIED[Reason.WORKER_LOST] and self._alone[left[0].key] > 1:
                 reason, sentence = reason_of_loss(why)
                 record = failed_record(left[0], reason, f"its worker was lost {worst} times: {sentence}", tail=why)
-                self._close(running.pack, commit_record(self.store, record))
+                self._close(commit_record(self.store, record))
                 return
         parts = [left] if worst <= 1 or len(left) == 1 else [left[: len(left) // 2], left[len(left) // 2 :]]
         for part in filter(None, parts):
@@ -123,17 +131,17 @@ class Dispatcher:
         finished = [Settled(key) for key in self.store.finished(running.left)]
         return finished + [Settled(key, failures[key].reason) for key in fresh]
 
-    def _close(self, pack: Pack, settled: Settled) -> None:
+    def _close(self, settled: Settled) -> None:
         failed = settled.reason is not None
         self.schedule.settle(settled.key, failed=failed)
-        self._count(settled.key, failed=failed, seconds=pack.seconds / len(pack.cells))
+        self._count(settled.key, failed=failed)
 
-    def _count(self, key: str, *, failed: bool, seconds: float = 0.0) -> None:
+    def _count(self, key: str, *, failed: bool) -> None:
         if self._told is not None:
             self._told(key)
         self.failed += failed
         self.done += not failed
-        self.board.settled(failed=failed, seconds=seconds)
+        self.board.settled(failed=failed)
 
 
 def _asked(plan: Plan) -> set[str]:

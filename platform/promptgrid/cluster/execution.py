@@ -94,7 +94,7 @@ def execute(
     chosen = options or Options()
     _check(local, workers, address, chosen)
     began = time.monotonic()
-    board = Board(len(plan.missing), plan.seconds, quiet=chosen.quiet or not plan.packs)
+    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)
     with StopSignals() as signals:
         mirror = _mirror(plan, store, chosen)
         dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None)

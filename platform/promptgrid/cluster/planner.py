@@ -9,12 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.estimate import corrected
-from promptgrid.cluster.schedule import outside_needs, ranks
+from promptgrid.cluster.schedule import makespan, outside_needs, ranks
 from promptgrid.spec import Cell, Pack, Refused, Request, Suite
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
     from promptgrid.store import Store
+
+START_SECONDS = 10.0
+"""Until Ray and its workers are up and the first pack begins: 8 to 12 s on two cores."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Plan:
         packs: only those with cells to run; ``wanted`` names these, the slots are those of the whole grid.
         finished: keys that the store holds.
         failed: keys that failed and are not tried again without being asked for.
+        scouts: keys of packs to begin with, because nothing is known of what their method takes.
     """
 
     suite: Suite
@@ -33,6 +37,7 @@ class Plan:
     packs: tuple[Pack, ...]
     finished: frozenset[str]
     failed: frozenset[str]
+    scouts: frozenset[str] = frozenset()
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -48,6 +53,10 @@ class Plan:
     def seconds(self) -> float:
         """Estimated seconds of the missing packs, one after the other."""
         return sum(pack.seconds for pack in self.packs)
+
+    def wall_seconds(self, workers: int) -> float:
+        """Estimated seconds until the missing packs are over, on ``workers`` that start now; 0 with nothing to do."""
+        return START_SECONDS + makespan(self.packs, workers) if self.packs else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Counts for scripts. ``cells`` = ``finished`` + ``missing`` + ``failed`` are squares of the grid."""
@@ -100,12 +109,13 @@ def plan_squares(
     finished = store.finished(cells)
     wanted = store.to_run(cells, retry_failed)
     remaining = [
-        replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted))
-        for pack in corrected(packs, store, finished)
+        replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted)) for pack in packs
     ]
-    remaining = [pack for pack in remaining if pack.wanted]
+    remaining, scouts = corrected([pack for pack in remaining if pack.wanted], store, finished, track, packs)
     _check_needs(remaining, cells, store)
-    return Plan(suite, squares, tuple(remaining), frozenset(finished), frozenset(cells.keys() - finished - wanted))
+    return Plan(
+        suite, squares, tuple(remaining), frozenset(finished), frozenset(cells.keys() - finished - wanted), scouts
+    )
 
 
 def track_named(name: str) -> Track:

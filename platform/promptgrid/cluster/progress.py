@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from promptgrid.cluster.eta import Forecast
+
 PLAIN_SECONDS = 10.0
+FORECAST_SECONDS = 1.0
 
 
 class Board:
@@ -17,17 +22,16 @@ class Board:
 
     Args:
         cells: how many cells this run is to compute.
-        seconds: their estimated cost, the scale of :meth:`settled`.
         quiet: show nothing.
         console: where to; stderr by default.
     """
 
-    def __init__(self, cells: int, seconds: float, *, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(self, cells: int, *, quiet: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._cells, self._seconds = cells, max(seconds, 1e-9)
+        self._cells = cells
         self._done = self._failed = self._running = 0
-        self._spent = 0.0
-        self._working: float | None = None
+        self._forecast: Callable[[], Forecast | None] = lambda: None
+        self._left: tuple[float, float | None] = (-math.inf, None)
         self._started = self._said = time.monotonic()
         self._quiet = quiet
         self._bar: Progress | None = None
@@ -60,17 +64,14 @@ class Board:
             self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def running(self, packs: int) -> None:
-        """So many packs are being run now. The first time starts the clock of the estimate: not the start of Ray."""
-        if self._working is None:
-            self._working = time.monotonic()
+        """So many packs are being run now."""
         self._running = packs
         self.tick()
 
-    def settled(self, *, failed: bool, seconds: float) -> None:
-        """One more cell has its record; ``seconds`` is its estimated share of the whole."""
+    def settled(self, *, failed: bool) -> None:
+        """One more cell has its record."""
         self._failed += failed
         self._done += not failed
-        self._spent += seconds
         self.tick()
 
     def tick(self) -> None:
@@ -81,12 +82,19 @@ class Board:
             self._said = time.monotonic()
             self._console.print(self.line(), highlight=False, soft_wrap=True)
 
+    def watch(self, forecast: Callable[[], Forecast | None]) -> None:
+        """Ask ``forecast`` for the end from now on."""
+        self._forecast = forecast
+
     def remaining(self) -> float | None:
-        """Seconds until the end at the pace so far; None before the first cell."""
-        if self._spent <= 0:
-            return None
-        elapsed = time.monotonic() - (self._started if self._working is None else self._working)
-        return max(0.0, self._seconds - self._spent) * elapsed / self._spent
+        """Seconds until the end, asked for once a second; None while nobody knows."""
+        asked, left = self._left
+        now = time.monotonic()
+        if now - asked >= FORECAST_SECONDS:
+            forecast = self._forecast()
+            asked, left = now, forecast.seconds if forecast else None
+            self._left = asked, left
+        return None if left is None else max(0.0, left - (now - asked))
 
     def line(self) -> str:
         """The state in one plain line."""

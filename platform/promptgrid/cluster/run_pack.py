@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from promptgrid.cluster.cost_model import spent
 from promptgrid.cluster.failures import failed_record, reason_of, sentence, tail_of
 from promptgrid.spec import Cell, Pack, Reason, Record
 
@@ -18,10 +19,11 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Settled:
-    """A cell that has its record: finished (``reason`` is None) or failed."""
+    """A cell that has its record: finished (``reason`` is None) or failed; ``took`` seconds where it was run now."""
 
     key: str
     reason: Reason | None = None
+    took: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class PackRun:
             if reason_of(error) is not Reason.DISK_FULL:
                 raise
             return self._commit_failure(record.cell, error, attempts)
-        return Settled(record.cell.key, record.reason)
+        return Settled(record.cell.key, record.reason, spent(record))
 
     def _commit_failure(self, cell: Cell, error: BaseException, attempts: int) -> Settled:
         record = failed_record(cell, reason_of(error), sentence(error), tail=tail_of(error), attempts=attempts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -28,11 +29,14 @@ class Schedule:
     Args:
         packs: in plan order; only their ``wanted`` cells count.
         finished: keys whose results the store holds; every other key that no pack wants is taken as failed.
+        scouts: keys of packs that go before all others.
     """
 
-    def __init__(self, packs: Sequence[Pack], finished: Collection[str]) -> None:
+    def __init__(self, packs: Sequence[Pack], finished: Collection[str], scouts: Collection[str] = ()) -> None:
         self._kind: Callable[[Pack], Worker] = lambda pack: PLAIN
-        self._ranks = {pack.key: rank for pack, rank in zip(packs, ranks(packs), strict=True)}
+        self._packs = list(packs)
+        self._scouts = scouts
+        self._ranks = self._ranked(packs)
         self._heaps: dict[Worker, list[tuple[float, int, Pack]]] = defaultdict(list)
         self._order = count()
         self._failed: set[str] = set()
@@ -68,6 +72,14 @@ class Schedule:
         """Put ``pack`` (or the part of it that ``wanted`` names) in line."""
         heapq.heappush(self._heaps[self._kind(pack)], (-self._ranks[pack.key], next(self._order), pack))
 
+    def reweigh(self, factor: Callable[[Pack], float]) -> None:
+        """Order what waits anew: the seconds of each pack have turned out to be ``factor`` times what was expected."""
+        packs = [replace(pack, seconds=pack.seconds * factor(pack)) for pack in self._packs]
+        self._ranks = self._ranked(packs)
+        for heap in self._heaps.values():
+            heap[:] = [(-self._ranks[pack.key], order, pack) for _, order, pack in heap]
+            heapq.heapify(heap)
+
     def pop(self, kind: Worker = PLAIN) -> Pack | None:
         """The next pack of ``kind`` with at least one cell that can run; None when none is ready now."""
         heap = self._heaps[kind]
@@ -100,6 +112,10 @@ class Schedule:
         """Packs that still wait for others."""
         return list(self._blocked.values())
 
+    def _ranked(self, packs: Sequence[Pack]) -> dict[str, float]:
+        found = {pack.key: rank for pack, rank in zip(packs, ranks(packs), strict=True)}
+        return found | dict.fromkeys(self._scouts, math.inf)
+
     def _without_lost(self, pack: Pack) -> Pack:
         inside = {cell.key for cell in pack.cells}
         lost: dict[str, str] = {}
@@ -111,6 +127,22 @@ class Schedule:
         for key in lost:
             self.settle(key, failed=True)
         return replace(pack, wanted=pack.wanted - lost.keys()) if lost else pack
+
+
+def makespan(packs: Sequence[Pack], workers: int) -> float:
+    """Seconds until all of ``packs`` are over when ``workers`` take them in this order of precedence."""
+    promised = {key for pack in packs for key in pack.wanted}
+    schedule = Schedule(packs, {key for pack in packs for key in outside_needs(pack)} - promised)
+    running: list[tuple[float, int, Pack]] = []
+    now, order = 0.0, count()
+    while True:
+        while len(running) < workers and (pack := schedule.pop()) is not None:
+            heapq.heappush(running, (now + pack.seconds, next(order), pack))
+        if not running:
+            return now
+        now, _, over = heapq.heappop(running)
+        for key in over.wanted:
+            schedule.settle(key, failed=False)
 
 
 def outside_needs(pack: Pack) -> set[str]:

@@ -20,6 +20,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.dispatch import Dispatcher
+from promptgrid.cluster.in_flight import FOLDER, is_gone
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled
 from promptgrid.cluster.session import Session
@@ -116,8 +117,8 @@ class Feed:
 
     def result(self, trial: str, result: dict[str, Any]) -> None:
         """Cells that the worker of ``trial`` reports."""
-        for key, reason in result.get("settled", ()):
-            self._run.dispatcher.settle(trial, Settled(key, Reason(reason) if reason else None))
+        for key, reason, took in result.get("settled", ()):
+            self._run.dispatcher.settle(trial, Settled(key, Reason(reason) if reason else None, took))
         if result.get("trouble"):
             sort = OSError if result["of_the_store"] else RuntimeError
             self._trouble = self._trouble or sort(result["trouble"])
@@ -196,10 +197,7 @@ class _Stop(tune.Stopper):
 
 def scratch_folder(store: Path) -> Path:
     """A folder for errands and Tune's own files, under ``store`` because all machines see that."""
-    parent = store / "ray"
-    host = socket.gethostname()
-    if parent.is_dir():
-        for folder in parent.glob(f"{host}~*~*"):
-            if not Path("/proc", folder.name.split("~")[-2]).exists():
-                shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
-    return parent / f"{host}~{os.getpid()}~{secrets.token_hex(3)}"
+    parent = store / FOLDER
+    for folder in filter(is_gone, parent.glob("*~*~*")):
+        shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
+    return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"

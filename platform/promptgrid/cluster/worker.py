@@ -77,11 +77,11 @@ class PackWorker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Settle cells for about a second; ``done`` when the pack is over, ``trouble`` when it cannot work at all."""
-        settled: list[list[str]] = []
+        settled: list[tuple[str, str, float | None]] = []
         until = time.monotonic() + REPORT_SECONDS
         try:
             for one in self._settled:
-                settled.append([one.key, one.reason or ""])
+                settled.append((one.key, one.reason or "", one.took))
                 if time.monotonic() >= until:
                     return {"settled": settled, "done": False}
         except Exception as error:  # noqa: BLE001 - told to the driver, which ends the run: see the class

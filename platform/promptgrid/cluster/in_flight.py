@@ -1,0 +1,40 @@
+"""What is being run on a store right now, read from the errands of its drivers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+from promptgrid.cluster.eta import Flight
+
+FOLDER = "ray"
+"""Where in a store the drivers keep their errands, each in a folder ``host~pid~token`` of its own."""
+
+
+def flights(store: Path, now: float | None = None) -> list[Flight]:
+    """The packs that workers are at, of every living driver. Drivers on other hosts live until a pack is overdue."""
+    now = time.time() if now is None else now
+    found = []
+    for folder in sorted((store / FOLDER).glob("*~*~*")):
+        if not is_gone(folder):
+            found += [flight for path in sorted(folder.glob("*.json")) if (flight := _flight(path, now))]
+    return found
+
+
+def is_gone(folder: Path) -> bool:
+    """Whether the driver that made ``folder`` ran on this host and has ended."""
+    host, pid, _ = folder.name.rsplit("~", 2)
+    return host == socket.gethostname() and not Path("/proc", pid).exists()
+
+
+def _flight(path: Path, now: float) -> Flight | None:
+    try:
+        started = path.stat().st_mtime
+        head = json.loads(path.read_text())["head"]
+    except (FileNotFoundError, json.JSONDecodeError):  # its pack is over by now, or is just being sent
+        return None
+    if now - started > head["stall_seconds"]:
+        return None
+    return Flight(frozenset(head["wanted"]), started)
