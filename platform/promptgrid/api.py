@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Record, Refused, Suite, read_suite
+from promptgrid.spec import Cell, Record, Refused, Suite, read_suite
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
 from promptgrid.store import Store
@@ -226,4 +226,14 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         revision=", ".join(revisions),
         titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
         kinds={row["name"]: row["kind"] for row in track.describe("methods")},
+        published=track.published(),
+        known_as=_known_as(track, [cell for _, cell in planned.squares]),
     )
+
+
+def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:
+    """Datasets and backbones that papers know, with the papers' names."""
+    found = {cell.backbone: track.known_as("backbone", cell.backbone) for cell in cells}
+    for cell in cells:
+        found |= {name: track.known_as("dataset", name) for name in (cell.dataset, cell.source) if name not in found}
+    return {name: known for name, known in found.items() if known}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ class ReportInput:
     failed records (a key in both counts as finished; keys outside the plan are ignored). ``headline`` names the
     metric that ranks. ``titles`` maps datasets to names for people, ``kinds`` maps methods to their kind.
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
+    ``published`` are rows of figures that papers report (see ``Track.published``), ``known_as`` maps those of our
+    datasets and backbones that papers know to the papers' names: for one section, never for a rank.
+    ``axes`` maps methods to their place in the taxonomy, axis by axis.
     For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
 
@@ -49,6 +53,9 @@ class ReportInput:
     revision: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    published: Sequence[Mapping[str, Any]] = ()
+    known_as: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, Correct] = field(default_factory=dict)
     similarities: Mapping[str, Similarities] = field(default_factory=dict)
 

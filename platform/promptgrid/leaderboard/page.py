@@ -63,6 +63,7 @@ def _environment() -> Environment:
         short=lambda text, limit=NAME_LIMIT: shorten(str(text), limit),
         full=lambda text: shorten(str(text), FULL_LIMIT),
         points=numbers.points,
+        signed=numbers.signed,
         amount=numbers.amount,
         p=numbers.p_value,
         many=numbers.many,
