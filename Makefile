@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SUITE ?= quickstart
 
-.PHONY: demo test check install report clean bench-scheduler
+.PHONY: demo test check install report clean bench-scheduler bench-eta
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -28,6 +28,9 @@ install: .venv/.installed
 
 bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 100,000
 	$(BIN)/python -m tests.bench.scheduler
+
+bench-eta: ## the ETA that `status` would have shown during the longest run that the store tells of
+	$(BIN)/python -m tests.bench.eta --workers 2
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid

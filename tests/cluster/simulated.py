@@ -27,7 +27,7 @@ class Flown:
 
     def records(self) -> list[Record]:
         share = (self.ended - self.began) / len(self.pack.cells)
-        when = Provenance(started=_text(self.began), finished=_text(self.ended))
+        when = Provenance(started=_text(self.began), finished=_text(self.ended), pack=self.pack.key)
         return [make_record(cell, cost=Cost(train_seconds=share), provenance=when) for cell in self.pack.cells]
 
 

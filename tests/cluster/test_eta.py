@@ -52,6 +52,14 @@ def test_an_interrupted_grid_is_judged_by_its_latest_run() -> None:
     assert ahead.seconds == pytest.approx(20.0, rel=0.05)
 
 
+def test_what_an_interrupted_run_lost_does_not_slow_the_next_one() -> None:
+    flown = fly(make_packs({"long": (16, 10.0)}), lambda pack: 9.0 + int(pack.key[:2], 16) / 128, 8)
+    moment = sorted(one.ended for one in flown)[2]
+    ahead = seen_at(flown, moment, lambda left, _: left, alive=False)
+    assert ahead is not None
+    assert ahead.at_once == pytest.approx(3.0, rel=0.05)
+
+
 def test_what_workers_are_at_counts_as_far_as_it_was_expected() -> None:
     packs = make_packs({"long": (4, 100.0)})
     begun = [Flight(pack.wanted, MIDNIGHT) for pack in packs[:2]]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from promptgrid.cluster.cost_model import spent
 from promptgrid.spec import Pack, Record
@@ -77,7 +78,24 @@ def forecast(
     done = sum(spent(record) for record in of_run) - counted
     if not last > first:
         return None
-    return predict({pack.key: pack.seconds for pack in packs}, ages, done, last - first)
+    busy = last - first if flights else done / max(done / (last - first), _at_once(of_run))
+    return predict({pack.key: pack.seconds for pack in packs}, ages, done, busy)
+
+
+def _at_once(records: Sequence[Record]) -> float:
+    """Work got through in a second while all workers were at it; what a run did not bring to its end is gone.
+
+    The most packs that were under way together, times the part of their time that went into cells.
+    """
+    spans: dict[str, tuple[float, float]] = {}
+    for record in records:
+        began, ended = span(record) or (0.0, 0.0)
+        first, last = spans.get(record.provenance.pack, (began, ended))
+        spans[record.provenance.pack] = min(first, began), max(last, ended)
+    whole = sum(ended - began for began, ended in spans.values())
+    turns = sorted([(began, 1) for began, _ in spans.values()] + [(ended, -1) for _, ended in spans.values()])
+    together = max(accumulate(turn for _, turn in turns), default=0)
+    return together * min(1.0, sum(spent(record) for record in records) / whole) if whole else 0.0
 
 
 def span(record: Record) -> tuple[float, float] | None:
