@@ -7,9 +7,11 @@ from promptgrid.contract.method import Method, Number, Outputs, Params, Project,
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, stream
 from promptgrid.contract.task import Batch, Labelled, PromptTokens, Task
+from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
+    "Axes",
     "Backbone",
     "BackboneFamily",
     "Batch",

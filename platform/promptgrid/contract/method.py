@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.task import Batch, Labelled, Task
+from promptgrid.contract.taxonomy import Axes
 
 Params = dict[str, Tensor]
 Number = float | Tensor
@@ -87,6 +88,7 @@ class Method(ABC):
     name: ClassVar[str]
     kind: ClassVar[Kind]
     paper: ClassVar[str] = ""
+    axes: ClassVar[Axes | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     packs: ClassVar[bool] = True
     frozen: ClassVar[frozenset[str]] = frozenset()

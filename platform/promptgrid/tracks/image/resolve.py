@@ -18,6 +18,7 @@ from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.prose import without_prose
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 1
@@ -262,7 +263,7 @@ def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:
 def source_digest(method: type[Method]) -> str:
     """sha256 of the code that makes the method: its module and what that imports from its own package.
 
-    Comments, docstrings and layout are left out: prose may change, results may not.
+    Comments, docstrings, layout and the taxonomy are left out: prose may change, results may not.
     """
     home = method.__module__.rpartition(".")[0]
     found: dict[str, str] = {}
@@ -272,7 +273,7 @@ def source_digest(method: type[Method]) -> str:
         if name not in found:
             tree = _parsed(name, method.name)
             waiting += [other for other in _imports(tree) if home and other.startswith(f"{home}.")]
-            found[name] = ast.unparse(_without_prose(tree))
+            found[name] = ast.unparse(without_prose(tree))
     return digest(found)
 
 
@@ -285,12 +286,3 @@ def _parsed(module: str, method: str) -> ast.Module:
 
 def _imports(tree: ast.Module) -> list[str]:
     return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-
-
-def _without_prose(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
-        if documented and body:
-            body[:] = body[1:] or [ast.Pass()]
-    return tree

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Number, Params, Task, Trained, knob
+from promptgrid.contract import Axes, Batch, Number, Params, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
 
@@ -28,6 +28,7 @@ class ClipAdapter(Trained):
     name: ClassVar[str] = "clip_adapter"
     kind: ClassVar = "head"
     paper: ClassVar[str] = "Gao et al., IJCV 2024, arXiv:2110.04544"
+    axes: ClassVar = Axes("adapter", "head", access="features")
 
     reduction: int = 4
     ratio: Number = knob(0.2, low=0.0, high=1.0)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract import Axes, Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.methods.parts.sentences import sentences
@@ -33,6 +33,7 @@ class ClipLora(Trained):
     name: ClassVar[str] = "clip_lora"
     kind: ClassVar = "weights"
     paper: ClassVar[str] = "Zanella and Ben Ayed, CVPRW 2024, arXiv:2405.18541"
+    axes: ClassVar = Axes("weight_deltas", "weights")
     needs: ClassVar[frozenset[str]] = frozenset({"text_blocks", "vision_blocks"})
     zero_shot_at_start: ClassVar[bool] = True
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Params, Task, Trained
+from promptgrid.contract import Axes, Params, Task, Trained
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context, linear
 
@@ -29,6 +29,7 @@ class CoCoOp(Trained):
     name: ClassVar[str] = "cocoop"
     kind: ClassVar = "text"
     paper: ClassVar[str] = "Zhou et al., CVPR 2022, arXiv:2203.05557"
+    axes: ClassVar = Axes("prompt_network", "text", prompt="soft_tuning")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
 
     context_length: int = 4

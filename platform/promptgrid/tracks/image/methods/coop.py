@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params, Recipe, Task, Trained
+from promptgrid.contract import Axes, Params, Recipe, Task, Trained
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import POSITIONS, check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context, gaussian
@@ -29,6 +29,7 @@ class CoOp(Trained):
     name: ClassVar[str] = "coop"
     kind: ClassVar = "text"
     paper: ClassVar[str] = "Zhou et al., IJCV 2022, arXiv:2109.01134"
+    axes: ClassVar = Axes("context", "text", prompt="soft_tuning")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
 
     context_length: int = 16

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Number, Outputs, Params, Task, Trained, knob
+from promptgrid.contract import Axes, Number, Outputs, Params, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context
@@ -32,6 +32,7 @@ class KgCoOp(Trained):
     name: ClassVar[str] = "kgcoop"
     kind: ClassVar = "text"
     paper: ClassVar[str] = "Yao et al., CVPR 2023, arXiv:2303.13283"
+    axes: ClassVar = Axes("context", "text", prompt="soft_tuning", design="objective")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
 
     context_length: int = 4

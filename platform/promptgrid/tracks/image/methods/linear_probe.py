@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Labelled, Method, Number, Params, Task, knob
+from promptgrid.contract import Axes, Labelled, Method, Number, Params, Task, knob
 from promptgrid.contract.method import required
 from promptgrid.tracks.image.methods.parts.settings import check
 
@@ -34,6 +34,7 @@ class LinearProbe(Method):
     name: ClassVar[str] = "linear_probe"
     kind: ClassVar = "head"
     paper: ClassVar[str] = "Radford et al., ICML 2021, arXiv:2103.00020; Zhou et al., IJCV 2022, arXiv:2109.01134"
+    axes: ClassVar = Axes("classifier", "head", access="features")
 
     search: bool = True
     c: Number = knob(1.0, low=1e-6, high=1e6, log=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Edits, Number, Params, Task, TokenPlan, Trained, knob
+from promptgrid.contract import Axes, Batch, Edits, Number, Params, Task, TokenPlan, Trained, knob
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import context, gaussian, linear
 
@@ -30,6 +30,7 @@ class MaPLe(Trained):
     name: ClassVar[str] = "maple"
     kind: ClassVar = "multimodal"
     paper: ClassVar[str] = "Khattak et al., CVPR 2023, arXiv:2210.03117"
+    axes: ClassVar = Axes("coupled_tokens", "both", prompt="soft_prefix")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "text_blocks", "vision_blocks"})
 
     context_length: int = 2

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Outputs, Params, Recipe, Task, Trained
+from promptgrid.contract import Axes, Outputs, Params, Recipe, Task, Trained
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT
@@ -51,6 +51,7 @@ class MultitaskCoOp(Multitask, CoOp):
 
     name: ClassVar[str] = "mvlpt_coop"
     paper: ClassVar[str] = PAPER
+    axes: ClassVar = Axes("context", "text", "multi_task", prompt="soft_tuning", design="data")
 
     position: Literal["end", "middle", "front"] = "middle"
     epochs: int = 200
@@ -66,6 +67,7 @@ class MultitaskVPT(Multitask, VPT):
 
     name: ClassVar[str] = "mvlpt_vpt"
     paper: ClassVar[str] = PAPER
+    axes: ClassVar = Axes("tokens", "vision", "multi_task", prompt="soft_prefix", design="data")
 
     epochs: int = 200
 
@@ -80,6 +82,7 @@ class MultitaskUPT(Multitask, UPT):
 
     name: ClassVar[str] = "mvlpt_upt"
     paper: ClassVar[str] = PAPER
+    axes: ClassVar = Axes("coupled_tokens", "both", "multi_task", prompt="soft_prefix", design="data")
 
     position: Literal["end", "middle", "front"] = "middle"
     epochs: int = 200

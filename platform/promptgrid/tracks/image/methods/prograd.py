@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Number, Outputs, Params, Project, Recipe, Task, Trained, knob
+from promptgrid.contract import Axes, Number, Outputs, Params, Project, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
@@ -42,6 +42,7 @@ class ProGrad(Trained):
     name: ClassVar[str] = "prograd"
     kind: ClassVar = "text"
     paper: ClassVar[str] = "Zhu et al., ICCV 2023, arXiv:2205.14865"
+    axes: ClassVar = Axes("context", "text", prompt="soft_tuning", design="objective")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
 
     context_length: int = 16

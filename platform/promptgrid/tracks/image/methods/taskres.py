@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract import Axes, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.sentences import raw_text
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -32,6 +32,7 @@ class TaskRes(Trained):
     name: ClassVar[str] = "taskres"
     kind: ClassVar = "head"
     paper: ClassVar[str] = "Yu et al., CVPR 2023, arXiv:2211.10277"
+    axes: ClassVar = Axes("class_offsets", "head", access="features")
     frozen: ClassVar[frozenset[str]] = frozenset({"base"})
     zero_shot_at_start: ClassVar[bool] = True
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Labelled, Method, Number, Params, Recipe, Task, knob
+from promptgrid.contract import Axes, Labelled, Method, Number, Params, Recipe, Task, knob
 from promptgrid.contract.method import required
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -56,6 +56,7 @@ class TipAdapter(Method):
     name: ClassVar[str] = "tip_adapter"
     kind: ClassVar = "cache"
     paper: ClassVar[str] = "Zhang et al., ECCV 2022, arXiv:2207.09519"
+    axes: ClassVar = Axes("cache", "head", stage="training_free", access="features")
     frozen: ClassVar[frozenset[str]] = frozenset({"keys", "values", "alpha", "beta"})
 
     alpha: Number = knob(1.17, low=0.0, high=50.0)
@@ -120,6 +121,7 @@ class TipAdapterF(TipAdapter):
     """
 
     name: ClassVar[str] = "tip_adapter_f"
+    axes: ClassVar = Axes("cache", "head", access="features")
     frozen: ClassVar[frozenset[str]] = frozenset({"values", "alpha", "beta"})
 
     learning_rate: Number = knob(1e-3, low=1e-6, high=1e-1, log=True)

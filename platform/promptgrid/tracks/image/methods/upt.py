@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Edits, Params, Task, TokenPlan, Trained
+from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan, Trained
 from promptgrid.tracks.image.methods.parts.mixing import mix, mixer
 from promptgrid.tracks.image.methods.parts.settings import POSITIONS, check
 from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
@@ -30,6 +30,7 @@ class UPT(Trained):
     name: ClassVar[str] = "upt"
     kind: ClassVar = "multimodal"
     paper: ClassVar[str] = "Zang et al., 2022, arXiv:2210.07225; form of Shen et al., WACV 2024, arXiv:2211.11720"
+    axes: ClassVar = Axes("coupled_tokens", "both", prompt="soft_prefix")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "vision_blocks"})
 
     context_length: int = 4

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Edits, Params, Task, TokenPlan, Trained
+from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan, Trained
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
 
@@ -28,6 +28,7 @@ class VPT(Trained):
     name: ClassVar[str] = "vpt"
     kind: ClassVar = "vision"
     paper: ClassVar[str] = "Jia et al., ECCV 2022, arXiv:2203.12119"
+    axes: ClassVar = Axes("tokens", "vision", prompt="soft_prefix")
     needs: ClassVar[frozenset[str]] = frozenset({"vision_blocks"})
 
     tokens: int = 16

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Method, Params, Task
+from promptgrid.contract import Axes, Method, Params, Task
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.templates import EIGHTY, SEVEN
@@ -28,6 +28,7 @@ class ZeroShot(Method):
     name: ClassVar[str] = "zero_shot"
     kind: ClassVar = "zero-shot"
     paper: ClassVar[str] = "Radford et al., ICML 2021, arXiv:2103.00020"
+    axes: ClassVar = Axes("nothing", "nowhere", "none", "training_free", "features", prompt="hard_instruction", design="data")
     zero_shot_at_start: ClassVar[bool] = True
 
     templates: Literal["single", "seven", "eighty"] = "single"
