@@ -28,7 +28,9 @@ class ZeroShot(Method):
     name: ClassVar[str] = "zero_shot"
     kind: ClassVar = "zero-shot"
     paper: ClassVar[str] = "Radford et al., ICML 2021, arXiv:2103.00020"
-    axes: ClassVar = Axes("nothing", "nowhere", "none", "training_free", "features", prompt="hard_instruction", design="data")
+    axes: ClassVar = Axes(
+        "nothing", "nowhere", "none", "training_free", "features", prompt="hard_instruction", design="data"
+    )
     zero_shot_at_start: ClassVar[bool] = True
 
     templates: Literal["single", "seven", "eighty"] = "single"
