@@ -19,7 +19,7 @@ def test_sections_are_found_in_order_and_their_facts_are_json(holed):
     found = sections.all_sections()
     assert [section.key for section in found] == [
         *("header", "leaderboard", "datasets", "published"),
-        *("shots", "ranks", "failures", "provenance", "reading")
+        *("shots", "transfer", "multitask", "ranks", "failures", "provenance", "reading"),
     ]
     board = build_board(holed)
     for section in found:

@@ -64,7 +64,8 @@ def make_study(
             "reference": "zero-shot" if any(m["name"] == "zero_shot" for m in methods) else None,
         }
     )
-    world = World(list(dict.fromkeys([*tasks, *(sources if isinstance(sources, list) else []), *unions(tasks)])))
+    joined = sources if isinstance(sources, list) else unions(tasks) if sources == "others" else []
+    world = World(list(dict.fromkeys([*tasks, *joined])))
     squares, records, failures, correct = [], {}, {}, {}
     for label, request in suite.squares([]):
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
@@ -110,7 +111,7 @@ class World:
         centres = rng.normal(0, 1.4, size=(4, 2))
         self.places = centres[np.arange(len(tasks)) % 4] + rng.normal(0, 0.45, size=(len(tasks), 2))
         self.zero = rng.uniform(0.2, 0.75, size=len(tasks))
-        self.room = (0.97 - self.zero) * rng.uniform(0.05, 0.75, size=len(tasks))
+        self.room = (0.97 - self.zero) * rng.uniform(0.01, 0.45, size=len(tasks))
         self.taste = rng.normal(0, 0.25, size=(len(tasks), len(tasks)))
 
     def expected(self, cell: Cell) -> float:
@@ -124,7 +125,7 @@ class World:
             return float(own)
         source = self.tasks.index(cell.source)
         near = float(np.exp(-np.linalg.norm(self.places[source] - self.places[target])))
-        moved = self.zero[target] + self.room[target] * (1.2 * near - 0.25 + self.taste[source, target])
+        moved = self.zero[target] + self.room[target] * (2.2 * near - 0.2 + self.taste[source, target])
         warmed = own + self.room[target] * (0.3 * near - 0.06 + 0.3 * self.taste[source, target])
         return float(np.clip(warmed if cell.reading == "adapt" else moved, 0.02, 0.98))
 

@@ -22,6 +22,11 @@ def signed(value: float | None, digits: int = 1) -> str:
     return text[1:] if float(text) == 0 else _minus(text)
 
 
+def correlation(value: float | None) -> str:
+    """A correlation with its sign: ``+0.42``."""
+    return DASH if value is None or math.isnan(value) else _minus(f"{value:+.2f}")
+
+
 def span(interval: Interval | None, *, sign: bool = False) -> str:
     """``70.9 to 71.6``; empty where there is no interval, or one without width (nothing varies with the seed)."""
     if interval is None or interval.low is None or interval.high is None or interval.low == interval.high:

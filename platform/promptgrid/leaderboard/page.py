@@ -33,7 +33,7 @@ def render_page(
         script=Markup(script),
         script_hash=Markup(content_hash(script)),
         island=Markup(island if len(island) <= ISLAND_LIMIT else "null"),
-        panels=max(1, len(board.standings)),
+        panels=max(1, len(board.standings), len(board.transfers)),
         sections=[
             {"key": section.key, "title": section.title, "body": _body(environment, board, section, facts, figures)}
             for section, facts in sections
@@ -64,6 +64,8 @@ def _environment() -> Environment:
         full=lambda text: shorten(str(text), FULL_LIMIT),
         points=numbers.points,
         signed=numbers.signed,
+        correlation=numbers.correlation,
+        sortable=lambda value: "" if value is None or value != value else value,
         amount=numbers.amount,
         p=numbers.p_value,
         many=numbers.many,

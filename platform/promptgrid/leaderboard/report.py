@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptgrid.leaderboard.columns import shown_columns
+from promptgrid.leaderboard.csv_text import csv_rows
 from promptgrid.leaderboard.figures import figure_files
 from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
 from promptgrid.leaderboard.page import render_page
@@ -24,7 +23,9 @@ from promptgrid.leaderboard.results import results_frame
 from promptgrid.leaderboard.sections import all_sections
 from promptgrid.leaderboard.standing import Board, build_board
 from promptgrid.leaderboard.tables import latex_tables
-from promptgrid.leaderboard.text import csv_safe, strict_json
+from promptgrid.leaderboard.text import strict_json
+from promptgrid.leaderboard.transfer_pictures import transfer_figures
+from promptgrid.leaderboard.transfer_tables import transfer_tables
 
 SUMS = "SHA256SUMS"
 
@@ -63,14 +64,14 @@ def report_files(board: Board) -> dict[str, bytes]:
     told = [(section, found) for section, found in facts if found is not None]
     rows = leaderboard_rows(board)
     results = results_frame(board.report)
-    figures = figure_files(board)
+    figures = figure_files(board) | transfer_figures(board)
     numbers = strict_json({section.key: found for section, found in told})
     texts = {
         "report.html": render_page(board, told, rows, figures),
-        "leaderboard.csv": _csv(rows),
-        "results.csv": _csv(results.astype(object).where(results.notna(), None).to_dict("records")),
+        "leaderboard.csv": csv_rows(rows),
+        "results.csv": csv_rows(results.astype(object).where(results.notna(), None).to_dict("records")),
         "report.json": json.dumps(numbers, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
-        **{f"tables/{name}": text for name, text in latex_tables(board).items()},
+        **{f"tables/{name}": text for name, text in (latex_tables(board) | transfer_tables(board)).items()},
         **{f"figures/{name}": text for name, text in figures.items()},
     }
     encoded = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
@@ -92,20 +93,6 @@ def leaderboard_rows(board: Board) -> list[dict[str, Any]]:
             line |= {"catalogue_name": row.method, "settings": row.settings}
             rows.append(line)
     return rows
-
-
-def _csv(rows: Sequence[Mapping[Any, Any]]) -> str:
-    """CSV whose text cells no spreadsheet runs; numbers are written so that they read back the same."""
-    out = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_csv_cell(row.get(name)) for name in names] for row in rows)
-    return out.getvalue()
-
-
-def _csv_cell(value: Any) -> Any:
-    return repr(float(value)) if isinstance(value, float) else csv_safe(value)
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

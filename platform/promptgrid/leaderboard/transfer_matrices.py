@@ -48,10 +48,18 @@ class Transfer:
         """(S, T): where the target is (part of) the source."""
         return np.array([[target in parts_of(source) for target in self.targets] for source in self.sources])
 
+    @cached_property
+    def planned(self) -> tr.Mask:
+        """(S, T): pairs that the suite asks for."""
+        mask = np.ones((len(self.sources), len(self.targets)), dtype=bool)
+        for place, reason in self.reasons.items():
+            mask[place] = reason != "NOT_PLANNED"
+        return mask
+
     @property
     def base(self) -> str:
         """The baseline of the gains that matter: from scratch where the study has it, else zero-shot."""
-        return SCRATCH if np.isfinite(self.gains[SCRATCH]).any() else ZERO_SHOT
+        return SCRATCH if np.isfinite(self.apart(SCRATCH)).any() else ZERO_SHOT
 
     @cached_property
     def gains(self) -> dict[str, tr.Array]:

@@ -76,7 +76,7 @@
 
   /* Choosing a number of shots in one place chooses it everywhere. */
   function tieTabs() {
-    var groups = Array.from(document.querySelectorAll(".tabs"));
+    var groups = Array.from(document.querySelectorAll(".tabs:not([data-free])"));
     groups.forEach(function (group) {
       group.addEventListener("change", function (event) {
         if (!event.target.matches("input[type=radio]")) return;
