@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from promptgrid.cli import published
+from promptgrid.cli import published, taxonomy
 from promptgrid.cli.suites import AsJson, Command
 from promptgrid.spec import Refused, nearest
 
@@ -92,4 +92,5 @@ COMMANDS: dict[str, Command] = {
     "backbones": backbones,
     "protocols": protocols,
     **published.COMMANDS,
+    **taxonomy.COMMANDS,
 }

@@ -91,6 +91,7 @@ def leaderboard_rows(board: Board) -> list[dict[str, Any]]:
                     line[f"{column.key}_low"], line[f"{column.key}_high"] = entry.low, entry.high
             line |= {"adjusted": row.adjusted, "reference": row.reference, "done": row.done, "planned": row.planned}
             line |= {"catalogue_name": row.method, "settings": row.settings}
+            line |= {f"axis_{axis}": value for axis, value in board.report.axes.get(row.method, {}).items()}
             rows.append(line)
     return rows
 

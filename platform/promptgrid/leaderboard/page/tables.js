@@ -49,6 +49,29 @@
     });
   }
 
+  /* Rows that say where their method stands (data-axes="axis:value ...") can be sliced by a value of an axis. */
+  function axisChoice(rows) {
+    var axes = {};
+    rows.forEach(function (row) {
+      (row.dataset.axes || "").split(" ").filter(Boolean).forEach(function (pair) {
+        var axis = pair.split(":")[0];
+        (axes[axis] = axes[axis] || new Set()).add(pair);
+      });
+    });
+    var telling = Object.keys(axes).filter(function (axis) { return axes[axis].size > 1; });
+    if (!telling.length) return null;
+    var choice = document.createElement("select");
+    choice.setAttribute("aria-label", "Show the methods with one value of an axis of the taxonomy");
+    choice.append(new Option("All methods", ""));
+    telling.forEach(function (axis) {
+      var group = document.createElement("optgroup");
+      group.label = axis;
+      axes[axis].forEach(function (pair) { group.append(new Option(pair.split(":")[1].replace(/_/g, " "), pair)); });
+      choice.append(group);
+    });
+    return choice;
+  }
+
   function makeFilter(table) {
     var rows = Array.from(table.tBodies[0].rows);
     if (rows.length < 4) return;
@@ -60,17 +83,25 @@
     input.type = "search";
     input.placeholder = "Filter rows";
     input.setAttribute("aria-label", "Filter the rows of this table; words, all must occur");
-    input.addEventListener("input", function () {
+    var choice = axisChoice(rows);
+    function apply() {
+      var slice = choice ? choice.value : "";
       var words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       var count = 0;
       rows.forEach(function (row) {
         var text = row.textContent.toLowerCase();
-        row.hidden = !words.every(function (word) { return text.includes(word); });
+        var placed = !slice || (row.dataset.axes || "").split(" ").includes(slice);
+        row.hidden = !placed || !words.every(function (word) { return text.includes(word); });
         count += !row.hidden;
       });
-      shown.textContent = words.length ? count + " of " + rows.length : "";
-    });
+      shown.textContent = words.length || slice ? count + " of " + rows.length : "";
+    }
+    input.addEventListener("input", apply);
     tools.append(shown, input);
+    if (choice) {
+      choice.addEventListener("change", apply);
+      tools.append(choice);
+    }
     table.parentNode.before(tools);
   }
 

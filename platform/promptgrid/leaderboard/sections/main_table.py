@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,11 +20,11 @@ def facts(board: Board) -> Facts:
         "metric": board.report.headline,
         "reference": board.reference,
         "declared": board.declared,
-        "tables": [_table(standing) for standing in board.standings],
+        "tables": [_table(standing, board.report.axes) for standing in board.standings],
     }
 
 
-def _table(standing: Standing) -> dict[str, Any]:
+def _table(standing: Standing, places: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     columns = shown_columns(standing)
     return {
         "backbone": standing.backbone,
@@ -38,6 +39,7 @@ def _table(standing: Standing) -> dict[str, Any]:
                 "settings": row.settings,
                 "complete": row.complete,
                 "reference": row.reference,
+                "axes": dict(places.get(row.method, {})),
                 "cells": {column.key: asdict(column.entry(row)) for column in columns},
             }
             for index, row in enumerate(standing.rows)

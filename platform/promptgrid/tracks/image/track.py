@@ -128,6 +128,7 @@ class ImageTrack(Track):
                 "kind": method.kind,
                 "about": (method.__doc__ or "").strip().splitlines()[0],
                 "paper": method.paper,
+                "axes": method.axes.as_dict() if method.axes is not None else {},
                 "knobs": {key: dataclasses.asdict(knob) for key, knob in method.knobs().items()},
                 "settings": method.defaults(),
                 "needs": sorted(method.needs),

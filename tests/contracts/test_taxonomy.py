@@ -1,0 +1,58 @@
+"""Every method stands somewhere on every axis; every value has a method or a reason for having none."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptgrid import catalog
+from promptgrid.contract import Axes
+from promptgrid.contract.taxonomy import axis_values, none_yet, taxonomy
+
+
+def placed() -> dict[str, dict[str, str]]:
+    return {row["name"]: row["axes"] for row in catalog.track("image").describe("methods")}
+
+
+def test_every_method_has_one_value_on_each_axis() -> None:
+    for name, place in placed().items():
+        assert place.keys() == axis_values().keys(), f"{name}: give the class `axes: ClassVar = Axes(...)`"
+        assert all(place[axis] in values for axis, values in axis_values().items()), name
+
+
+@pytest.mark.parametrize("row", taxonomy(placed()), ids=lambda row: f"{row['axis']}-{row['value']}")
+def test_every_value_has_a_method_or_a_reason_and_not_both(row) -> None:
+    """A gap is said in none_yet.yaml; whoever fills one takes its line out."""
+    assert bool(row["methods"]) != bool(row["none_yet"]), (
+        f"{row['axis']}: {row['value']} has {row['methods'] or 'no method'} and "
+        f"{'a' if row['none_yet'] else 'no'} line in contract/none_yet.yaml"
+    )
+
+
+def test_a_value_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"axes.where: got 'sideways', expected one of nowhere, text"):
+        Axes("context", "sideways")  # type: ignore[arg-type]
+
+
+def test_reasons_are_sentences_about_values_that_exist() -> None:
+    for axis, reasons in none_yet().items():
+        assert set(reasons) <= set(axis_values()[axis])
+        assert all(len(reason) > 10 for reason in reasons.values())
+
+
+def test_a_reason_for_a_value_that_does_not_exist_is_refused(monkeypatch, tmp_path) -> None:
+    from promptgrid.contract import taxonomy as module
+
+    (tmp_path / "none_yet.yaml").write_text("where:\n  sideways: nobody went there\n")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "taxonomy.py"))
+    none_yet.cache_clear()
+    try:
+        with pytest.raises(ValueError, match="where has no value sideways"):
+            none_yet()
+    finally:
+        monkeypatch.undo()
+        none_yet.cache_clear()
+
+
+def test_a_method_without_a_place_stands_nowhere() -> None:
+    rows = taxonomy({"mine": {}})
+    assert not any(row["methods"] for row in rows)
