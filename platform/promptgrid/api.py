@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from promptgrid.cluster import Plan, RunSummary
+    from promptgrid.cluster.search import SearchSummary
     from promptgrid.leaderboard import ReportPaths
 
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -54,8 +55,12 @@ def as_suite(suite: SuiteLike) -> Suite:
 def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_failed: bool = False) -> Plan:
     """What ``suite`` asks for, what the store has of it, and the packs that are left."""
     from promptgrid.cluster import make_plan
+    from promptgrid.cluster.search import make_search
 
-    return make_plan(as_suite(suite), open_store(store), retry_failed=retry_failed)
+    chosen = as_suite(suite)
+    if chosen.search is not None:
+        make_search(chosen, open_store(store))  # refuses a space that does not fit
+    return make_plan(chosen, open_store(store), retry_failed=retry_failed)
 
 
 def run(
@@ -104,6 +109,55 @@ def execute(
 
     options = Options(threads=threads, device=device, mirror=mlflow)
     return run_plan(planned, open_store(store), local=local, workers=workers, address=address, options=options)
+
+
+def search(
+    suite: SuiteLike,
+    store: Store | str | Path | None = None,
+    *,
+    trials: int | None = None,
+    algorithm: str | None = None,
+    seed: int | None = None,
+    local: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    mlflow: bool = True,
+    retry_failed: bool = False,
+) -> SearchSummary:
+    """Search the knobs of every method of ``suite`` on validation examples, then test what was chosen.
+
+    Args:
+        suite: as for :func:`run`; its key ``search`` gives the defaults of the next three.
+        store: folder of the records; cells found there are not run again.
+        trials: configurations of each method, the written one among them.
+        algorithm: ``random``, ``optuna``, ``asha`` or ``pbt``.
+        seed: names the lists of configurations.
+        local: run in this process, without Ray; ``random`` only.
+        workers: worker processes on this machine (default: one a core).
+        address: an existing Ray cluster.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: threads of torch in each worker.
+        mlflow: mirror the records to MLflow.
+        retry_failed: run cells again whose failure is final.
+
+    Raises:
+        Refused: the suite cannot be searched; nothing was started.
+    """
+    from promptgrid.cluster import Options
+    from promptgrid.cluster.search import entry_of, make_search, run_search
+
+    chosen = as_suite(suite)
+    entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed)
+    return run_search(
+        make_search(chosen, open_store(store), entry),
+        local=local,
+        workers=workers,
+        address=address,
+        options=Options(threads=threads, device=device, mirror=mlflow),
+        retry_failed=retry_failed,
+    )
 
 
 @dataclass(frozen=True)

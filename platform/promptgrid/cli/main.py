@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, listing, maintenance, stub, suites
+from promptgrid.cli import bench, listing, maintenance, search, stub, suites
 from promptgrid.spec import Refused
 from promptgrid.spec.version import __version__
 
@@ -42,7 +42,13 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-COMMANDS: dict[str, suites.Command] = {**suites.COMMANDS, **maintenance.COMMANDS, **bench.COMMANDS, **listing.COMMANDS}
+COMMANDS: dict[str, suites.Command] = {
+    **suites.COMMANDS,
+    **search.COMMANDS,
+    **maintenance.COMMANDS,
+    **bench.COMMANDS,
+    **listing.COMMANDS,
+}
 for name, command in COMMANDS.items():
     app.command(name)(refusing(command))
 new = typer.Typer(no_args_is_help=True, help="Write the stub of a plug-in.")

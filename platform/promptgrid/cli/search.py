@@ -1,0 +1,141 @@
+"""`promptgrid search`: hyper-parameters chosen on validation images, the same budget for every method."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from promptgrid import api
+from promptgrid.cli.suites import AsJson, Command, RetryFailed, StoreDir
+from promptgrid.spec.searched import SearchFound
+
+if TYPE_CHECKING:
+    from promptgrid.cluster.search import SearchSummary
+    from promptgrid.cluster.search_winners import Winner
+
+SHOWN = 40
+"""Winners listed one by one; more are left to --json and the report."""
+
+
+def search(
+    suite: Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file; its key `search` sets the defaults.")],
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials", min=1, metavar="N", help="Configurations a method.", show_default="the suite's, or 20"
+        ),
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        typer.Option("--algorithm", help="random, optuna, asha or pbt.", show_default="the suite's, or random"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Names the lists of trials.", show_default="the suite's, or 1")
+    ] = None,
+    store: StoreDir = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="A", help="An existing Ray cluster: HOST:PORT or auto.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes on this machine.")
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Run in this process, without Ray (random only).")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads a worker; more may change last bits.")] = 1,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Mirror the records to MLflow.")] = True,
+    as_json: AsJson = False,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Search the knobs of every method of a suite on validation images, then test what was chosen.
+
+    Trial 0 is the configuration as written. Interrupt at any point and run again to go on; more trials later go on
+    from fewer. Example: `promptgrid search suites/quickstart.yaml --trials 20 --workers 2`
+    """
+    summary = api.search(
+        suite,
+        store,
+        trials=trials,
+        algorithm=algorithm,
+        seed=seed,
+        local=local,
+        workers=workers,
+        address=address,
+        device=device,
+        threads=threads,
+        mlflow=mlflow,
+        retry_failed=retry_failed,
+    )
+    if summary.interrupted is not None or summary.found is None:
+        sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
+        raise typer.Exit(128 + (summary.interrupted or 0))
+    from promptgrid.cluster.search_winners import winners as winners_of
+
+    winners = winners_of(summary.found, api.open_store(store))
+    if as_json:
+        typer.echo(json.dumps(_as_json(summary, winners), indent=2))
+    else:
+        _print(summary, winners)
+    if any(winner.chosen is None or winner.test is None for winner in winners):
+        raise typer.Exit(1)
+
+
+def _as_json(summary: SearchSummary, winners: list[Winner]) -> dict[str, Any]:
+    found = summary.found
+    assert found is not None
+    runs = [run for run in (summary.searched, summary.tested) if run is not None]
+    return {
+        "suite": found.suite,
+        "algorithm": found.algorithm,
+        "trials": found.trials,
+        "seed": found.seed,
+        "validation_cells": found.cells,
+        "cells_run": sum(run.done + run.failed for run in runs),
+        "validation_cells_failed": summary.searched.failed,
+        "seconds": round(sum(run.seconds for run in runs), 1),
+        "choice": str(summary.path),
+        "winners": [vars(winner) for winner in winners],
+    }
+
+
+def _print(summary: SearchSummary, winners: list[Winner]) -> None:
+    found = summary.found
+    assert found is not None
+    console = Console(soft_wrap=True)
+    if len(winners) <= SHOWN:
+        console.print(_table(found, winners))
+    failed = f", {summary.searched.failed} of them failed" if summary.searched.failed else ""
+    budget = f"{found.trials} trials a method ({found.algorithm}, seed {found.seed})"
+    console.print(f"{budget}, {found.cells} validation cells{failed}; choice: {summary.path}", highlight=False)
+
+
+def _table(found: SearchFound, winners: list[Winner]) -> Table:
+    table = Table(title=f"winners of {found.suite}: chosen on validation images, then tested", title_justify="left")
+    backbones = len({winner.backbone for winner in winners}) > 1
+    names = ["method", *(["backbone"] if backbones else []), "dataset", "shots", "trial", "changed settings"]
+    for name in (*names, "validation", "test", "test as written"):
+        table.add_column(name)
+    for winner in winners:
+        changed = ", ".join(f"{key}={value:g}" for key, value in winner.settings.items()) or "as written"
+        table.add_row(
+            winner.label,
+            *([winner.backbone] if backbones else []),
+            winner.dataset,
+            str(winner.shots),
+            "none" if winner.chosen is None else str(winner.chosen),
+            changed,
+            *map(_score, (winner.validation, winner.test, winner.test_as_written)),
+        )
+    return table
+
+
+def _score(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.3f}"
+
+
+COMMANDS: dict[str, Command] = {"search": search}
