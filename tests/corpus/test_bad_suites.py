@@ -100,7 +100,6 @@ BAD: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "reference-unknown": (with_line("reference: CoOp"), ("reference 'CoOp'", "coop")),
     # numbers
     "shots-text": (instead('shots: ["4"]'), ("shots.0", "integer", "'4'")),
-    "shots-zero": (instead("shots: [0]"), ("shots.0", "greater than or equal to 1", "0")),
     "shots-negative": (instead("shots: [4, -4]"), ("shots.1", "-4")),
     "shots-fraction": (instead("shots: [3.5]"), ("shots.0", "integer", "3.5")),
     "shots-a-billion": (instead("shots: [1000000000]"), ("shots.0", "10000")),

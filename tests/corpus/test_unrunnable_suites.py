@@ -60,6 +60,16 @@ UNRUNNABLE: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {**method("linear_probe"), "protocol": "base_to_new"},
         ("'linear_probe'", "classes it was not trained on", "'base_to_new'"),
     ),
+    "shots-zero": ({"shots": [0]}, ("shots", "got 0", "an integer from 1 up")),
+    "shots-of-no-labels": ({"protocol": "unsupervised"}, ("no labelled images", "got 2", "shots: [0]")),
+    "labels-where-there-are-none": (
+        {**method("coop"), "protocol": "unsupervised", "shots": [0]},
+        ("'coop'", "without labels", "'unsupervised'"),
+    ),
+    "closed-method-on-unseen-classes": (
+        {**method("linear_probe"), "protocol": "transductive_zero_shot"},
+        ("'linear_probe'", "unseen", "'transductive_zero_shot'"),
+    ),
     "too-few-classes-for-halves": (
         {"protocol": "base_to_new", "datasets": ["imagefolder:HOME/three"]},
         ("base_to_new", "got 3", "4 classes"),
@@ -116,12 +126,27 @@ def test_refused_when_planned_with_name_and_nearest(case: str, home: Path, tmp_p
         {"protocol": "base_to_new"},
         {"selection": "val"},
         {"datasets": ["imagefolder:HOME/noval"]},
+        {"protocol": "unsupervised", "shots": [0]},
+        {**method("coop"), "protocol": "transductive_zero_shot"},
+        {**method("linear_probe"), "protocol": "semi_supervised", "shots": [1]},
         {"datasets": ["imagefolder:HOME/three"], "shots": [100]},
         method("coop", learning_rate=1),
         {**method("maple"), "backbones": ["bundled-vit"]},
         {**method("linear_probe"), "backbones": ["bundled-conv"]},
     ],
-    ids=["sound", "halves", "select", "noval", "few-images", "whole-number-rate", "maple", "probe"],
+    ids=[
+        "sound",
+        "halves",
+        "select",
+        "noval",
+        "no-labels",
+        "unseen",
+        "pool",
+        "few-images",
+        "whole-number-rate",
+        "maple",
+        "probe",
+    ],
 )
 def test_their_sound_neighbours_are_planned(changes: dict[str, Any], home: Path, tmp_path: Path) -> None:
     suite = suite_with(changes, home)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions, Variations
 from promptgrid.spec import DatasetCard
 
 if TYPE_CHECKING:
@@ -28,6 +29,25 @@ class Dataset(ABC):
     parts: Sequence[int] = ()
     tasks: Sequence[int] = ()
     templates: Sequence[str] = ()
+
+    @property
+    def descriptions(self) -> Descriptions:
+        """Sentences about every class, by class name; empty where there are none.
+
+        Raises:
+            Refused: there are some, and they do not fit the classes.
+        """
+        return NO_DESCRIPTIONS
+
+    @property
+    def domain_labels(self) -> Sequence[str]:
+        """The domain of every image, by index; empty where nobody knows."""
+        return ()
+
+    @property
+    def variations(self) -> Variations | None:
+        """Generated variations of its images; None where there are none."""
+        return None
 
     @abstractmethod
     def read(self, index: int) -> Image:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.task import Batch, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 
@@ -82,7 +83,8 @@ class Method(ABC):
     """The contract of a method. Override what differs from "cosine similarity of frozen features".
 
     Fields are settings: a plain field changes shapes or control flow, a :func:`knob` only numbers. All hooks are
-    pure functions of their arguments, written for one cell; inside them a knob may be a scalar tensor.
+    pure functions of their arguments, written for one cell; inside them a knob may be a scalar tensor. ``needs`` names
+    what the backbone must offer, and assets (:mod:`promptgrid.contract.assets`).
     """
 
     name: ClassVar[str]
@@ -98,6 +100,18 @@ class Method(ABC):
     def open_vocabulary(self) -> bool:
         """Whether what was learned applies to classes it was not trained on."""
         return True
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it cannot do without labelled images; override where it can learn with and without."""
+        if self.axes is None:
+            return self.kind != "zero-shot"
+        return self.axes.supervision not in ("none", "unlabelled")
+
+    @property
+    def assets(self) -> frozenset[str]:
+        """The assets among ``needs``. Override where a setting puts something in the place of one."""
+        return self.needs & ASSETS.keys()
 
     @abstractmethod
     def init(self, task: Task, rng: torch.Generator) -> Params:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptgrid.contract.dataset import Dataset
+from promptgrid.contract.method import Method
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.spec.cell import Reading
 
@@ -25,19 +26,30 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Split:
-    """What one cell trains on, selects on and is scored on. Labels are positions in the respective ``classes``."""
+    """What one cell trains on, selects on and is scored on. Labels are positions in the respective ``classes``.
+
+    ``unlabelled`` are training images whose labels are hidden, for methods that need ``unlabelled``: they learn to
+    choose between ``classes`` and, behind them, ``unseen``, classes known by name alone. Other methods see neither.
+    """
 
     classes: tuple[int, ...]
     train: tuple[int, ...]
     val: tuple[int, ...]
     evaluations: tuple[Evaluation, ...]
+    unlabelled: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+
+    def identity(self) -> dict[str, object]:
+        """The split as plain values, for digests; what it does not have is left out."""
+        plain = vars(self) | {"evaluations": [vars(item) for item in self.evaluations]}
+        return {name: value for name, value in plain.items() if value or name not in ("unlabelled", "unseen")}
 
 
 class Protocol(ABC):
     """A protocol turns (dataset, shots, seed) into a split, and per-set accuracies into named metrics.
 
     ``readings`` are the ways in which its cells start from what was learned on another dataset; empty: all of them
-    start afresh.
+    start afresh. ``offers`` are the assets it gives to methods that need them.
     """
 
     name: ClassVar[str]
@@ -46,6 +58,7 @@ class Protocol(ABC):
     headline: ClassVar[str]
     open_vocabulary: ClassVar[bool] = False
     readings: ClassVar[tuple[Reading, ...]] = ()
+    offers: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
@@ -57,6 +70,12 @@ class Protocol(ABC):
 
     def check(self, card: DatasetCard, shots: int, selection: Selection) -> None:  # noqa: B027 - most refuse nothing
         """Raise Refused where this protocol cannot run on ``card``, or has nothing to select on."""
+
+    def admit(self, method: Method) -> None:
+        """Raise Refused where ``method`` cannot take part, with the reason."""
+        if self.open_vocabulary and not method.open_vocabulary:
+            raise Refused(f"method {method.name!r} cannot be scored on classes it was not trained on, "
+                          f"as protocol {self.name!r} asks", where="methods")  # fmt: skip
 
     def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
         """The split of a cell on ``dataset`` that starts from what was learned on ``source``.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.assets import Descriptions, Pairs, Second
 from promptgrid.contract.backbone import Backbone
 
 Position = Literal["end", "middle", "front"]
@@ -18,10 +19,15 @@ Position = Literal["end", "middle", "front"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Frozen features (N, width), not normalised, with their labels (N,)."""
+    """Frozen features (N, width), not normalised, with their labels (N,).
+
+    ``augmented`` is there where the suite declares ``views``: called, it gives (V, N, width) features of V augmented
+    views of each image.
+    """
 
     features: Tensor
     labels: Tensor
+    augmented: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,13 @@ class Batch:
     """The images of one step or one evaluation chunk.
 
     ``features`` (B, width) are the frozen image features, not normalised; ``patches`` (B, P, vision width) are there
-    for methods that declare ``needs = {"vision_blocks"}``.
+    for methods that declare ``needs = {"vision_blocks"}``, ``second`` (B, second width), the features of the second
+    backbone, for those that need ``second_backbone``.
     """
 
     features: Tensor
     patches: Tensor | None = None
+    second: Tensor | None = None
 
     @property
     def normalised(self) -> Tensor:
@@ -80,6 +88,11 @@ class Task:
     labelled training images and ``validation`` the few validation images (at most four a class), both as frozen
     features; neither is there on a task that was rebound to new classes. On datasets joined side by side
     ``task_of_class`` says which of them each class belongs to, and ``templates`` how that one speaks of it.
+
+    Assets are there for methods that need them. ``unlabelled`` (M, width) are features of training images whose
+    labels nobody tells, in an order that says nothing, ``unlabelled_pixels`` (M, 3, size, size) uint8 the images
+    themselves for methods inside the image tower; ``seen`` of the ``classes``, the first ones, have labelled images.
+    ``domains`` names the domain of each support image. Only ``descriptions`` stay when a task is rebound.
     """
 
     dataset: str
@@ -92,6 +105,13 @@ class Task:
     seed: Tensor | None = None
     task_of_class: tuple[int, ...] = ()
     templates: tuple[str, ...] = ()
+    descriptions: Descriptions | None = None
+    unlabelled: Tensor | None = None
+    unlabelled_pixels: Tensor | None = None
+    seen: int = 0
+    domains: tuple[str, ...] = ()
+    second: Second | None = None
+    pairs: Pairs | None = None
 
     @property
     def scale(self) -> float:
@@ -118,6 +138,23 @@ class Task:
         """(n, text width) token embeddings of ``text`` without SOS and EOT: the usual start of a context."""
         tokens = self.backbone.tokenize([text])[0]
         return self.backbone.embed_tokens(tokens[1 : int(tokens.argmax())])
+
+    def described(self) -> tuple[tuple[str, ...], ...]:
+        """The sentences about each class, in the order of the classes.
+
+        Raises:
+            ValueError: a class has none: it was never part of this dataset.
+        """
+        known = self.descriptions or {}
+        for name in self.classes:
+            if name not in known:
+                raise ValueError(f"class {name!r} has no description")
+        return tuple(known[name] for name in self.classes)
+
+    def without_images(self) -> Task:
+        """The same task with nothing to learn from: no images, labelled or not."""
+        return replace(self, support=None, validation=None, unlabelled=None, unlabelled_pixels=None, domains=(),
+                       second=None, pairs=None)  # fmt: skip
 
     def prompts(self, context_length: int, position: Position = "end", behind: str = "") -> PromptTokens:
         """Prompts ``[SOS, context, behind name ., EOT]`` (``position='end'``), ready to be filled.

@@ -110,7 +110,7 @@ class Suite(_Strict):
     methods: list[MethodEntry] = Field(min_length=1)
     backbones: list[BackboneEntry] = Field(default=[BackboneEntry(model="bundled")], min_length=1)
     datasets: Literal["bundled"] | list[str] = "bundled"
-    shots: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(default=[16], min_length=1)
+    shots: list[Annotated[int, Field(ge=0, le=10_000)]] = Field(default=[16], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1, 2, 3], min_length=1)
     selection: Literal["last", "val"] = "last"
     precision: Literal["fp32"] = "fp32"

@@ -14,10 +14,12 @@ from typing import Any, Literal
 from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection, Split
 from promptgrid.spec import Cell, Refused, Request, digest, nearest
 from promptgrid.spec.cell import Scored, Setting
+from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.engine.views import AUGMENTATION
 from promptgrid.tracks.image.prose import without_prose
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
@@ -40,6 +42,7 @@ class Resolver:
         self.protocols = protocols
         self._open = lru_cache(maxsize=64)(self._open_dataset)
         self._facts = lru_cache(maxsize=64)(self._backbone_facts)
+        self.assets = Assets(datasets, self.dataset, self._facts)
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
@@ -81,8 +84,9 @@ class Resolver:
         settings = self.settle(method, request.settings)
         protocol = self.protocol(request.protocol)
         facts = self._facts(request.backbone)
-        _admit(method, settings, protocol, facts, request)
-        needs = self._source_keys(request, _build(method, settings))
+        built = _build(method, settings)
+        self.assets.admit(built, request, protocol)
+        needs = self._source_keys(request, built)
         card = self.dataset(request.dataset).card
         identity: dict[str, Any] = {
             "schema": SCHEMA,
@@ -107,10 +111,12 @@ class Resolver:
             "seed": request.seed,
             "backbone": facts["digest"],
             "preprocessing": [PREPROCESSING, facts["image_size"]],
-            "views": request.views,
+            "views": [request.views, AUGMENTATION] if request.views else 0,
             "selection": request.selection,
             "precision": request.precision,
         }
+        if built.assets:
+            identity["assets"] = self.assets.identity(built, request)
         if request.scored != "test":
             identity["scored"] = request.scored
         if needs:
@@ -181,35 +187,12 @@ class Resolver:
                 got=dict(opened.card.splits),
                 hint="leave the dataset out of the search",
             )
-        return digest(vars(split) | {"evaluations": [vars(item) for item in split.evaluations]})
+        return digest(split.identity())
 
 
 def _aliases(row: Mapping[str, object]) -> list[str]:
     listed = row.get("aliases", [])
     return [str(alias) for alias in listed] if isinstance(listed, list) else []
-
-
-def _admit(
-    method: type[Method],
-    settings: Mapping[str, Setting],
-    protocol: Protocol,
-    facts: Mapping[str, Any],
-    request: Request,
-) -> None:
-    """Refuse a method that cannot take part, with the reason."""
-    missing = sorted(method.needs - set(facts["offers"]))
-    if missing:
-        raise Refused(
-            f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} does not offer",
-            where="methods",
-            hint="choose a backbone with transformer towers, or leave the method out",
-        )
-    if protocol.open_vocabulary and not _build(method, settings).open_vocabulary:
-        raise Refused(
-            f"method {request.method!r} cannot be scored on classes it was not trained on, "
-            f"as protocol {request.protocol!r} asks",
-            where="methods",
-        )
 
 
 def _settle(method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:

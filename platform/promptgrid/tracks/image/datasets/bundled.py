@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions
 from promptgrid.spec import DatasetCard, Refused, nearest
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.decoding import decode
+from promptgrid.tracks.image.datasets.descriptions import read_descriptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,10 +28,14 @@ SPLITS = ("train", "val", "test")
 
 
 class BundledDataset(Dataset):
-    """A bundled task. ``domains[i]`` and ``items[i]`` say which style image ``i`` is drawn in and what it shows."""
+    """A bundled task. ``domains[i]`` and ``items[i]`` say which style image ``i`` is drawn in and what it shows.
 
-    def __init__(self, card: DatasetCard, table: pa.Table, where: str) -> None:
+    ``described`` is the file with the sentences about its classes, if there is one.
+    """
+
+    def __init__(self, card: DatasetCard, table: pa.Table, where: str, described: Path | None = None) -> None:
         self.card = card
+        self._described = described
         self.where = where
         self.images: pa.ChunkedArray = table["image"]
         self.labels: list[int] = table["label"].to_pylist()
@@ -40,6 +46,16 @@ class BundledDataset(Dataset):
         for index, split in enumerate(table["split"].to_pylist()):
             self.splits.setdefault(split, []).append(index)
         self._refuse_disagreement()
+
+    @cached_property
+    def descriptions(self) -> Descriptions:
+        if self._described is None or not self._described.is_file():
+            return NO_DESCRIPTIONS
+        return read_descriptions(self._described, self.card.classes)
+
+    @property
+    def domain_labels(self) -> list[str]:
+        return self.domains
 
     def read(self, index: int) -> Image:
         return decode(self.images[index].as_py(), f"{self.where}[{index}]")
@@ -60,6 +76,7 @@ class Bundled(DatasetFamily):
     """The tasks in one folder: ``NAME.yaml`` is the card, ``NAME.parquet`` the images with label, split, domain, item.
 
     Listing reads cards only. The Parquet file is read and compared with the card's sha256 once per process.
+    ``../descriptions/NAME.yaml`` says what its classes look like.
     """
 
     name = "bundled"
@@ -81,7 +98,8 @@ class Bundled(DatasetFamily):
         path = self.folder / f"{dataset}.parquet"
         if not path.is_file():
             raise Refused("no such file", where=str(path), expected=f"the images of the card {dataset}.yaml")
-        return BundledDataset(card, _table(path, card.sha256, _stamp(path)), str(path))
+        described = self.folder.parent / "descriptions" / f"{dataset}.yaml"
+        return BundledDataset(card, _table(path, card.sha256, _stamp(path)), str(path), described)
 
     def _card(self, name: str) -> DatasetCard:
         path = self.folder / f"{name}.yaml"

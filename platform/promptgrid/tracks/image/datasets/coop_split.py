@@ -9,9 +9,10 @@ from typing import Any
 
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
+from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
-from promptgrid.tracks.image.datasets.files import FilesDataset, Row, existing_folder, hashes_below, refuse_outside
+from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
 
 PREFIX = "coop-split:"
 SPLITS = ("train", "val", "test")
@@ -79,7 +80,7 @@ class CoopSplit(DatasetFamily):
         counts = {name: len(rows) for name, rows in kept.items()}
         facts = {"name": known, "template": template, "classes": classes, "splits": counts, "sha256": sha}
         notes = duplicate_notes(hashes, {name: [row.path for row in rows] for name, rows in kept.items()})
-        return FilesDataset(make_card(where, facts), root, kept, notes)
+        return FolderDataset(make_card(where, facts), root, kept, notes)
 
 
 def _address(dataset: str) -> tuple[Path, dict[str, str]]:

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, SourceCard, digest
 from promptgrid.spec.reading import read_yaml
+from promptgrid.tracks.image.datasets.beside import FOLDER, FolderDataset
 from promptgrid.tracks.image.datasets.cards import checked, make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
 from promptgrid.tracks.image.datasets.decoding import SUFFIXES
-from promptgrid.tracks.image.datasets.files import FilesDataset, Row, existing_folder, hashes_below, refuse_outside
+from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
 
 PREFIX = "imagefolder:"
 CARD = "dataset.yaml"
@@ -47,7 +48,8 @@ class ImageFolder(DatasetFamily):
     down) to train, the next fifth (rounded down) to val, the rest to test, which is CoOp's 50/20/30 for datasets
     without official splits. Files equal in content stay on one side. The order does not depend on file names, so
     renaming moves nothing; images that are near copies (frames of one film) may still fall on two sides: give split
-    folders where that matters. Labels follow the sorted folder names.
+    folders where that matters. Labels follow the sorted folder names. ``descriptions.yaml`` and ``variations/`` beside
+    the class folders are assets (:mod:`promptgrid.tracks.image.datasets.beside`), no part of the images.
     """
 
     name = "imagefolder"
@@ -78,12 +80,12 @@ class ImageFolder(DatasetFamily):
         notes = [f"{ignored} files are no images by their names and are ignored"] if ignored else []
         notes += [f"class {f!r} has no test images" for f in folders if not split["test"].get(f)]
         notes += duplicate_notes(hashes, {name: [row.path for row in some] for name, some in rows.items()})
-        return FilesDataset(card, root, rows, notes)
+        return FolderDataset(card, root, rows, notes)
 
 
 def _find(root: Path) -> tuple[Found, int]:
     """Image paths by split and class, and how many files were passed over."""
-    folders = _subfolders(root, root)
+    folders = [name for name in _subfolders(root, root) if name != FOLDER]
     if not any(name in ("train", "test") and _subfolders(root / name, root) for name in folders):
         found: Found = {"": {}}
         ignored = 0

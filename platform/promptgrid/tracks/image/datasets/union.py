@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from promptgrid.contract import Dataset
+from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import DatasetCard, Refused, digest
 
 if TYPE_CHECKING:
@@ -44,6 +46,22 @@ class UnionDataset(Dataset):
             spoken = [dataset.card.template for dataset in datasets for _ in dataset.card.classes]
             self.templates = spoken if len(set(spoken)) > 1 else ()
         self.card = _card(name, joint, datasets, classes, {split: len(rows) for split, rows in self.splits.items()})
+
+    @cached_property
+    def descriptions(self) -> Descriptions:
+        """Of every class what all parts say of it; empty where a part says nothing."""
+        if not all(dataset.descriptions for dataset in self.datasets):
+            return {}
+        found: dict[str, dict[str, None]] = {name: {} for name in self.card.classes}
+        for dataset in self.datasets:
+            for name, sentences in dataset.descriptions.items():
+                found.get(name, {}).update(dict.fromkeys(sentences))
+        return {name: tuple(sentences) for name, sentences in found.items()}
+
+    @cached_property
+    def domain_labels(self) -> list[str]:
+        """Merged domains are called as their datasets are; tasks side by side are no domains."""
+        return [] if self.tasks else [self.datasets[part].card.name for part in self.parts]
 
     def read(self, index: int) -> Image:
         return self.datasets[self.parts[index]].read(self._local[index])

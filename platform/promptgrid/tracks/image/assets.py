@@ -1,0 +1,126 @@
+"""Which methods may take part: what they need, who offers it, and the digests that enter a cell's identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from pydantic import JsonValue
+
+from promptgrid.contract import Dataset, DatasetFamily, Method, Protocol
+from promptgrid.contract.assets import ASSETS
+from promptgrid.spec import Refused, Request, digest
+from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.pairs import STAND_IN, PairPool, pair_pool
+
+
+class Assets:
+    """Looks assets up for the planner and for the bench.
+
+    Args:
+        families: the first of them that lists bundled tasks gives the image-text pairs.
+        read: opens a dataset.
+        facts: the facts of a backbone.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[DatasetFamily],
+        read: Callable[[str], Dataset],
+        facts: Callable[[str], Mapping[str, Any]],
+    ) -> None:
+        self._families, self._read, self._facts = families, read, facts
+        self.pairs = lru_cache(maxsize=64)(self._pairs)
+        self._digest = lru_cache(maxsize=256)(self._asset_digest)
+
+    def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+        """Refuse a method that cannot take part, with the reason.
+
+        Raises:
+            Refused: the backbone, the dataset or the protocol does not offer what the method needs, or the protocol
+                cannot admit it.
+        """
+        missing = sorted(method.needs - ASSETS.keys() - set(self._facts(request.backbone)["offers"]))
+        if missing:
+            raise Refused(
+                f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} does not "
+                "offer",
+                where="methods",
+                hint="choose a backbone with transformer towers, or leave the method out",
+            )
+        protocol.admit(method)
+        for name in sorted(method.assets):
+            self._admit(name, method, request, protocol)
+
+    def identity(self, method: Method, request: Request) -> dict[str, JsonValue]:
+        """Digests of the assets that ``method`` uses, except the pool, which is part of the split.
+
+        Pairs say in words what they are, so that no one who reads a record takes them for a corpus of captions.
+        """
+        own: dict[str, JsonValue] = {
+            name: self._digest(name, request.dataset) for name in sorted(method.assets & _OF_DATASETS)
+        }
+        if "image_text_pairs" in own:
+            own["image_text_pairs"] = [own["image_text_pairs"], STAND_IN]
+        if "second_backbone" in method.assets:
+            facts = self._facts(second_of(method))
+            own["second_backbone"] = digest([facts["digest"], PREPROCESSING, facts["image_size"]])
+        return own
+
+    def _admit(self, name: str, method: Method, request: Request, protocol: Protocol) -> None:
+        asset = ASSETS[name]
+        dataset = self._read(request.dataset)
+        lack = ""
+        if name == "unlabelled" and name not in protocol.offers:
+            lack = f"protocol {request.protocol!r}"
+        elif name == "second_backbone":
+            self._facts(second_of(method))
+        elif name in _OF_DATASETS and not self._offered(name, request.dataset, dataset):
+            lack = f"dataset {request.dataset!r}"
+        if lack:
+            raise Refused(f"method {request.method!r} needs {name} ({asset.what}), which {lack} does not offer",
+                          where="methods", hint=asset.hint)  # fmt: skip
+
+    def _offered(self, name: str, called: str, dataset: Dataset) -> bool:
+        if name == "descriptions":
+            return bool(dataset.descriptions)
+        if name == "domain_labels":
+            return len({dataset.domain_labels[i] for i in dataset.splits["train"]} if dataset.domain_labels else ()) > 1
+        if name == "image_text_pairs":
+            return bool(self.pairs(called).parts)
+        found = dataset.variations
+        if found is not None and (bare := [i for i in dataset.splits["test"] if i not in found.names]):
+            raise Refused(f"{len(bare)} of {len(dataset.splits['test'])} test images have no variation", where=called,
+                          hint=ASSETS[name].hint)  # fmt: skip
+        return found is not None
+
+    def _asset_digest(self, name: str, called: str) -> str:
+        dataset = self._read(called)
+        if name == "image_text_pairs":
+            return self.pairs(called).digest()
+        if name == "variations":
+            return dataset.variations.digest if dataset.variations is not None else ""
+        if name == "descriptions":
+            return digest({key: list(sentences) for key, sentences in dataset.descriptions.items()})
+        return digest(list(dataset.domain_labels))
+
+    def _pairs(self, called: str) -> PairPool:
+        bundled = [card.name for family in self._families for card in family.listing() if card.bundled]
+        return pair_pool(self._read(called), [self._read(name) for name in bundled])
+
+
+_OF_DATASETS = frozenset(name for name, asset in ASSETS.items() if asset.owner == "dataset")
+
+
+def second_of(method: Method) -> str:
+    """The id of the second backbone that ``method`` names in its setting ``second``.
+
+    Raises:
+        Refused: it needs one and has no such setting.
+    """
+    named = getattr(method, "second", "")
+    if not isinstance(named, str) or not named:
+        raise Refused(f"method {method.name!r} needs second_backbone and names none", where=f"methods.{method.name}",
+                      got=named, expected="a setting `second` with the id of a backbone")  # fmt: skip
+    return named
