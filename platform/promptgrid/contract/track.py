@@ -134,6 +134,13 @@ class Track(ABC):
         """The name under which papers know one of our datasets or backbones; '' for one they do not."""
         return ""
 
+    def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
+        """How alike ``datasets`` are to ``backbone``: by measure, a (K, K) matrix from source (row) to target (column).
+
+        Empty for a track that has no measure. A study of transfer sets its gains against them.
+        """
+        return {}
+
     @abstractmethod
     def headline(self, protocol: str) -> str:
         """Name of the metric that a leaderboard of ``protocol`` ranks by."""

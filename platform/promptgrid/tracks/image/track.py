@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -31,6 +32,7 @@ from promptgrid.tracks.image.engine.support import steps_per_epoch
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
 from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.tracks.image.similarity import similarities
 
 
 class ImageTrack(Track):
@@ -106,6 +108,9 @@ class ImageTrack(Track):
 
     def headline(self, protocol: str) -> str:
         return self.resolver.protocol(protocol).headline
+
+    def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
+        return similarities(self._backbone(backbone, "cpu"), [self.resolver.dataset(name) for name in datasets], cache)
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)
