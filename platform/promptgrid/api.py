@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Cell, Record, Refused, Suite, read_suite
+from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
 from promptgrid.store import Store
@@ -162,7 +164,14 @@ def search(
 
 @dataclass(frozen=True)
 class Status:
-    """How far a suite is. ``cells`` = ``finished`` + ``missing`` + ``failed``; keys are distinct cells."""
+    """How far a suite is. ``cells`` = ``finished`` + ``missing`` + ``failed``; keys are distinct cells.
+
+    Attributes:
+        estimated_seconds: of work that is left, on one core.
+        running: packs that workers are at now.
+        eta_seconds: wall seconds to the end at the pace of the latest run (of the next, where none is running now);
+            None where nothing is known of a pace, or nothing is left.
+    """
 
     suite: str
     cells: int
@@ -172,27 +181,38 @@ class Status:
     scores_digest: str
     reasons: dict[str, int]
     estimated_seconds: float
+    running: int = 0
+    eta_seconds: float | None = None
 
 
-def status(suite: SuiteLike, store: Store | str | Path | None = None) -> Status:
-    """How far ``suite`` is in ``store``."""
+def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> Status:
+    """How far ``suite`` (or a plan of it, made earlier) is in ``store``."""
+    from promptgrid.cluster import Plan
+    from promptgrid.cluster.eta import forecast
+    from promptgrid.cluster.in_flight import flights
+
     found = open_store(store)
-    planned = plan(suite, found)
-    counts = planned.to_json()
-    failures = found.failures(planned.cells.keys() - planned.finished)
-    reasons: dict[str, int] = {}
-    for record in failures.values():
-        reasons[str(record.reason)] = reasons.get(str(record.reason), 0) + 1
-    failed = sum(cell.key in failures for _, cell in planned.squares)
+    planned = suite if isinstance(suite, Plan) else plan(suite, found)
+    records = found.records(planned.cells)
+    finished = {record.cell.key for record in records}
+    failures = found.failures(planned.cells.keys() - finished)
+    missing = found.to_run(planned.missing)
+    left = [pack for pack in planned.packs if not pack.wanted.isdisjoint(missing)]
+    running = [flight for flight in flights(found.root) if not flight.keys.isdisjoint(missing)]
+    ahead = forecast(left, records, running, time.time()) if left else None
+    keys = [cell.key for _, cell in planned.squares]
+    done, failed = sum(key in finished for key in keys), sum(key in failures for key in keys)
     return Status(
         suite=planned.suite.name,
-        cells=counts["cells"],
-        finished=counts["finished"],
-        missing=counts["cells"] - counts["finished"] - failed,
+        cells=len(keys),
+        finished=done,
+        missing=len(keys) - done - failed,
         failed=failed,
-        scores_digest=found.scores_digest(planned.cells),
-        reasons=reasons,
-        estimated_seconds=counts["estimated_seconds"],
+        scores_digest=scores_digest([*records, *failures.values()]),
+        reasons=dict(Counter(str(record.reason) for record in failures.values())),
+        estimated_seconds=round(sum(pack.seconds for pack in left), 1),
+        running=len(running),
+        eta_seconds=round(ahead.seconds, 1) if ahead else None,
     )
 
 
@@ -262,9 +282,12 @@ def _whole_key(beginning: str, store: Store) -> str:
 
 def _report_input(suite: Suite, store: Store, command: str) -> Any:
     from promptgrid import catalog
+    from promptgrid.cluster.search import searches_about
+    from promptgrid.cluster.search_winners import tested_scores
     from promptgrid.leaderboard import ReportInput
 
     planned = plan(suite, store)
+    searches = searches_about(suite, store)
     track = catalog.track(suite.track)
     records = {record.cell.key: record for record in store.records(planned.finished)}
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
@@ -283,6 +306,8 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
         published=track.published(),
         known_as=_known_as(track, [cell for _, cell in planned.squares]),
+        searches=searches,
+        tested=tested_scores(searches, store),
     )
 
 

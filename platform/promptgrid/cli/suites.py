@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,24 @@ OutDir = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
 
 
-def plan(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False, retry_failed: RetryFailed = False) -> None:
+def plan(
+    suite: SuiteFile,
+    store: StoreDir = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, metavar="N", help="Workers to estimate for: one a core by default."),
+    ] = None,
+    as_json: AsJson = False,
+    retry_failed: RetryFailed = False,
+) -> None:
     """Show what a suite asks for, what the store has of it, and what a run would take. Runs nothing.
 
     Example: `promptgrid plan suites/quickstart.yaml --json`
     """
-    counts = api.plan(suite, store, retry_failed=retry_failed).to_json()
+    planned = api.plan(suite, store, retry_failed=retry_failed)
+    slots = workers or os.cpu_count() or 1
+    wall = planned.wall_seconds(slots)
+    counts = planned.to_json() | {"workers": slots, "estimated_wall_seconds": round(wall, 1)}
     if as_json:
         _print_json(counts)
         return
@@ -48,6 +61,7 @@ def plan(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False, retr
             "failed for good": counts["failed"],
             "packs to run": counts["packs"],
             "estimated core time": _duration(counts["estimated_seconds"]),
+            f"estimated on {slots} workers": _duration(wall),
         },
     )
 
@@ -80,7 +94,7 @@ def run(
     if summary.interrupted is not None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + summary.interrupted)
-    now = api.status(suite, store)
+    now = api.status(planned, store)
     if as_json:
         _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
     else:
@@ -137,6 +151,11 @@ def verify(
 def _print_status(now: api.Status) -> None:
     rows: dict[str, Any] = {"cells": now.cells, "finished": now.finished, "missing": now.missing, "failed": now.failed}
     rows |= {f"  {reason}": count for reason, count in sorted(now.reasons.items())}
+    if now.missing:
+        rows["packs running"] = now.running
+        rows["estimated core time left"] = _duration(now.estimated_seconds)
+        when = "" if now.running else ", once it goes on"
+        rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
     _facts(f"status of {now.suite}", rows)
     typer.echo(f"scores digest {now.scores_digest}")
 
@@ -168,6 +187,9 @@ def _facts(title: str, rows: dict[str, Any]) -> None:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
