@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search import SearchSummary
-    from promptgrid.leaderboard import ReportPaths
+    from promptgrid.leaderboard import ReportInput, ReportPaths
 
+_log = logging.getLogger(__name__)
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """What Ray sets in the environment of a submitted job's command."""
 SuiteLike = Suite | str | Path | Mapping[str, Any]
@@ -222,7 +224,8 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
 
     chosen = as_suite(suite)
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
-    given = _report_input(chosen, open_store(store), f"promptgrid run {source}")
+    found = open_store(store)
+    given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
     return write_report(given, Path(out) if out is not None else Path("reports") / chosen.name)
 
 
@@ -269,7 +272,8 @@ def load_method(record: Record | str, store: Store | str | Path | None = None, d
     found = open_store(store)
     key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
     whole = found.read(key)
-    return catalog.track(whole.cell.track).restore(whole, found.state(key), device)
+    learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
+    return catalog.track(whole.cell.track).restore(whole, found.state(learned_by), device)
 
 
 def _whole_key(beginning: str, store: Store) -> str:
@@ -309,6 +313,31 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         searches=searches,
         tested=tested_scores(searches, store),
     )
+
+
+def _with_transfer(given: ReportInput, store: Store) -> ReportInput:
+    """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
+    from promptgrid import catalog
+    from promptgrid.leaderboard.inputs import Similarities
+    from promptgrid.leaderboard.squares import is_multitask
+    from promptgrid.store import FeatureCache
+    from promptgrid.store.answers import right_answers
+
+    pairs = [cell for _, cell in given.squares if cell.reading]
+    if not pairs:
+        return given
+    apart = [cell for cell in pairs if not is_multitask(cell)]
+    tasks = list(dict.fromkeys(name for cell in apart for name in (cell.source, cell.dataset)))
+    track, cache = catalog.track(given.suite.track), FeatureCache(store.root)
+    alike = {}
+    for backbone in dict.fromkeys(cell.backbone for cell in apart):
+        try:
+            matrices = track.similarities(backbone, tasks, cache)
+        except (Refused, OSError) as error:
+            _log.warning("similarities of tasks are left out of the report: %s", error)
+        else:
+            alike[backbone] = Similarities(tuple(tasks), matrices)
+    return replace(given, correct=right_answers(store, given.records), similarities=alike)
 
 
 def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:
