@@ -1,0 +1,39 @@
+"""Which test images a cell answered right: what paired tests between cells need of its predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from promptgrid.store.faults import Damaged, NotInStore
+from promptgrid.store.records import Store
+
+_log = logging.getLogger(__name__)
+Correct = npt.NDArray[np.bool_]
+
+
+def right_answers(store: Store, keys: Iterable[str]) -> dict[str, Correct]:
+    """{key: (images,) bool}, images by evaluation and index, so that cells scored on the same images line up.
+
+    Cells whose predictions are damaged or gone are left out, with a warning; they are missing from then on.
+    """
+    wanted = sorted(keys)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = pool.map(lambda key: _right(store, key), wanted, chunksize=64)
+        return {key: answers for key, answers in zip(wanted, found, strict=True) if answers is not None}
+
+
+def _right(store: Store, key: str) -> Correct | None:
+    try:
+        parts = sorted(store.predictions(key), key=lambda part: part.evaluation)
+    except (Damaged, NotInStore) as error:
+        _log.warning("no predictions for paired tests: %s", error)
+        return None
+    if not parts:
+        return None
+    right = [(part.top[:, 0] == part.label)[np.argsort(part.image, kind="stable")] for part in parts]
+    return np.concatenate(right)
