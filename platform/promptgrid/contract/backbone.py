@@ -11,6 +11,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from promptgrid.contract.edits import Edits
+    from promptgrid.contract.task import PromptTokens
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,22 @@ class Backbone(ABC):
         Returns:
             (N, width), not normalised.
         """
+
+    def encode_context(self, prompts: PromptTokens, context: Tensor, edits: Edits | None = None) -> Tensor:
+        """Text features of ``prompts`` with a learned context in place.
+
+        Say "context" rather than "these C prompts": a tower that can, encodes what all classes have in common once.
+        For a context per image, ``torch.func.vmap`` this over the images.
+
+        Args:
+            prompts: of C classes, from :meth:`Task.prompts`.
+            context: (n, text width) shared by the classes, or (C, n, text width) of each class its own.
+            edits: deep prompts and weight deltas.
+
+        Returns:
+            (C, width), not normalised; as ``encode_text(prompts.fill(context), prompts.ends, edits)`` gives it.
+        """
+        return self.encode_text(prompts.fill(context), prompts.ends, edits)
 
     @abstractmethod
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:

@@ -49,9 +49,11 @@ class Batch:
         return F.normalize(self.features, dim=-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PromptTokens:
     """Class prompts with room for context: frozen embeddings, where context goes, where each prompt ends.
+
+    Equal only to itself, so that a backbone may keep what it worked out about them.
 
     Attributes:
         embeddings: (C, L, text width) of the placeholder prompts.
@@ -70,7 +72,8 @@ class PromptTokens:
             context: (n, text width) shared by the classes, or (C, n, text width) of each class its own.
 
         Returns:
-            (C, L, text width) embeddings for :meth:`Backbone.encode_text`.
+            (C, L, text width) embeddings for :meth:`Backbone.encode_text`. Methods rather hand the context to
+            :meth:`Backbone.encode_context`, which need not repeat it for every class.
         """
         index = self.slots.clamp(min=0)
         if context.dim() == 2:

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.tracks.image.backbones.folding import over_cells
 
-def attention(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
-    """(N, heads, L, d) queries, keys and values to (N, heads, L, d).
+
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    """(N, heads, L, d) queries and (N, heads, M, d) keys and values to (N, heads, L, d).
 
     Attention has no batching rule on the CPU: under vmap torch would loop over the cells. Here the cell axis is folded
-    into N, which is the same arithmetic in one kernel.
+    into N, which is the same arithmetic in one kernel. ``mask`` (N, 1, L, M) is added to the scores.
     """
-    if any(torch._C._functorch.is_batchedtensor(x) for x in (query, key, value)):
-        folded: Tensor = _Folded.apply(query, key, value, causal)  # type: ignore[no-untyped-call]
-        return folded
-    return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
 
+    def program(*cells: Tensor) -> Tensor:
+        q, k, v, *masks = (x.flatten(0, 1) for x in cells)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=masks[0] if masks else None, is_causal=causal)
+        return mixed.view(cells[0].shape)
 
-class _Folded(torch.autograd.Function):
-    """Only its batching rule ever runs: it is entered under vmap alone, and autograd sees what the rule calls."""
-
-    @staticmethod
-    def forward(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs[:3])
-        ctx.causal = inputs[3]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        with torch.enable_grad():
-            inputs = [x.detach().requires_grad_() for x in ctx.saved_tensors]
-            output = F.scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], is_causal=ctx.causal)
-        return (*torch.autograd.grad(output, inputs, grads[0]), None)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[Tensor, int]:
-        cells = info.batch_size
-        folded = [_fold(x, dim, cells) for x, dim in zip((query, key, value), in_dims[:3], strict=True)]
-        output = attention(folded[0], folded[1], folded[2], causal)
-        return output.reshape(cells, -1, *output.shape[1:]), 0
-
-
-def _fold(x: Tensor, dim: int | None, cells: int) -> Tensor:
-    """(cells * N, heads, L, d) of a tensor batched at ``dim`` or shared by all cells."""
-    x = x.unsqueeze(0).expand(cells, *x.shape) if dim is None else x.movedim(dim, 0)
-    return x.flatten(0, 1)
+    return over_cells(program, query, key, value, *([] if mask is None else [mask]))

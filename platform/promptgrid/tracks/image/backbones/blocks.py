@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,21 +60,57 @@ class Block:
             heads=attn.num_heads,
         )
 
-    def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
-        """(N, L, width) to (N, L, width)."""
-        x = x + self.scale1(self._attend(self.norm1(x), layer, causal, edits))
+    def project(self, x: Tensor, parts: Literal["qkv", "kv", "q"]) -> Tensor:
+        """(..., width) normed tokens to their queries, keys and values, side by side."""
+        width = x.shape[-1]
+        first, end = (width if parts == "kv" else 0), (width if parts == "q" else 3 * width)
+        return F.linear(x, self.in_weight[first:end], self.in_bias[first:end])
+
+    def heads_first(self, x: Tensor) -> Tensor:
+        """(N, L, width) to (N, heads, L, width / heads)."""
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+    def after(self, x: Tensor, mixed: Tensor, layer: int = 0, edits: Edits | None = None) -> Tensor:
+        """Tokens behind the block, from those before it and what attention gathered for them."""
+        x = x + self.scale1(_project(mixed, self.out, layer, "out", edits))
         hidden = self.act(_project(self.norm2(x), self.fc, layer, "fc", edits))
         return x + self.scale2(_project(hidden, self.proj, layer, "proj", edits))
 
-    def _attend(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
-        parts = list(F.linear(x, self.in_weight, self.in_bias).chunk(3, dim=-1))
+    def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
+        """(N, L, width) to (N, L, width)."""
+        query, key, value = self._projected(self.norm1(x), layer, edits)
+        first = self.heads_first
+        mixed = attention(first(query), first(key), first(value), causal=causal)
+        return self.after(x, mixed.transpose(1, 2).flatten(-2), layer, edits)
+
+    def pooled(self, x: Tensor, places: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
+        """The block for one token of each row alone: (N, L, width) and its place (N,) to (N, width)."""
+        rows, length = torch.arange(len(places), device=x.device), x.shape[1]
+        query, key, value = self._projected(self.norm1(x), layer, edits, (rows, places))
+        mask = None
+        if causal:
+            later = torch.arange(length, device=x.device) > places[:, None, None, None]
+            mask = x.new_zeros(later.shape).masked_fill(later, -torch.inf)
+        first = self.heads_first
+        mixed = attention(first(query.unsqueeze(1)), first(key), first(value), mask)
+        return self.after(x[rows, places], mixed.flatten(1), layer, edits)
+
+    def _projected(
+        self, x: Tensor, layer: int, edits: Edits | None, asking: tuple[Tensor, Tensor] | None = None
+    ) -> list[Tensor]:
+        """Queries, keys and values of normed tokens; queries of the tokens at ``asking`` alone, if that is given."""
+        deltas = {} if edits is None else edits.deltas
+        seed = None if edits is None else edits.seed
+        if asking is None:
+            parts = list(self.project(x, "qkv").chunk(3, dim=-1))
+        else:
+            parts = [self.project(x[asking], "q"), *self.project(x, "kv").chunk(2, dim=-1)]
         names: tuple[Part, ...] = ("q", "k", "v")
         for i, name in enumerate(names):
-            if edits is not None and (layer, name) in edits.deltas:
-                parts[i] = parts[i] + edits.deltas[layer, name](x, edits.seed)
-        split = [part.reshape(*part.shape[:-1], self.heads, -1).transpose(1, 2) for part in parts]
-        mixed = attention(split[0], split[1], split[2], causal).transpose(1, 2).flatten(-2)
-        return _project(mixed, self.out, layer, "out", edits)
+            if (layer, name) in deltas:
+                more = deltas[layer, name](x, seed)  # of all tokens, so that dropout draws as it always did
+                parts[i] = parts[i] + (more if asking is None or name != "q" else more[asking])
+        return parts
 
 
 def _project(x: Tensor, linear: nn.Linear, layer: int, part: Part, edits: Edits | None) -> Tensor:

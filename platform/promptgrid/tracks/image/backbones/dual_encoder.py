@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits
+from promptgrid.contract import Backbone, Edits, PromptTokens
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
+from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.tracks.image.backbones.prompted_images import PromptedImages
+from promptgrid.tracks.image.backbones.shared_prefix import SharedPrefix
 from promptgrid.tracks.image.backbones.towers import ImageTower, TextTower
 
 T = TypeVar("T")
@@ -38,6 +42,7 @@ class DualEncoder(Backbone):
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
         self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
+        self._known: WeakKeyDictionary[PromptTokens, dict[bool, SharedPrefix]] = WeakKeyDictionary()
         self.offers = offers(self._text is not None, self._image is not None)
         self.width = int(self.encode_prompts(["a"]).shape[-1])
 
@@ -69,6 +74,17 @@ class DualEncoder(Backbone):
     def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
         return self._need(self._text, "text blocks")(embeddings, ends, edits)
 
+    def encode_context(self, prompts: PromptTokens, context: Tensor, edits: Edits | None = None) -> Tensor:
+        text = self._need(self._text, "text blocks")
+        shared = context.dim() == 2
+        known = self._known.setdefault(prompts, {})
+        if shared not in known:
+            known[shared] = SharedPrefix(text, prompts, shared)
+        encode, plan = known[shared], edits.tokens if edits is not None else None
+        if (edits is not None and edits.deltas) or not encode.fits(plan):
+            return super().encode_context(prompts, context, edits)
+        return over_cells(encode, context, *(plan.layers if plan is not None else ()))
+
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
         with torch.no_grad():
@@ -76,13 +92,18 @@ class DualEncoder(Backbone):
                 features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self._device))
                 return features
             tokens = self.tokenize(texts)
-            return self.encode_text(self.embed_tokens(tokens), tokens.argmax(-1))
+            prompts = PromptTokens(self.embed_tokens(tokens), torch.full_like(tokens, -1), tokens.argmax(-1))
+            nothing = prompts.embeddings.new_zeros(1, 0, self.text.width)
+            return SharedPrefix(self._text, prompts, shared=True)(nothing)[0]
 
     def patches(self, pixels: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
 
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
-        return self._need(self._image, "vision blocks")(patches, edits)
+        image, plan = self._need(self._image, "vision blocks"), edits.tokens if edits is not None else None
+        if plan is None or (edits is not None and edits.deltas):
+            return image(patches, edits)
+        return over_cells(PromptedImages(image, plan.before_norm), patches, *plan.layers)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():

@@ -37,17 +37,25 @@ class TextTower:
         blocks = tuple(Block.of(block) for block in source.transformer.resblocks)
         return cls(source, blocks, source.positional_embedding.shape[-1])
 
+    def positions(self, length: int) -> Tensor:
+        """(length, width) position embeddings."""
+        return self.source.positional_embedding[:length]  # type: ignore[no-any-return]
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(..., width) EOT tokens behind the last block to (..., joint width)."""
+        return self.source.ln_final(x) @ self.source.text_projection  # type: ignore[no-any-return]
+
     def __call__(self, embeddings: Tensor, ends: Tensor, edits: Edits | None) -> Tensor:
         """(N, L, width) prompts with EOT at ``ends`` (N,) to (N, joint width)."""
         length = int(ends.max()) + 1
-        x = embeddings[:, :length] + self.source.positional_embedding[:length]
+        x = embeddings[:, :length] + self.positions(length)
         plan = edits.tokens if edits is not None else None
         for layer, block in enumerate(self.blocks):
             if plan is not None and 0 < layer < len(plan.layers):
                 x = _overwrite(x, plan.layers[layer], start=1)
-            x = block(x, layer, True, edits)
-        x = x[torch.arange(x.shape[0], device=x.device), ends]
-        return self.source.ln_final(x) @ self.source.text_projection  # type: ignore[no-any-return]
+            last = layer + 1 == len(self.blocks)
+            x = block.pooled(x, ends, layer, True, edits) if last else block(x, layer, True, edits)
+        return self.pooled(x)
 
 
 @dataclass(frozen=True)
@@ -76,22 +84,32 @@ class ImageTower:
         """(B, 3, size, size) normalised pixels to (B, P, width)."""
         return self.source.conv1(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
+    def tokens(self, patches: Tensor) -> Tensor:
+        """CLS and (..., P, width) patches with positions, before ``ln_pre``: (..., 1 + P, width)."""
+        first = self.source.class_embedding.expand(*patches.shape[:-2], 1, -1)
+        return torch.cat([first, patches], dim=-2) + self.source.positional_embedding  # type: ignore[no-any-return]
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(..., width) class tokens behind the last block to (..., joint width)."""
+        return self.source.ln_post(x) @ self.source.proj  # type: ignore[no-any-return]
+
     def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) patch embeddings to (B, joint width)."""
-        first = self.source.class_embedding.expand(patches.shape[0], 1, -1)
-        x = torch.cat([first, patches], dim=1) + self.source.positional_embedding
+        x = self.tokens(patches)
         plan = edits.tokens if edits is not None else None
         if plan is not None and plan.before_norm:
             x = _insert(x, plan)
         x = self.source.ln_pre(x)
         if plan is not None and not plan.before_norm:
             x = _insert(x, plan)
+        first = torch.zeros(len(x), dtype=torch.long, device=x.device)
         for layer, block in enumerate(self.blocks):
             if plan is not None and 0 < layer < len(plan.layers):
                 start = 1 if plan.place == "after_class" else x.shape[1] - plan.count
                 x = _overwrite(x, plan.layers[layer], start)
-            x = block(x, layer, False, edits)
-        return self.source.ln_post(x[:, 0]) @ self.source.proj  # type: ignore[no-any-return]
+            last = layer + 1 == len(self.blocks)
+            x = block.pooled(x, first, layer, False, edits) if last else block(x, layer, False, edits)
+        return self.pooled(x)
 
 
 def _insert(x: Tensor, plan: TokenPlan) -> Tensor:

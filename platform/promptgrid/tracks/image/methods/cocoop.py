@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -60,8 +61,7 @@ class CoCoOp(Trained):
         hidden = F.relu(F.linear(unit, params["down_weight"], params["down_bias"]))
         shift = F.linear(hidden, params["up_weight"], params["up_bias"])
         prompts = task.prompts(self.context_length)
-        filled = torch.stack([prompts.fill(params["context"] + one) for one in shift.unbind(0)])  # (b, C, L, d_t)
-        texts = task.backbone.encode_text(filled.flatten(0, 1), prompts.ends.repeat(len(unit)))
-        texts = F.normalize(texts, dim=-1).reshape(len(unit), len(task.classes), -1)
-        logits: Tensor = task.scale * (texts @ unit.unsqueeze(-1)).squeeze(-1)
+        contexts = params["context"] + shift.unsqueeze(1)  # (b, n, d_t)
+        texts = torch.func.vmap(partial(task.backbone.encode_context, prompts))(contexts)  # (b, C, D)
+        logits: Tensor = task.scale * (F.normalize(texts, dim=-1) @ unit.unsqueeze(-1)).squeeze(-1)
         return logits

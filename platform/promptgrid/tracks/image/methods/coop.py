@@ -59,4 +59,4 @@ class CoOp(Trained):
 
     def text(self, params: Params, task: Task) -> Tensor:
         prompts = task.prompts(self.context_length, self.position)
-        return task.backbone.encode_text(prompts.fill(params["context"]), prompts.ends)
+        return task.backbone.encode_context(prompts, params["context"])

@@ -50,7 +50,7 @@ class KgCoOp(Trained):
 
     def text(self, params: Params, task: Task) -> Tensor:
         prompts = task.prompts(self.context_length)
-        return task.backbone.encode_text(prompts.fill(params["context"]), prompts.ends)
+        return task.backbone.encode_context(prompts, params["context"])
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         teacher = task.text_of((TEACHERS.get(paper_name(task.dataset), task.template),))

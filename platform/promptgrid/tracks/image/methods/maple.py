@@ -61,7 +61,7 @@ class MaPLe(Trained):
         behind = " ".join(self.words.split()[self.context_length :])
         prompts = task.prompts(self.context_length, behind=behind)
         edits = Edits(tokens=TokenPlan(_layers(params), "text"))
-        return task.backbone.encode_text(prompts.fill(params["context"]), prompts.ends, edits)
+        return task.backbone.encode_context(prompts, params["context"], edits)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"

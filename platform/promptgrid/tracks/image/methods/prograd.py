@@ -67,7 +67,7 @@ class ProGrad(Trained):
 
     def text(self, params: Params, task: Task) -> Tensor:
         prompts = task.prompts(self.context_length)
-        return task.backbone.encode_text(prompts.fill(params["context"]), prompts.ends)
+        return task.backbone.encode_context(prompts, params["context"])
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         teacher = task.scale * F.normalize(out.image, dim=-1) @ task.text_of((_teacher(task),)).mT

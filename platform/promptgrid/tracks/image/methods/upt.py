@@ -52,7 +52,7 @@ class UPT(Trained):
     def text(self, params: Params, task: Task) -> Tensor:
         prompts = task.prompts(self.context_length, self.position)
         context, _ = mix(params, params["context"], params["tokens"].flatten(0, 1))
-        return task.backbone.encode_text(prompts.fill(context), prompts.ends)
+        return task.backbone.encode_context(prompts, context)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"
