@@ -1,12 +1,15 @@
-"""Frozen image features: computed once per (backbone, dataset split), memory-mapped by everybody else."""
+"""Frozen image features: computed once per (backbone, dataset split, views), memory-mapped by everybody else."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,9 +17,12 @@ from promptgrid.contract import Backbone, Cache, Dataset
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING, read_pixels
+from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, read_views
 
-CHUNK = 256
+CHUNK = 64
 WHOLE_SPLIT = 20_000
+VIEWS_A_BLOCK, IMAGES_A_BLOCK = 10, 4096
+"""Views of few images are computed and kept ten at a time, of very many one at a time."""
 
 
 class DamagedData(OSError):
@@ -25,14 +31,14 @@ class DamagedData(OSError):
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features by dataset index, with the images that could not be read."""
+    """Features by dataset index, memory-mapped, with the images that could not be read."""
 
     rows: dict[int, int]
-    features: Tensor
+    features: npt.NDArray[np.float32]
     damaged: dict[int, str]
 
     def take(self, indices: Sequence[int]) -> Tensor:
-        """(N, width) features of ``indices``.
+        """(N, width) features of ``indices``, copied out of the map.
 
         Raises:
             DamagedData: one of them could not be read; the message names the file.
@@ -42,45 +48,63 @@ class FeatureTable:
             if index in self.damaged:
                 kind, _, why = self.damaged[index].partition(": ")
                 raise (FileNotFoundError if kind == "FileNotFoundError" else DamagedData)(why)
-        return self.features[torch.tensor([self.rows[index] for index in indices])]
+        return torch.from_numpy(self.features[[self.rows[index] for index in indices]])
 
 
 def feature_table(
-    dataset: Dataset,
-    split: str,
-    wanted: Sequence[int],
-    backbone: Backbone,
-    cache: Cache,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    dataset: Dataset, split: str, wanted: Sequence[int], backbone: Backbone, cache: Cache
 ) -> FeatureTable:
-    """Features of a whole split, or of ``wanted`` alone where the split is too large to be worth it.
-
-    The cache name holds all that makes the numbers: data digest, images, weights digest, transform, precision.
-    """
+    """Features of a whole split, or of ``wanted`` alone where the split is too large to be worth it."""
     whole = dataset.splits[split]
     indices = list(whole) if len(whole) <= WHOLE_SPLIT else sorted(set(wanted))
-    name = canonical_json(
+    arrays = cache.get(_name(dataset, indices, backbone, {}), lambda: _compute(dataset, indices, backbone))
+    damaged = json.loads(arrays["damaged"].tobytes().decode())
+    return FeatureTable(
+        rows={index: row for row, index in enumerate(indices)},
+        features=arrays["features"],
+        damaged={int(index): why for index, why in damaged.items()},
+    )
+
+
+def view_features(
+    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone, cache: Cache
+) -> Tensor:
+    """(V, N, width) features of views ``first`` to ``last`` (not included) of ``indices``.
+
+    They are kept in blocks of a few views each, which all methods, cells and sources share.
+
+    Raises:
+        OSError: an image cannot be read.
+    """
+    each = max(1, min(VIEWS_A_BLOCK, IMAGES_A_BLOCK // max(1, len(indices))))
+    most = last if views.count == "online" else int(views.count)
+    blocks = []
+    for begin in range(first // each * each, last, each):
+        end = begin + each if views.count == "online" else min(begin + each, most)
+        what = {"augmentation": AUGMENTATION, "views": [views.named(number) for number in range(begin, end)]}
+        block = cache.get(
+            _name(dataset, indices, backbone, what), partial(_see, dataset, indices, views, begin, end, backbone)
+        )
+        blocks.append(torch.from_numpy(block["features"][max(first - begin, 0) : last - begin].copy()))
+    return torch.cat(blocks)
+
+
+def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dict[str, Any]) -> str:
+    """A cache name: all that makes the numbers (data, images, weights, transform, views, precision)."""
+    return canonical_json(
         {
             "dataset": dataset.card.sha256,
-            "images": digest(indices),
+            "images": digest(list(indices)),
             "backbone": backbone.digest,
             "transform": [PREPROCESSING, backbone.image_size],
             "precision": "fp32",
             "version": 1,
         }
-    )
-    arrays = cache.get(name, lambda: _compute(dataset, indices, backbone, progress))
-    damaged = json.loads(arrays["damaged"].tobytes().decode())
-    return FeatureTable(
-        rows={index: row for row, index in enumerate(indices)},
-        features=torch.from_numpy(np.array(arrays["features"])),
-        damaged={int(index): why for index, why in damaged.items()},
+        | how
     )
 
 
-def _compute(
-    dataset: Dataset, indices: Sequence[int], backbone: Backbone, progress: Callable[[int, int], None]
-) -> Arrays:
+def _compute(dataset: Dataset, indices: Sequence[int], backbone: Backbone) -> Arrays:
     features = np.zeros((len(indices), backbone.width), dtype=np.float32)
     damaged: dict[int, str] = {}
     for start in range(0, len(indices), CHUNK):
@@ -88,6 +112,15 @@ def _compute(
         pixels, broken = read_pixels(dataset, chunk, backbone.image_size)
         damaged |= broken
         features[start : start + len(chunk)] = backbone.encode_pixels(pixels).cpu().numpy()
-        progress(start + len(chunk), len(indices))
     text = json.dumps({str(index): why for index, why in damaged.items()}).encode()
     return {"features": features, "damaged": np.frombuffer(text, dtype=np.uint8).copy()}
+
+
+def _see(dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone) -> Arrays:
+    features = np.zeros((last - first, len(indices), backbone.width), dtype=np.float32)
+    for start in range(0, len(indices), CHUNK // 4):
+        part = slice(start, start + CHUNK // 4)
+        pixels = read_views(dataset, indices[part], views, first, last, backbone.image_size)
+        seen = torch.cat([backbone.encode_pixels(chunk) for chunk in torch.split(pixels.flatten(0, 1), CHUNK)])
+        features[:, part] = seen.view(*pixels.shape[:2], -1).cpu().numpy()
+    return {"features": features}

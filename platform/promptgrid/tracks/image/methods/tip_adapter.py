@@ -46,11 +46,14 @@ class TipAdapter(Method):
 
     Source: Zhang et al., method section; gaopengcuhk/Tip-Adapter d0e2d6f.
     logits = 100 f̂ Ŵᵀ + alpha exp(-beta (1 - f̂ Kᵀ)) V.
-    K: unit features of the shots, V: their one-hot labels, Ŵ: texts of the dataset's template (ImageNet: CLIP's 7).
+    K: unit features of the shots, with ``views`` in the suite the normalised mean over the unit features of their
+    augmented views (the paper: 10; ``online``: those of the first 10 epochs); V: their one-hot labels, Ŵ: texts of the
+    dataset's template (ImageNet: CLIP's 7).
     beta 1, alpha 1.17 (``ALPHAS`` elsewhere). With ``search``, both are then chosen on the validation images from the
     original's grid of 200 x 20; the first of equals wins. Learns nothing by descent; cannot score unseen classes.
-    Deviations: keys come from the one deterministic view of each shot, not from the mean of 10 augmented views, which
-    are not available yet; nothing is chosen on test images (the original does so on ImageNet).
+    Deviations: without ``views`` keys come from the centre crop of each shot; with them crops are CoOp's (8 to 100 % of
+    the area), where the original's are larger (50 to 100 %); nothing is chosen on test images (the original does so on
+    ImageNet).
     """
 
     name: ClassVar[str] = "tip_adapter"
@@ -74,6 +77,8 @@ class TipAdapter(Method):
     def init(self, task: Task, rng: torch.Generator) -> Params:
         support = required(task.support, "support images")
         keys = F.normalize(support.features.float(), dim=-1)
+        if support.augmented is not None:
+            keys = F.normalize(F.normalize(support.augmented().float(), dim=-1).mean(0), dim=-1)
         alpha = published(self, "alpha", ALPHAS, task.dataset)
         return {
             "keys": keys,
@@ -117,7 +122,7 @@ class TipAdapterF(TipAdapter):
     AdamW .001, epsilon 1e-4, weight decay .01, cosine per iteration, batch 256, 20 epochs (EuroSAT 100), with alpha and
     beta as before the search; then the search. Learns N x D numbers.
     Deviations: those of Tip-Adapter; the last epoch is kept (the original reports the best on the TEST set, so expect
-    lower figures); without augmentation each image meets its own key in training, which overfits sooner.
+    lower figures); without ``views`` each image meets its own key in training, which overfits sooner.
     """
 
     name: ClassVar[str] = "tip_adapter_f"

@@ -1,0 +1,99 @@
+"""Augmented views of training images, drawn from streams that every method, cell and source shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling, Transpose
+from torch import Tensor
+
+from promptgrid.contract import Dataset, stream
+from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.support import ONLINE
+
+AUGMENTATION = "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3, bicubic), horizontal flip, version 1"
+AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+ATTEMPTS = 10
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Views:
+    """Which views the images of one dataset have in training.
+
+    Attributes:
+        dataset: sha256 of the dataset's content.
+        count: 0, the centre crop alone; K, as many views of each image as that, the same for every seed; ``online``, a
+            fresh view of each image in every epoch of every seed.
+        seed: of the run; only ``online`` looks at it.
+    """
+
+    dataset: str
+    count: int | str
+    seed: int
+
+    @classmethod
+    def of(cls, cell: Cell, dataset: Dataset) -> Views:
+        """The views that the suite declares for ``cell``."""
+        return cls(dataset.card.sha256, cell.views, cell.seed if cell.views == "online" else 0)
+
+    @property
+    def drawn_from(self) -> int:
+        """How many views each step draws from, as an album says it."""
+        return ONLINE if self.count == "online" else max(1, int(self.count))
+
+    def named(self, number: int) -> list[object]:
+        """What view ``number`` of an image is named by, beside its dataset and index: all that it depends on."""
+        return ["online", self.seed, number] if self.count == "online" else ["view", number]
+
+    def stream(self, number: int, image: int) -> torch.Generator:
+        """The random stream of view ``number`` (of ``online``: of epoch ``number``) of dataset image ``image``."""
+        return stream("augmentation", self.dataset, *self.named(number), image)
+
+
+def read_views(dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, size: int) -> Tensor:
+    """Views ``first`` to ``last`` (not included) of ``indices``: (V, N, 3, size, size) uint8.
+
+    Raises:
+        OSError: an image cannot be read.
+    """
+    pixels = torch.zeros(last - first, len(indices), 3, size, size, dtype=torch.uint8)
+    for row, index in enumerate(indices):
+        image = dataset.read(index)
+        for number in range(first, last):
+            pixels[number - first, row] = augmented(image, size, views.stream(number, index))
+    return pixels
+
+
+def augmented(image: Image, size: int, rng: torch.Generator) -> Tensor:
+    """(3, size, size) uint8: CoOp's training transform without the normalisation, drawn from ``rng``."""
+    box = crop_box(image.width, image.height, rng)
+    view = image.crop(box).resize((size, size), Resampling.BICUBIC)
+    if float(torch.rand((), generator=rng)) < 0.5:
+        view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.array(view, dtype=np.uint8)).permute(2, 0, 1)
+
+
+def crop_box(width: int, height: int, rng: torch.Generator) -> Box:
+    """Left, upper, right and lower edge of a random crop (Inception's rule, as torchvision's RandomResizedCrop).
+
+    An area and, on a logarithmic scale, an aspect ratio are drawn until the box fits; after ten attempts it is the
+    largest box in the middle whose ratio is allowed.
+    """
+    draws = torch.rand(ATTEMPTS, 4, generator=rng, dtype=torch.float64).tolist()
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    for area, ratio, across, down in draws:
+        surface = width * height * (AREA[0] + (AREA[1] - AREA[0]) * area)
+        aspect = math.exp(low + (high - low) * ratio)
+        wide, tall = round(math.sqrt(surface * aspect)), round(math.sqrt(surface / aspect))
+        if 0 < wide <= width and 0 < tall <= height:
+            left, upper = int(across * (width - wide + 1)), int(down * (height - tall + 1))
+            return left, upper, left + wide, upper + tall
+    wide = min(width, round(height * RATIO[1]))
+    tall = min(height, round(width / RATIO[0]))
+    left, upper = (width - wide) // 2, (height - tall) // 2
+    return left, upper, left + wide, upper + tall
