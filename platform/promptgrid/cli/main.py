@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, listing, maintenance, search, stub, suites
+from promptgrid.cli import bench, groups, listing, maintenance, search, stub, suites
 from promptgrid.spec import Refused
 from promptgrid.spec.version import __version__
 
@@ -46,6 +46,7 @@ COMMANDS: dict[str, suites.Command] = {
     **suites.COMMANDS,
     **search.COMMANDS,
     **maintenance.COMMANDS,
+    **groups.COMMANDS,
     **bench.COMMANDS,
     **listing.COMMANDS,
 }
