@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid.cli import published, taxonomy
+from promptgrid.cli.cards import show_card
 from promptgrid.cli.suites import AsJson, Command
 from promptgrid.spec import Refused, nearest
 
@@ -17,17 +18,22 @@ TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one method with its settings.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one method's card.")] = None,
     track: TrackName = "image",
     as_json: AsJson = False,
 ) -> None:
-    """List the methods, or show one with its settings, knobs and ranges."""
-    rows = _rows(track, "methods")
+    """List the methods, or show the card of one: what it learns and costs, where it may take part, its settings."""
+    from promptgrid import catalog
+
+    wing = catalog.track(track)
+    rows = wing.describe("methods")
     if name is not None:
         rows = [row for row in rows if row["name"] == name] or _unknown(name, rows)
         if not as_json:
-            _show_method(rows[0])
+            show_card(rows[0], wing.card(name))
             return
+    if as_json:
+        rows = [row | {"card": wing.card(row["name"])} for row in rows]
     _show(rows, as_json, ["name", "kind", "about", "paper"])
 
 
@@ -65,18 +71,6 @@ def _show(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*[_cell(row.get(column)) for column in columns])
-    Console().print(table)
-
-
-def _show_method(row: dict[str, Any]) -> None:
-    typer.echo(f"{row['name']} ({row['kind']}): {row['about']}\n{row['paper']}\n")
-    table = Table(title="settings", title_justify="left")
-    for column in ("setting", "default", "range"):
-        table.add_column(column)
-    for key, default in row["settings"].items():
-        knob = row["knobs"].get(key)
-        spread = f"{knob['low']:g} to {knob['high']:g}{' (log)' if knob['log'] else ''}" if knob else ""
-        table.add_row(key, str(default), spread)
     Console().print(table)
 
 

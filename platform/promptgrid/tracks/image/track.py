@@ -14,6 +14,7 @@ import torch
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
 from promptgrid.contract.track import Learned, Timing, unknown
 from promptgrid.spec import Cell, Pack, Record, Request
+from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
 from promptgrid.tracks.image.engine.packing import (
@@ -111,6 +112,9 @@ class ImageTrack(Track):
 
     def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
         return similarities(self._backbone(backbone, "cpu"), [self.resolver.dataset(name) for name in datasets], cache)
+
+    def card(self, method: str) -> dict[str, Any]:
+        return card_of(self.resolver, method, self.published())
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)

@@ -1,0 +1,110 @@
+"""A method's card on the screen: what it learns and costs, where it may take part, how it stands to its original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def show_card(row: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    """Print the card of ``row``, a method, and its settings; a track without cards shows the settings alone."""
+    typer.echo(f"{row['name']} ({row['kind']}): {row['about']}\n{row['paper']}\n")
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, lines in (_lines(card) if card else {}).items():
+        for i, line in enumerate(lines):
+            table.add_row("" if i else title, Text(line))
+    Console().print(table)
+    _show_settings(row)
+
+
+def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Titles with their lines; what there is nothing to say about is left out."""
+    rule = card["selection"]
+    lines = {
+        "learns": [card["learns"]["what"] or "not said", *map(_count, card["learns"]["counts"] or [])],
+        "losses": _losses(card["losses"]),
+        "recipe": _recipe(card["recipe"]),
+        "cost": _cost(card["cost"]),
+        "needs": [", ".join(card["needs"])] if card["needs"] else [],
+        "protocols": _protocols(card["protocols"]),
+        "selection": [f"original: {rule['original'] or 'not said'}", f"here: {rule['ours']}"],
+        "quirks": [f"{each['quirk']} (here: {each['here']})" for each in card["quirks"] or []],
+        "deviations": list(card["deviations"]),
+        "our reading": list(card["open_choices"]),
+        "source": [card["source"]] if card["source"] else [],
+        "taxonomy": [", ".join(f"{axis} {value}".replace("_", " ") for axis, value in card["axes"].items())],
+        "published": _published(card),
+        "not computed": list(card["problems"]),
+        "not said": [", ".join(card["missing"])] if card["missing"] else [],
+    }
+    return {title: found for title, found in lines.items() if any(found)}
+
+
+def _count(found: Mapping[str, Any]) -> str:
+    growth = [f"{found[f'per_{what}']:,} more with a {what}" for what in ("class", "shot") if found[f"per_{what}"]]
+    size = f" at {found['classes']} classes, {found['shots']} shots" if growth else ""
+    return f"{found['count']:,} numbers on {found['backbone']}{size}" + "".join(f", {part}" for part in growth)
+
+
+def _losses(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    return [f"{', '.join(found['names'])}: {found['policy']}" if found["names"] else "nothing is fitted by descent"]
+
+
+def _recipe(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    length = f"{found['iterations']} steps" if found["iterations"] else f"{found['epochs']} epochs"
+    parts = [f"{found['optimizer']} {found['learning_rate']:g}", f"weight decay {found['weight_decay']:g}"]
+    return [", ".join([*parts, f"batch {found['batch_size']}", length, f"cosine by {found['per']}"]) + " (16 shots)"]
+
+
+def _cost(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    size = f"({found['backbone']}, {found['classes']} classes, {found['shots']} shots)"
+    if not found["steps"]:
+        return [f"one pass over {found['batch']} images: {found['gflop_per_step']:g} GFLOP {size}"]
+    return [f"{found['gflop_per_step']:g} GFLOP a step of {found['batch']} images, {found['steps']:,} steps {size}"]
+
+
+def _protocols(rows: list[dict[str, Any]]) -> list[str]:
+    names = [(f"{row['protocol']}, {row['reading']}" if row["reading"] else row["protocol"], row) for row in rows]
+    allowed = [name for name, row in names if row["allowed"]]
+    return [f"may: {'; '.join(allowed)}"] + [f"not {name}: {row['why']}" for name, row in names if not row["allowed"]]
+
+
+def _published(card: Mapping[str, Any]) -> list[str]:
+    """How many figures papers print, and their averages; remembered and derived ones are counted alone."""
+    shown = [row for row in card["figures"] if row["shown"]]
+    hidden = len(card["figures"]) - len(shown)
+    if not card["figures"]:
+        return []
+    told = f"{len(shown)} figures" + (f", and {hidden} nobody published" if hidden else "")
+    means = [row for row in shown if row["dataset"].startswith("average") and not row["metric"].startswith("gain_")]
+    return [f"{told}: promptgrid published --method {card['name']}", *map(_figure, means[:8])]
+
+
+def _figure(row: Mapping[str, Any]) -> str:
+    shots = "" if row["shots"] is None else f", {row['shots']}-shot"
+    place = f"{row['protocol']}{shots}, {row['backbone']}, {row['dataset']}"
+    return f"{row['value']:.2f} {row['metric'].replace('_', ' ')} ({place}) [{row['evidence']}, {row['source']}]"
+
+
+def _show_settings(row: Mapping[str, Any]) -> None:
+    table = Table(title="settings", title_justify="left")
+    for column in ("setting", "default", "range"):
+        table.add_column(column)
+    for key, default in row["settings"].items():
+        knob = row["knobs"].get(key)
+        spread = f"{knob['low']:g} to {knob['high']:g}{' (log)' if knob['log'] else ''}" if knob else ""
+        table.add_row(key, str(default), spread)
+    Console().print(table)

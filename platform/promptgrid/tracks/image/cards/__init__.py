@@ -1,0 +1,1 @@
+"""Method cards: what a method learns, costs, needs and may take part in, and how it stands to its original."""

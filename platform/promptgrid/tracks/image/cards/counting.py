@@ -1,0 +1,86 @@
+"""What can be computed about a method without training it: parameters, losses, recipe, cost of a step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from promptgrid.contract import Backbone, Method, stream
+from promptgrid.contract.conformance import Trial
+from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
+from promptgrid.tracks.image.engine.packing import Shape, step_flops
+from promptgrid.tracks.image.engine.support import steps_per_epoch
+
+CLASSES, SHOTS = 10, 16
+"""The task at whose size counts and costs are told."""
+
+
+def counts(method: Method) -> list[dict[str, Any]]:
+    """Learned numbers on ViT-B/16 and on the bundled backbone, and how they grow with a class and with a shot."""
+    return [_count(method, backbone) for backbone in (vit_b16(), bundled())]
+
+
+def _count(method: Method, backbone: Backbone) -> dict[str, Any]:
+    at, more_classes, more_shots = (
+        learned_numbers(method, backbone, *size)
+        for size in ((CLASSES, SHOTS), (CLASSES + 1, SHOTS), (CLASSES, SHOTS + 1))
+    )
+    return {
+        "backbone": backbone.id,
+        "classes": CLASSES,
+        "shots": SHOTS,
+        "count": at,
+        "per_class": more_classes - at,
+        "per_shot": more_shots - at,
+    }
+
+
+def learned_numbers(method: Method, backbone: Backbone, classes: int, shots: int) -> int:
+    """How many numbers ``method`` learns there, as records count them: those of ``init`` that are not frozen."""
+    params = method.init(task_on(backbone, classes, shots), stream("card", method.name))
+    return sum(value.numel() for name, value in params.items() if name not in method.frozen)
+
+
+def losses(method: Method) -> dict[str, Any]:
+    """``names`` of the losses of one step on the practice backbone, and the ``policy`` that fits by them.
+
+    Methods that fit nothing by descent have no losses, and a policy of None.
+    """
+    trial = Trial.of(method, PracticeBackbone())
+    if method.recipe(trial.task) is None:
+        return {"names": [], "policy": None}
+    task = replace(trial.task, support=None, validation=None, seed=torch.tensor(7))
+    out = method.forward(trial.start, trial.batch, task)
+    policy = method.step(task)
+    told = "descends their sum" if policy is None else str(policy)
+    return {"names": list(method.losses(trial.start, out, trial.labels, task)), "policy": told}
+
+
+def recipe(method: Method) -> dict[str, Any] | None:
+    """The recipe at 16 shots, every field; None where nothing is fitted by descent."""
+    found = method.recipe(task_on(bundled(), CLASSES, SHOTS))
+    return None if found is None else asdict(found)
+
+
+def cost(method: Method) -> dict[str, Any]:
+    """GFLOP of one training step on the bundled backbone, its batch, and the steps of a cell.
+
+    Zero steps: nothing is fitted by descent, and a "step" is one pass over the training images.
+    """
+    images = CLASSES * SHOTS
+    found = method.recipe(task_on(bundled(), CLASSES, SHOTS))
+    batch = images if found is None else min(found.batch_size, images)
+    steps = 0 if found is None else found.iterations or found.epochs * steps_per_epoch(images, found.batch_size)
+    gflop = step_flops(method, Shape(classes=CLASSES, images=images), batch) / 1e9
+    return {
+        "backbone": bundled().id,
+        "classes": CLASSES,
+        "shots": SHOTS,
+        "batch": batch,
+        "steps": steps,
+        "gflop_per_step": round(gflop, 2 - math.floor(math.log10(gflop))) if gflop else 0.0,
+    }

@@ -1,0 +1,62 @@
+"""What a method says of itself in words: its docstring, and the card that may lie beside its module."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from promptgrid.contract import Method
+from promptgrid.spec import Refused
+from promptgrid.spec.reading import read_yaml
+
+OURS = "the last step (`selection: val` in a suite: the best on validation images); nothing is chosen on test images"
+KEYS = frozenset({"learns", "selection", "ours", "quirks", "reading", "open_choices"})
+
+
+def said(method: type[Method]) -> dict[str, Any]:
+    """``about``, ``source`` and ``deviations`` from the docstring of ``method``; empty where it says nothing."""
+    text = inspect.cleandoc(method.__doc__ or "")
+    found = re.search(r"\bSource: (.+?)\.(?:\s|$)", text, re.DOTALL)
+    return {
+        "about": text.split("\n")[0],
+        "source": " ".join(found[1].split()) if found else "",
+        "deviations": _deviations(text),
+    }
+
+
+def written(method: type[Method]) -> dict[str, Any]:
+    """The card ``cards/<name>.yaml`` beside the module of ``method``, with defaults for what it leaves out.
+
+    ``learns`` in words, ``selection`` rule of the original's code, ``ours`` where it is not the platform's own,
+    ``quirks`` of the original's code with what is done about them ``here``; ``reading`` where no code is public and
+    the method is our reading of the paper, with its ``open_choices``.
+
+    Raises:
+        Refused: a key that no card has, a quirk without saying what is done about it.
+    """
+    path = Path(inspect.getfile(method)).parent / "cards" / f"{method.name}.yaml"
+    given = read_yaml(path) if path.is_file() else {}
+    unknown = sorted(given.keys() - KEYS)
+    if unknown:
+        raise Refused("unknown keys", where=str(path), got=unknown, expected=", ".join(sorted(KEYS)))
+    for quirk in given.get("quirks", []):
+        if set(quirk) != {"quirk", "here"}:
+            raise Refused("a quirk", where=str(path), got=quirk, expected="quirk: ..., here: ...")
+    defaults: dict[str, Any] = {
+        "learns": "",
+        "selection": "",
+        "ours": OURS,
+        "quirks": None,
+        "reading": 0,
+        "open_choices": [],
+    }
+    return defaults | given
+
+
+def _deviations(text: str) -> list[str]:
+    """The parts of "Deviations: ...", up to the end of the paragraph; none where it says so or nothing."""
+    found = re.search(r"\bDeviations?(?: from the paper)?: (.+?)(?:\n\n|\Z)", text, re.DOTALL)
+    parts = re.split(r";(?![^(]*\))", " ".join(found[1].split()).rstrip(".")) if found else []
+    return [part.strip() for part in parts if not part.strip().startswith("none")]

@@ -1,0 +1,168 @@
+"""Every built-in method has a full card, and what a card computes is what the engine would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+from promptgrid import catalog
+from promptgrid.contract import Axes, Params, Task, Trained
+from promptgrid.spec import Refused
+from promptgrid.tracks.image import methods
+from promptgrid.tracks.image.cards.card import card_of
+from promptgrid.tracks.image.cards.counting import learned_numbers
+from promptgrid.tracks.image.cards.prose import said, written
+from promptgrid.tracks.image.cards.shapes import bundled, vit_b16
+
+torch.set_num_threads(1)
+TRACK = catalog.track("image")
+RESOLVER = TRACK.resolver  # type: ignore[attr-defined]
+NAMES = sorted(RESOLVER.methods)
+CARDS = {name: TRACK.card(name) for name in NAMES}
+
+
+@dataclass(frozen=True)
+class Stranger(Trained):
+    """A stranger's method: one number.
+
+    Source: nobody; see there. Deviations: it adds (without asking; ever); fp32.
+    """
+
+    name: ClassVar[str] = "stranger"
+    kind: ClassVar = "head"
+    paper: ClassVar[str] = "unpublished"
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        return {"one": torch.zeros(1)}
+
+    def text(self, params: Params, task: Task) -> torch.Tensor:
+        return task.text + params["one"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_built_in_method_has_a_full_card(name: str) -> None:
+    """Write methods/cards/<name>.yaml, `Source:` in the docstring, and `axes`."""
+    card = CARDS[name]
+    assert card["missing"] == [], f"{name}: its card leaves out {', '.join(card['missing'])}"
+    assert card["problems"] == []
+    assert len(card["learns"]["counts"]) == 2
+    assert bool(card["losses"]["names"]) == (card["recipe"] is not None) == (card["cost"]["steps"] > 0)
+    assert any(row["allowed"] for row in card["protocols"])
+    assert all(row["why"] for row in card["protocols"] if not row["allowed"])
+
+
+def test_no_card_is_left_of_a_method_that_is_gone() -> None:
+    folder = Path(methods.__path__[0]) / "cards"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "per_class", "per_shot"),
+    [
+        ("zero_shot", 0, 0, 0),
+        ("coop", 8_192, 0, 0),
+        ("kgcoop", 2_048, 0, 0),
+        ("cocoop", 35_360, 0, 0),
+        ("maple", 3_555_072, 0, 0),
+        ("vpt", 147_456, 0, 0),
+        ("clip_lora", 184_320, 0, 0),
+        ("taskres", 5_120, 512, 0),
+        ("tip_adapter_f", 81_920, 8_192, 5_120),
+    ],
+)
+def test_counts_on_vit_b16(name: str, count: int, per_class: int, per_shot: int) -> None:
+    found = CARDS[name]["learns"]["counts"][0]
+    assert (found["backbone"], found["count"]) == ("ViT-B/16", count)
+    assert (found["per_class"], found["per_shot"]) == (per_class, per_shot)
+
+
+def test_the_bundled_shapes_are_those_of_its_weights() -> None:
+    real = RESOLVER.backbone_family("bundled").load("bundled", "cpu")
+    for name in ("width", "text", "vision", "patch_size", "image_size"):
+        assert getattr(bundled(), name) == getattr(real, name), name
+
+
+def test_losses_and_policy_come_from_a_dry_run() -> None:
+    assert CARDS["kgcoop"]["losses"]["names"] == ["cross_entropy", "distance"]
+    assert CARDS["prograd"]["losses"]["policy"].startswith("Project(main='cross_entropy', guide='knowledge'")
+    assert CARDS["linear_probe"]["losses"] == {"names": [], "policy": None}
+
+
+def test_cost_and_recipe_follow_the_method() -> None:
+    assert CARDS["coop"]["recipe"]["epochs"] == 200
+    assert (CARDS["coop"]["cost"]["batch"], CARDS["coop"]["cost"]["steps"]) == (32, 200 * 5)
+    assert CARDS["maple"]["cost"]["gflop_per_step"] > CARDS["coop"]["cost"]["gflop_per_step"] > 0
+
+
+def test_protocols_are_asked_of_the_resolver() -> None:
+    def allowed(name: str) -> set[tuple[str, str]]:
+        return {(row["protocol"], row["reading"]) for row in CARDS[name]["protocols"] if row["allowed"]}
+
+    assert {("few_shot", ""), ("base_to_new", ""), ("transfer", "evaluate")} <= allowed("coop")
+    assert ("base_to_new", "") not in allowed("taskres")
+    assert ("transfer", "adapt") in allowed("taskres")
+    assert ("transfer", "evaluate") not in allowed("zero_shot")
+    refused = next(row for row in CARDS["taskres"]["protocols"] if row["protocol"] == "base_to_new")
+    assert "cannot be scored on classes it was not trained on" in refused["why"]
+
+
+def test_figures_are_the_methods_own_and_marked() -> None:
+    assert {row["method"] for row in CARDS["taskres"]["figures"]} == {"taskres"}
+    assert {row["evidence"] for row in CARDS["taskres"]["figures"]} == {"M"}
+    assert not any(row["shown"] for row in CARDS["taskres"]["figures"])
+
+
+def test_words_come_from_the_docstring() -> None:
+    words = said(Stranger)
+    assert words["about"] == "A stranger's method: one number."
+    assert words["source"] == "nobody; see there"
+    assert words["deviations"] == ["it adds (without asking; ever)", "fp32"]
+    assert said(RESOLVER.methods["zero_shot"])["deviations"] == []
+
+
+def test_a_third_party_has_a_card_without_writing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RESOLVER.methods, "stranger", Stranger)
+    card = card_of(RESOLVER, "stranger", [])
+    assert card["problems"] == []
+    assert card["missing"] == ["axes", "learns", "selection", "quirks (an empty list where there are none)"]
+    assert [found["count"] for found in card["learns"]["counts"]] == [1, 1]
+    assert card["losses"]["names"] == ["cross_entropy"]
+
+
+def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Broken(Stranger):
+        """Broken."""
+
+        axes: ClassVar = Axes("adapter", "head")
+
+        def init(self, task: Task, rng: torch.Generator) -> Params:
+            raise RuntimeError("no such weights")
+
+    monkeypatch.setitem(RESOLVER.methods, "stranger", Broken)
+    card = card_of(RESOLVER, "stranger", [])
+    assert "counts: RuntimeError: no such weights" in card["problems"]
+    assert card["learns"]["counts"] is None
+    assert card["recipe"]["optimizer"] == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("colour: red\n", "unknown keys"), ("quirks:\n  - quirk: odd\n", "a quirk")],
+)
+def test_a_bad_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
+    from promptgrid.tracks.image.cards import prose
+
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "stranger.yaml").write_text(text)
+    monkeypatch.setattr(prose.inspect, "getfile", lambda method: str(tmp_path / "mine.py"))
+    with pytest.raises(Refused, match=problem):
+        written(Stranger)
+
+
+def test_counting_needs_no_weights() -> None:
+    assert learned_numbers(RESOLVER.methods["coop"](context_length=4), vit_b16(), 10, 16) == 2_048
