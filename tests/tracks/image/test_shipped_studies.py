@@ -1,0 +1,72 @@
+"""The suites with sources that ship: every cell can be planned, and what their comments say of the data holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from promptgrid.spec import Cell, read_suite
+from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
+from promptgrid.tracks.image.track import ImageTrack
+
+SUITES = Path(__file__).parents[3] / "suites"
+STUDIES = ["transfer_400", "multitask", "cross_dataset", "domain_generalization", "leave_one_domain_out"]
+
+
+def _cells(track: ImageTrack, name: str) -> list[Cell]:
+    suite = read_suite(SUITES / f"{name}.yaml")
+    return track.resolve([request for _, request in suite.squares(track.bundled_datasets())])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_target_waits_for_a_cell_of_its_own_suite(image_track: ImageTrack, name: str) -> None:
+    cells = _cells(image_track, name)
+    keys = {cell.key for cell in cells}
+    targets = [cell for cell in cells if cell.source]
+    assert targets
+    assert all(set(cell.needs) <= keys for cell in targets)
+    packs = image_track.pack(list({cell.key: cell for cell in cells}.values()))
+    assert Counter(cell.key for pack in packs for cell in pack.cells) == Counter(keys)
+
+
+def test_twenty_sources_on_one_target_are_one_pack(image_track: ImageTrack) -> None:
+    cells = _cells(image_track, "transfer_400")
+    packs = [pack for pack in image_track.pack(cells) if pack.cells[0].source]
+    assert {len(pack.cells) for pack in packs if pack.cells[0].reading == "evaluate"} == {20}
+    assert len(packs) < 150
+
+
+def test_targets_across_datasets_share_no_picture_with_what_was_learned(image_track: ImageTrack) -> None:
+    bundled = Bundled()
+
+    def pictures(name: str, split: str) -> set[str]:
+        task = bundled.open(name)
+        assert isinstance(task, BundledDataset)
+        return {sha256(task.images[index].as_py()).hexdigest() for index in task.splits[split]}
+
+    shown = pictures("concepts", "train")
+    targets = {cell.dataset for cell in _cells(image_track, "cross_dataset") if cell.source}
+    assert len(targets) == 9
+    assert all(not shown & pictures(name, "test") for name in targets)
+    assert len(shown & pictures("things", "test")) > 50, "why things is left out"
+
+
+def test_vendors_without_one_draw_what_it_never_showed(image_track: ImageTrack) -> None:
+    """Leave one domain out: the union of the other three, each class of each vendor k times."""
+    cells = _cells(image_track, "leave_one_domain_out")
+    for cell in cells:
+        if cell.source:
+            assert cell.dataset not in cell.source.split("|")
+            split = image_track.resolver.split(image_track.resolve([_plain(cell)])[0])
+            assert len(split.train) == 3 * 15 * cell.shots
+
+
+def _plain(cell: Cell):  # type: ignore[no-untyped-def]
+    from promptgrid.spec import Request
+    from promptgrid.tracks.image.sources import source_request
+
+    named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}
+    return source_request(Request(**named))
