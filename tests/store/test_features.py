@@ -115,6 +115,39 @@ def test_size_and_clear(tmp_path: Path) -> None:
     assert compute.calls == 2
 
 
+def test_shrink_and_verify(tmp_path: Path) -> None:
+    cache, compute = FeatureCache(tmp_path), Counting()
+    for place, name in enumerate("abc"):
+        cache.get(name, compute)
+        entry = next(entry for entry in cache.listing() if entry.name == name)
+        os.utime(entry.folder / "manifest.json", (place + 1, place + 1))
+    one = cache.size() // 3
+    assert cache.shrink(3 * one) == 0
+    assert cache.shrink(2 * one) == one
+    assert [entry.name for entry in cache.listing()] == ["b", "c"]
+    harmed = cache.listing()[0]
+    (harmed.folder / "arrays.safetensors").write_bytes(b"x" * harmed.bytes)
+    assert [entry.name for entry in cache.verify()] == ["b"]
+    assert [entry.name for entry in cache.listing()] == ["c"]
+    calls = compute.calls
+    assert same(cache.get("b", compute), Counting()())
+    assert compute.calls == calls + 1
+
+
+def test_a_process_maps_a_bounded_number_of_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptgrid.store.features.MAPPED", 2)
+    cache, compute = FeatureCache(tmp_path), Counting()
+    first = cache.get("a", compute)["features"]
+    cache.get("b", compute)
+    assert cache.get("a", compute)["features"] is first
+    cache.get("c", compute)
+    assert cache.get("a", compute)["features"] is first, "the one used last stays"
+    cache.get("d", compute)
+    cache.get("e", compute)
+    assert cache.get("a", compute)["features"] is not first
+    assert compute.calls == 5
+
+
 def test_a_cache_travels_to_workers(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, max_bytes=123)
     cache.get("a", Counting())

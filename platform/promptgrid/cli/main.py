@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli import bench, cache, groups, listing, maintenance, search, stub, suites
 from promptgrid.spec import Refused
 from promptgrid.spec.version import __version__
 
@@ -48,6 +48,7 @@ COMMANDS: dict[str, suites.Command] = {
     **maintenance.COMMANDS,
     **groups.COMMANDS,
     **bench.COMMANDS,
+    **cache.COMMANDS,
     **listing.COMMANDS,
 }
 for name, command in COMMANDS.items():

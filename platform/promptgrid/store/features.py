@@ -21,9 +21,14 @@ from safetensors.numpy import save_file
 from promptgrid.store.commit import land, make_folder, staging, write_file
 from promptgrid.store.encoding import sealed, unsealed
 from promptgrid.store.mapping import map_arrays
+from promptgrid.store.sizes import bytes_of
 
 Arrays = dict[str, npt.NDArray[Any]]
-GIB = 1 << 30
+SIZE_VARIABLE = "PROMPTGRID_CACHE_SIZE"
+"""The environment variable that bounds the cache, e.g. ``20GB``."""
+DEFAULT_SIZE = "20GB"
+MAPPED = 256
+"""Entries that a process keeps mapped; what it mapped before, the disk may forget."""
 _ARRAYS, _MANIFEST = "arrays.safetensors", "manifest.json"
 _log = logging.getLogger(__name__)
 
@@ -43,13 +48,14 @@ class FeatureCache:
 
     Each name is computed once, under an operating-system lock that dies with its holder; all processes of a host share
     the pages. A digest guards every entry (checked once a process); what does not verify is computed again. When
-    the cache grows beyond ``max_bytes``, what was not asked for longest goes first. A full or read-only disk costs
-    time, never a result.
+    the cache grows beyond ``max_bytes`` (by default ``$PROMPTGRID_CACHE_SIZE``, else 20 GB), what was not asked for
+    longest goes first. A full or read-only disk costs time, never a result.
     """
 
-    def __init__(self, root: Path | str, max_bytes: int = 20 * GIB) -> None:
+    def __init__(self, root: Path | str, max_bytes: int | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
-        self.max_bytes = max_bytes
+        bound = os.environ.get(SIZE_VARIABLE, DEFAULT_SIZE)
+        self.max_bytes = bytes_of(bound, SIZE_VARIABLE) if max_bytes is None else max_bytes
         self._base = self.root / "features"
         self._mapped: dict[str, Arrays] = {}
 
@@ -64,12 +70,20 @@ class FeatureCache:
         """
         if name in self._mapped:
             self._touch(name)
+            self._mapped[name] = self._mapped.pop(name)
             return dict(self._mapped[name])
         arrays = self._open(name)
         if arrays is None:
             arrays = self._compute(name, compute)
         self._mapped[name] = arrays
+        while len(self._mapped) > MAPPED:
+            del self._mapped[next(iter(self._mapped))]
         return dict(arrays)
+
+    @property
+    def folder(self) -> Path:
+        """Where the entries are."""
+        return self._base
 
     def listing(self) -> list[Entry]:
         """What is stored, least recently used first."""
@@ -86,6 +100,22 @@ class FeatureCache:
         """Remove everything; the bytes freed. Arrays handed out stay valid."""
         self._mapped.clear()
         return sum(entry.bytes for entry in self.listing() if self._remove(entry.folder))
+
+    def shrink(self, max_bytes: int) -> int:
+        """Remove what was not asked for longest until at most ``max_bytes`` are left; the bytes freed."""
+        freed, size = 0, self.size()
+        for entry in self.listing():
+            if size - freed > max_bytes and self._remove(entry.folder):
+                freed += entry.bytes
+        return freed
+
+    def verify(self) -> list[Entry]:
+        """Check every digest; what is damaged is removed (it will be computed again) and returned."""
+        damaged = [entry for entry in self.listing() if not _intact(entry)]
+        for entry in damaged:
+            self._mapped.pop(entry.name, None)
+            self._remove(entry.folder)
+        return damaged
 
     def _folder(self, name: str) -> Path:
         return self._base / hashlib.sha256(name.encode()).hexdigest()
@@ -195,6 +225,14 @@ def _entry(folder: Path) -> Entry | None:
         return None
     except ValueError:
         return Entry("(damaged)", folder, sum(item.stat().st_size for item in folder.iterdir()), 0.0)
+
+
+def _intact(entry: Entry) -> bool:
+    try:
+        manifest = unsealed((entry.folder / _MANIFEST).read_bytes())
+        return bool(manifest.get("sha256_arrays") == _sha256(entry.folder / _ARRAYS))
+    except (OSError, ValueError):
+        return False
 
 
 def _sha256(path: Path) -> str:

@@ -90,9 +90,11 @@ def view_features(
 
 
 def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dict[str, Any]) -> str:
-    """A cache name: all that makes the numbers (data, images, weights, transform, views, precision)."""
+    """A cache name: all that makes the numbers (data, images, weights, transform, views, precision), and a title."""
+    about = f"{dataset.card.name} through {backbone.id}, {len(indices)} images"
     return canonical_json(
         {
+            "about": f"{about}, {len(how['views'])} views" if how else about,
             "dataset": dataset.card.sha256,
             "images": digest(list(indices)),
             "backbone": backbone.digest,
