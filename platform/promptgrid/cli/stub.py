@@ -23,7 +23,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Number, Params, Task, Trained, knob
+from promptgrid.contract import Axes, Number, Params, Task, Trained, knob
 from promptgrid.contract.method import Kind
 
 
@@ -34,6 +34,7 @@ class {title}(Trained):
     name: ClassVar[str] = "{name}"
     kind: ClassVar[Kind] = "head"
     paper: ClassVar[str] = "Author et al., venue year"
+    axes: ClassVar = Axes("class_offsets", "head", access="features")  # its place in `promptgrid taxonomy`
     zero_shot_at_start: ClassVar[bool] = True
 
     strength: Number = knob(1.0, low=0.0, high=10.0)  # a knob changes numbers only; a plain field changes shapes
