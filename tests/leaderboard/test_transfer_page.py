@@ -113,6 +113,16 @@ def test_every_number_is_in_report_json_and_the_matrices_in_csv(study, written):
     assert sum(seeds) / 3 == pytest.approx(value)
 
 
+def test_groups_are_shown_where_tasks_help_each_other(study, written):
+    part = json.loads(written.json.read_text())["transfer"]["studies"][-1]
+    item = build_board(study).transfers[-1]
+    gain = item.apart("scratch")
+    first = [item.targets.index(name) for name in part["groups"]["scratch"][0]]
+    assert 2 <= len(first) <= 3
+    assert all(gain[i, j] > 0 for i in first for j in first if i != j)
+    assert "+".join(part["groups"]["scratch"][0]) in written.html.read_text()
+
+
 def test_the_same_records_in_another_order_give_the_same_bytes(study, written, tmp_path):
     shuffled = dataclasses.replace(
         study,
@@ -126,13 +136,13 @@ def test_the_same_records_in_another_order_give_the_same_bytes(study, written, t
         assert hashlib.sha256((written.folder / line[66:]).read_bytes()).hexdigest() == line[:64]
 
 
-def test_a_page_that_would_grow_too_large_leaves_maps_to_their_files(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(section, "PAGE_SHARE", 400_000)
-    paths = write_report(study, tmp_path)
+def test_a_page_that_would_grow_too_large_leaves_maps_to_their_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(section, "PAGE_SHARE", 30_000)
+    paths = write_report(make_study(**SMALL), tmp_path)
     text = paths.html.read_text()
     assert "Only in the figures folder" in text
-    assert "transfer_4-CoOp-adapt_raw.svg" in text
-    assert text.count("over this map") >= 2
+    assert "transfer_2-CoOp-adapt_raw.svg" in text
+    assert text.count("over this map") == 2
 
 
 SHAPES = {

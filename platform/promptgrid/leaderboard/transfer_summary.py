@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from promptgrid.leaderboard import transfer as tr
+from promptgrid.leaderboard.transfer_groups import recommended_groups
 from promptgrid.leaderboard.transfer_matrices import SCRATCH, ZERO_SHOT, Transfer
+
+GROUP = 3
+"""Tasks in a recommended group at most, as the command ``groups`` has it."""
 
 
 def summary(item: Transfer) -> dict[str, Any]:
@@ -77,6 +81,14 @@ def best_sources(item: Transfer) -> list[dict[str, Any]]:
 def correlations(item: Transfer) -> list[dict[str, Any]]:
     """One row a similarity that could be compared."""
     return [{"name": name, **asdict(found)} for name, found in item.correlations.items() if math.isfinite(found.rho)]
+
+
+def groups(item: Transfer) -> dict[str, list[list[str]]]:
+    """By baseline: tasks to learn together, as :func:`recommended_groups` finds them; none where axes differ."""
+    if item.sources != item.targets:
+        return {}
+    found = {base: recommended_groups(item.apart(base), GROUP) for base in (SCRATCH, ZERO_SHOT)}
+    return {base: [[item.targets[task] for task in group] for group in some] for base, some in found.items() if some}
 
 
 def _mean(values: tr.Array) -> float:

@@ -12,7 +12,7 @@ from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.svg import inline
 from promptgrid.leaderboard.transfer_matrices import Transfer
 from promptgrid.leaderboard.transfer_pictures import MEASURES, SHORT, drawn, map_name, orders, scatter_name
-from promptgrid.leaderboard.transfer_summary import best_sources, correlations, summary
+from promptgrid.leaderboard.transfer_summary import GROUP, best_sources, correlations, groups, summary
 
 PAGE_SHARE = 1_300_000
 """Bytes of pictures that this section may put into the page; the rest stays in the figures folder."""
@@ -28,6 +28,7 @@ def facts(board: Board) -> Facts | None:
         "floor": tr.FLOOR,
         "discovery": tr.DISCOVERY,
         "permutations": tr.PERMUTATIONS,
+        "group_size": GROUP,
         "studies": [_study(board, item, item in with_map) for item in board.transfers],
     }
 
@@ -48,6 +49,7 @@ def _study(board: Board, item: Transfer, mapped: bool) -> dict[str, Any]:
         "summary": summary(item),
         "best": best_sources(item),
         "correlations": correlations(item),
+        "groups": groups(item),
         "sources": [item.sources[i] for i in rows],
         "targets": [item.targets[j] for j in columns],
         "matrices": {
