@@ -14,6 +14,8 @@ from promptgrid.cli.suites import AsJson, Command
 from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused
 
+WIDTH = 108
+
 
 def bench(
     backbone: Annotated[
@@ -69,7 +71,9 @@ def bench(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        Console(soft_wrap=True).print(_table(rows, f"{backbone} on {device}, {precision}, {threads} thread(s)"))
+        Console(width=max(WIDTH, Console().width)).print(
+            _table(rows, f"{backbone} on {device}, {precision}, {threads} thread(s)")
+        )
 
 
 def _table(rows: list[dict[str, Any]], title: str) -> Table:

@@ -7,10 +7,11 @@ first block's projections of frozen tokens are constants. A multiplication with 
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from promptgrid.tracks.image.bench.problem import Problem
@@ -105,21 +106,14 @@ def _counted(problem: Problem) -> float:
     return float(counter.get_total_flops())
 
 
-def matmul_rate(width: int, device: torch.device, dtype: torch.dtype) -> float:
+def matmul_rate(width: int, like: Tensor, clock: Callable[[], float]) -> float:
     """Measured operations a second of (8192, width) @ (width, 4 width), the largest product of a block."""
-    left = torch.randn(ROWS, width, device=device, dtype=dtype)
-    right = torch.randn(4 * width, width, device=device, dtype=dtype)
+    left = like.new_ones(ROWS, width)
+    right = like.new_ones(4 * width, width)
     best = float("inf")
     for _ in range(REPEATS):
-        _wait(device)
-        began = time.perf_counter()
+        began = clock()
         for _ in range(4):
             torch.nn.functional.linear(left, right)
-        _wait(device)
-        best = min(best, (time.perf_counter() - began) / 4)
-    return 2.0 * left.shape[0] * width * 4 * width / best
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        best = min(best, (clock() - began) / 4)
+    return 2.0 * ROWS * width * 4 * width / best

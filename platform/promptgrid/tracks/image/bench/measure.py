@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -79,9 +80,9 @@ def bench(
     whole = problem(family, method, backbone, classes, max(packs, default=1))
     sizes = [1, *(size for size in packs if size > 1)]
     variants = [
-        Variant("reference: towers at each step, 77 tokens", 1, lambda n: _referred(whole.part(1, n), cached=False)),
-        Variant("cached image features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
-        *(Variant(f"engine, pack of {k}" if k > 1 else "engine, one cell", k, _engine(whole, k)) for k in sizes),
+        Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False)),
+        Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
+        *(Variant(f"pack of {k}" if k > 1 else "exact shortcuts", k, _engine(whole, k)) for k in sizes),
     ]
     if whole.inside_image_tower:
         del variants[1]  # nothing of these towers can be kept
@@ -95,7 +96,7 @@ def bench(
                 variant.steps = max(1, min(200, round(TURN_SECONDS / (variant.best * variant.pack))))
                 variant.best = float("inf") if variant.best * variant.pack < TURN_SECONDS else variant.best
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    floor = step_flops(whole.part(1, 1)) / matmul_rate(width, whole.features.device, whole.features.dtype)
+    floor = step_flops(whole.part(1, 1)) / matmul_rate(width, whole.features, clock)
     return [
         Row(
             family=name,
@@ -143,6 +144,7 @@ def packed(given: Problem) -> Callable[[], Fit]:
 
 def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:
     loop = ReferenceLoop(given, PlainBackbone(given.encoder), cached=cached)
+    warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)  # vmap over the one image of a batch
     return lambda: _looped(loop)
 
 
