@@ -57,7 +57,11 @@ def test_other_settings_or_two_candidates_are_no_partner():
     assert {row["single"] for row in table_of(make_study(**{**SMALL, "methods": twice}))["rows"]} == {None}
     own = (*twice, {**TOGETHER, "label": "MVLPT, one task", "readings": []})
     rows = table_of(make_study(**{**SMALL, "methods": own}))["rows"]
-    assert {row["single"] for row in rows} == {None, "MVLPT, one task"}
+    assert [(row["single"], row["plain"]) for row in rows] == [
+        (None, True),
+        ("MVLPT, one task", False),
+        ("MVLPT, one task", False),
+    ]
 
 
 def test_the_section_is_on_the_page_and_only_there(tmp_path, full):

@@ -29,8 +29,8 @@ def _table(board: Board, standing: Standing) -> dict[str, Any]:
         "backbone": standing.backbone,
         "shots": standing.shots,
         "datasets": [{"name": name, "title": board.report.titles.get(name, name)} for name in standing.datasets],
-        "rows": [_row(standing, label, None) for label in singles if alone]
-        + [_row(standing, label, alone[label]) for label in alone],
+        "rows": [{**_row(standing, label, None), "plain": True} for label in singles]
+        + [{**_row(standing, label, alone[label]), "plain": False} for label in alone],
         "groups": _groups(standing),
     }
 

@@ -13,6 +13,7 @@ def facts(board: Board) -> Facts:
         "draws": 10_000,
         "bootstrap_seed": SEED,
         "metric": board.report.headline,
+        "sources": any(square.cell.reading for square in board.squares),
         "split": any(row.split for standing in board.standings for row in standing.rows),
     }
 
