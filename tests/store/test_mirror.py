@@ -13,7 +13,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Suite
-from promptgrid.store import Store
+from promptgrid.store import Store, mirror_runs
 from promptgrid.store.mirror import Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
@@ -127,12 +127,65 @@ def test_a_run_that_was_cut_off_is_written_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
+        patch.setattr(mirror_runs, "_as_expected", lambda: False)
         patch.setattr(MlflowClient, "set_terminated", dies)
         with pytest.raises(KeyboardInterrupt):
             sync(store, SUITE, squares[:1], submission="s-1")
     assert runs(store)[squares[0][1].key].info.status == "RUNNING"
     assert counts(sync(store, SUITE, squares[:1], submission="s-1")) == (0, 0, 1, 0)
     assert runs(store)[squares[0][1].key].info.status == "FINISHED"
+
+
+def test_rows_written_directly_read_like_those_of_the_client(
+    store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for what names the run itself: its id, and the folder of its artifacts."""
+    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+    found = runs(store)
+    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
+        for run in found.values():
+            client.delete_run(run.info.run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror_runs, "_as_expected", lambda: False)
+        assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+        assert said(runs(store)) == said(found)
+    assert counts(sync(store, SUITE, squares, submission="s-1")) == (0, 3, 0, 0)
+
+
+def said(found: dict[str, Any]) -> dict[str, Any]:
+    """Everything that ``runs`` say, without their ids."""
+    return {
+        key: (
+            run.data.to_dictionary(),
+            {n: v for n, v in dict(run.info).items() if not n.startswith(("run_id", "run_uuid", "artifact"))},
+            run.info.artifact_uri.replace(run.info.run_id, "ID"),
+        )
+        for key, run in found.items()
+    }
+
+
+def test_one_run_that_cannot_be_written_does_not_keep_its_batch_back(
+    store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = mirror_runs.FileRuns.write
+    culprit = squares[0][1].key
+
+    def refuses(self: Any, drafts: Any) -> list[str]:
+        if any(draft.tags["cell_key"] == culprit for draft in drafts):
+            raise ValueError("never this one")
+        return written(self, drafts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror_runs.FileRuns, "write", refuses)
+        report = sync(store, SUITE, squares, submission="s-1")
+    assert (report.written, report.failed, report.problem) == (2, 1, "ValueError: never this one")
+    assert counts(sync(store, SUITE, squares, submission="s-1")) == (1, 2, 0, 0)
+
+
+def test_a_version_of_mlflow_with_other_tables_gets_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mirror_runs._as_expected()
+    monkeypatch.setitem(mirror_runs._COLUMNS, "tags", "key value run_uuid colour")
+    assert not mirror_runs._as_expected()
 
 
 def test_odd_names_and_numbers_arrive_in_an_acceptable_form(store: Store, squares: Squares) -> None:

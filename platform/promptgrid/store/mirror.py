@@ -7,6 +7,7 @@ where its record has changed it is deleted and written anew. One writer a store:
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +18,16 @@ from typing import Any
 
 from promptgrid.spec import Cell, Record, Suite
 from promptgrid.store.commit import make_folder
+from promptgrid.store.mirror_runs import ClientRuns, Draft, Known, runs_of
 from promptgrid.store.quiet import mlflow_client
 from promptgrid.store.records import Store
-from promptgrid.store.run_text import RunText, run_digest, run_text
+from promptgrid.store.run_text import run_digest, run_text
 from promptgrid.store.scrubbing import Scrubber, scrub
 
-_METRICS, _PARAMS = 800, 100  # MLflow takes at most 1,000 metrics, params and tags in one call, 100 of them params
 _GIVE_UP_AFTER = 2  # errors in a row: the server is gone, the rest would only wait for it
 _PATIENCE = 120.0
+_BATCH = 64  # records in memory at once, and in one transaction where that is possible
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -42,12 +45,6 @@ class MirrorReport:
 
 class MirrorBusy(RuntimeError):
     """Another process is mirroring this store."""
-
-
-@dataclass
-class _Known:
-    run: str
-    digest: str
 
 
 def tracking_uri(store: Store, uri: str | None = None) -> str:
@@ -74,7 +71,9 @@ class Mirror:
         self._client: Any = None
         self._experiment = ""
         self._parent = ""
-        self._index: dict[str, _Known] = {}
+        self._index: dict[str, Known] = {}
+        self._runs: ClientRuns
+        self._errors = 0
 
     @contextmanager
     def opened(self, patience: float = _PATIENCE) -> Iterator[Mirror]:
@@ -86,6 +85,7 @@ class Mirror:
         with _lock(self.store.root, patience), mlflow_client(self.uri, self.store.root / "mlflow.db") as client:
             self._client = client
             self._experiment = self._find_experiment()
+            self._runs = runs_of(client, self.uri, self._experiment)
             self._read_index()
             try:
                 yield self
@@ -94,59 +94,67 @@ class Mirror:
 
     def write(self, keys: Iterable[str]) -> MirrorReport:
         """Make MLflow say what the store says about ``keys``; see :class:`MirrorReport` for what can go wrong."""
-        report, began, row = MirrorReport(uri=scrub(self.uri)), time.monotonic(), 0
-        records = [*self.store.records(keys := set(keys)), *self.store.failures(keys).values()]
-        for place, record in enumerate(records):
-            try:
-                self._mirror(record, report)
-                row = 0
-            except Exception as error:  # noqa: BLE001 - whatever MLflow raises must not reach a cell
-                report.failed, row = report.failed + 1, row + 1
-                report.problem = problem_of(error)
-                if row >= _GIVE_UP_AFTER:
-                    report.failed += len(records) - place - 1
-                    break
+        report, began = MirrorReport(uri=scrub(self.uri)), time.monotonic()
+        wanted = sorted(set(keys))
+        for first in range(0, len(wanted), _BATCH):
+            part = wanted[first : first + _BATCH]
+            records = [*self.store.records(part), *self.store.failures(part).values()]
+            if not (self._runs.batches and self._all(records, report)) and not self._each(records, report):
+                report.failed += self._recorded(wanted[first + len(part) :])
+                break
         report.seconds = time.monotonic() - began
         return report
 
-    def _mirror(self, record: Record, report: MirrorReport) -> None:
-        key = record.cell.key
-        labels = self.labels.get(key, [])
-        wanted, known = run_digest(record, labels), self._index.get(key)
-        if known and known.digest == wanted:
-            report.unchanged += 1
-            return
-        if known:
-            self._client.delete_run(known.run)
-            del self._index[key]
-        run = self._create(key, run_text(record, labels, self.suite.name, self._scrub), wanted)
-        self._index[key] = _Known(run, wanted)
-        if known:
-            report.replaced += 1
-        else:
-            report.written += 1
+    def _all(self, records: Sequence[Record], report: MirrorReport) -> bool:
+        """Mirror ``records`` at once; False where that failed, and they are to be written one by one."""
+        try:
+            self._mirror(records, report)
+        except Exception as error:  # noqa: BLE001 - one by one it comes up again, and is told with its cell
+            _log.info("a batch of %d runs failed: %s", len(records), problem_of(error))
+            return False
+        return True
 
-    def _create(self, key: str, text: RunText, wanted: str) -> str:
-        """Write one run. Its digest is the last thing logged: a run without it was cut off, and is replaced."""
-        from mlflow.entities import Metric, Param, RunTag
+    def _each(self, records: Sequence[Record], report: MirrorReport) -> bool:
+        """Mirror ``records`` one by one; False when the server seems to be gone."""
+        for place, record in enumerate(records):
+            try:
+                self._mirror([record], report)
+                self._errors = 0
+            except Exception as error:  # noqa: BLE001 - whatever MLflow raises must not reach a cell
+                report.failed, report.problem = report.failed + 1, problem_of(error)
+                self._errors += 1
+                if self._errors >= _GIVE_UP_AFTER:
+                    report.failed += len(records) - place - 1
+                    return False
+        return True
 
-        ended = text.ended or text.started or int(time.time() * 1000)
-        tags = {
-            "cell_key": key,
-            "submission": self.submission,
-            "kind": "cell",
-            "mlflow.parentRunId": self._parent_run(),
-        }
-        started = text.started or ended
-        run = self._client.create_run(self._experiment, started, {**tags, **text.tags}, text.name).info.run_id
-        params = [Param(name, value) for name, value in text.params.items()]
-        metrics = [Metric(point.name, point.value, ended, point.step) for point in text.points]
-        while len(metrics) > _METRICS or len(params) > _PARAMS:
-            self._client.log_batch(run, metrics[:_METRICS], params[:_PARAMS])
-            metrics, params = metrics[_METRICS:], params[_PARAMS:]
-        self._client.log_batch(run, metrics, params, [RunTag("mirror_digest", wanted)])
-        self._client.set_terminated(run, text.status, ended)
-        return str(run)
+    def _recorded(self, keys: Sequence[str]) -> int:
+        return len(self.store.finished(keys)) + len(self.store.failures(keys))
+
+    def _mirror(self, records: Sequence[Record], report: MirrorReport) -> None:
+        """Write those of ``records`` that MLflow does not have as they are."""
+        digests = {record.cell.key: run_digest(record, self._labels(record)) for record in records}
+        fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
+        old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
+        self._runs.delete(old)
+        drafts = [self._draft(record, digests[record.cell.key]) for record in fresh]
+        for record, draft, run in zip(fresh, drafts, self._runs.write(drafts), strict=True):
+            self._index[record.cell.key] = Known(run, record.cell.key, draft.digest)
+        report.unchanged += len(records) - len(fresh)
+        report.replaced += len(old)
+        report.written += len(fresh) - len(old)
+
+    def _labels(self, record: Record) -> list[str]:
+        return self.labels.get(record.cell.key, [])
+
+    def _seen(self, record: Record) -> str | None:
+        known = self._index.get(record.cell.key)
+        return known.digest if known else None
+
+    def _draft(self, record: Record, wanted: str) -> Draft:
+        tags = {"cell_key": record.cell.key, "submission": self.submission, "kind": "cell"}
+        tags["mlflow.parentRunId"] = self._parent_run()
+        return Draft(run_text(record, self._labels(record), self.suite.name, self._scrub), tags, wanted)
 
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.suite.name)
@@ -159,26 +167,15 @@ class Mirror:
         return str(self._client.create_experiment(self.suite.name, place))
 
     def _read_index(self) -> None:
-        """What the experiment holds, by cell; a second run of a cell and a run that was cut off are deleted."""
+        """What the experiment holds, by cell; a second run of a cell is deleted, one that was cut off replaced."""
         self._index = {}
         surplus: list[str] = []
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment], "tags.kind = 'cell'", max_results=1000, page_token=token
-            )
-            for run in page:
-                key, seen = run.data.tags.get("cell_key", ""), run.data.tags.get("mirror_digest", "")
-                if key in self._index:
-                    surplus.append(run.info.run_id)
-                else:
-                    whole = run.info.status in {"FINISHED", "FAILED"}
-                    self._index[key] = _Known(run.info.run_id, seen if whole else "")
-            token = page.token
-            if not token:
-                break
-        for run_id in surplus:  # not while paging: pages are counted by offset
-            self._client.delete_run(run_id)
+        for known in self._runs.known():
+            if known.cell in self._index:
+                surplus.append(known.run)
+            else:
+                self._index[known.cell] = known
+        self._runs.delete(surplus)
 
     def _parent_run(self) -> str:
         """The submission's run, made when the first cell needs it: a submission that adds nothing leaves nothing."""
