@@ -176,7 +176,9 @@ class StudyRun:
             return drawn, None, ASHAScheduler(time_attr="budget", max_t=longest, reduction_factor=CUT, grace_period=1)
         study = self.study  # and not self, which Tune could not pickle
         scheduler = PopulationBasedTraining(
+            time_attr="training_iteration",
             perturbation_interval=1,
+            synch=True,
             hyperparam_mutations={"knobs": {knob: _domain(place) for knob, place in study.space.items()}},
             custom_explore_fn=lambda config: config | {"knobs": configuration_of(study, config["knobs"])},
             log_config=False,

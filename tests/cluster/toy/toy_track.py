@@ -19,10 +19,12 @@ from promptgrid.spec import Cell, Cost, Pack, Reason, Record, Refused, Request
 
 PACK = 4
 METHODS = {"sleep", "after_sleep", "raise", "nan", "memory", "disk", "leave", "exit", "exit_once", "hang", "silent"}
+METHODS |= {"tuned"}
+KNOBS = {"tuned": {"rate": {"low": 0.0, "high": 1.0, "log": False}}}
 
 
 class ToyTrack(Track):
-    """Methods: ``sleep`` works; ``after_sleep`` needs the ``sleep`` cell of its dataset, shots and seed."""
+    """Methods: ``sleep`` works, ``tuned`` has a knob, ``after_sleep`` needs the ``sleep`` cell of its place."""
 
     name = "toy"
 
@@ -61,7 +63,13 @@ class ToyTrack(Track):
         return ["red", "green"]
 
     def describe(self, what: str) -> list[dict[str, Any]]:
-        return [{"name": name, "kind": "toy", "knobs": []} for name in sorted(METHODS)] if what == "methods" else []
+        if what != "methods":
+            return []
+        settings = {"rate": 0.5, "epochs": 27}
+        return [
+            {"name": name, "kind": "toy", "knobs": KNOBS.get(name, {}), "settings": settings if name in KNOBS else {}}
+            for name in sorted(METHODS)
+        ]
 
     def headline(self, protocol: str) -> str:
         return "accuracy"
@@ -86,12 +94,19 @@ def _cell(request: Request) -> Cell:
         "precision",
     )
     identity = {name: getattr(request, name) for name in names}
+    if request.scored == "val":
+        return Cell(**identity, scored="val", identity=identity | {"scored": "val"})
     return Cell(**identity, identity=identity, needs=needs)
 
 
 def _source(request: Request) -> Request:
     method = "raise" if request.settings.get("broken") else "sleep"
     return Request(**{**vars(request), "method": method, "settings": {}})
+
+
+def _rate(cell: Cell) -> float:
+    """The knob of ``tuned``, which is best at 0.7."""
+    return float(cell.settings.get("rate", 0.5))
 
 
 def _seconds(cell: Cell) -> float:
@@ -118,11 +133,14 @@ def _outcome(cell: Cell, store: Path, number: float) -> Outcome | None:
     if cell.method == "nan" and cell.seed == 2:
         record = Record(cell=cell, status="failed", reason=Reason.NAN_LOSS, message="loss is nan")
         return Outcome(record)
+    if cell.method == "tuned" and _rate(cell) < float(cell.settings.get("fails_below", 0.0)):
+        return Outcome(Record(cell=cell, status="failed", reason=Reason.NAN_LOSS, message="the rate is too low"))
     time.sleep(_seconds(cell))
     score = int(cell.key[:6], 16) / 0xFFFFFF
-    record = Record(
-        cell=cell, metrics={"accuracy": score}, cost=Cost(train_seconds=_seconds(cell), trainable_parameters=3)
-    )
+    if cell.method == "tuned":
+        score = round(1.0 - abs(_rate(cell) - 0.7) * float(cell.settings.get("epochs", 27)) / 27, 6)
+    metric = "val_accuracy" if cell.scored == "val" else "accuracy"
+    record = Record(cell=cell, metrics={metric: score}, cost=Cost(train_seconds=_seconds(cell), trainable_parameters=3))
     predictions = Predictions(
         "test",
         np.arange(2, dtype=np.int64),
