@@ -39,6 +39,10 @@ class Split:
     unlabelled: tuple[int, ...] = ()
     unseen: tuple[int, ...] = ()
 
+    def known_to(self, method: Method) -> tuple[int, ...]:
+        """The classes that ``method`` learns to choose between."""
+        return self.classes + self.unseen if "unlabelled" in method.assets else self.classes
+
     def identity(self) -> dict[str, object]:
         """The split as plain values, for digests; what it does not have is left out."""
         plain = vars(self) | {"evaluations": [vars(item) for item in self.evaluations]}
@@ -49,7 +53,8 @@ class Protocol(ABC):
     """A protocol turns (dataset, shots, seed) into a split, and per-set accuracies into named metrics.
 
     ``readings`` are the ways in which its cells start from what was learned on another dataset; empty: all of them
-    start afresh. ``offers`` are the assets it gives to methods that need them.
+    start afresh. ``narrows``: a pair may be scored on less than the target's own classes, so that a method which learns
+    nothing has to be scored there too, to be compared. ``offers`` are the assets it gives to methods that need them.
     """
 
     name: ClassVar[str]
@@ -58,6 +63,7 @@ class Protocol(ABC):
     headline: ClassVar[str]
     open_vocabulary: ClassVar[bool] = False
     readings: ClassVar[tuple[Reading, ...]] = ()
+    narrows: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod

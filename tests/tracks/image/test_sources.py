@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.tracks.image.small_study import cells_of, study_track
+from tests.tracks.image.small_study import cells_of, run_study, study_track
 
 from promptgrid.spec import Refused
 
@@ -75,6 +75,16 @@ def test_per_class_parameters_may_go_on_learning_where_the_classes_are_the_same(
         study_track(), protocol="transfer", datasets=["warm"], sources=["warm"], methods=["taskres"], readings=["adapt"]
     )
     assert [cell.reading for cell in cells] == ["", "adapt"]
+
+
+def test_zero_shot_is_scored_on_what_a_narrowed_pair_is_scored_on() -> None:
+    wing = study_track()
+    pair = {"protocol": "domain_generalization", "datasets": ["warm_ink"], "sources": ["warm"]}
+    cells = cells_of(wing, **pair, methods=["zero_shot", {"name": "coop", "epochs": 1}])
+    found = run_study(wing, cells)
+    scored = {cell.method: found[cell.key].predictions[0] for cell in cells if cell.source}
+    assert len(scored["zero_shot"].image) == len(scored["coop"].image) == 8
+    assert scored["zero_shot"].top.shape[1] == 2, "brown bear is no class of the source"
 
 
 def test_leave_one_domain_out_learns_on_the_union_of_the_others() -> None:

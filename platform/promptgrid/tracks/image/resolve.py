@@ -141,11 +141,12 @@ class Resolver:
     def _source_keys(self, request: Request, method: Method) -> tuple[str, ...]:
         """The key of the cell that ``request`` starts from, if any; refuses what cannot be carried over."""
         dataset = self.dataset(request.dataset)
-        self.protocol(request.protocol).check_reading(request.source, request.reading)
+        protocol = self.protocol(request.protocol)
+        protocol.check_reading(request.source, request.reading)
         admit_joined(method, request, dataset)
         if not request.source:
             return ()
-        admit_source(method, request, dataset, self.dataset(request.source))
+        admit_source(method, request, protocol, dataset, self.dataset(request.source))
         source = source_request(request)
         memo = repr([value for name, value in vars(source).items() if name != "settings"]) + repr(method)
         if memo not in self._keys:

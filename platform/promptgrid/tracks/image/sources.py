@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from promptgrid.contract import Dataset, Method
+from promptgrid.contract import Dataset, Method, Protocol
 from promptgrid.spec import Refused, Request
 
 LEARNED_BY = "few_shot"
@@ -16,15 +16,16 @@ def source_request(request: Request) -> Request:
     return replace(request, protocol=LEARNED_BY, dataset=request.source, source="", reading="")
 
 
-def admit_source(method: Method, request: Request, dataset: Dataset, source: Dataset) -> None:
+def admit_source(method: Method, request: Request, protocol: Protocol, dataset: Dataset, source: Dataset) -> None:
     """Refuse a method that learns nothing which ``dataset`` could use.
 
     Raises:
-        Refused: a method that learns nothing, or parameters of its own classes where the target has others (in
+        Refused: a method that learns nothing (its plain cells on the targets say the same, unless the protocol
+            narrows what is scored), or parameters of its own classes where the target has others (in
             ``evaluate`` always: those classes' rows would be scored as if they were the target's).
     """
     name = request.method
-    if method.kind == "zero-shot":
+    if method.kind == "zero-shot" and not protocol.narrows:
         raise Refused(
             f"method {name!r} learns nothing that could be carried over",
             where="methods",

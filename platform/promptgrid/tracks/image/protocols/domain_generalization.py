@@ -24,6 +24,7 @@ class DomainGeneralization(FewShot):
     about = "learn on one domain (or on all but one: a|b|c), accuracy on the shifted ones, mean over them (CoOp)"
     open_vocabulary = True
     readings: ClassVar[tuple[Reading, ...]] = ("evaluate",)
+    narrows = True
 
     def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
         refuse_own(dataset, source, "a domain that was learned on is not a shifted one")
