@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SUITE ?= quickstart
 
-.PHONY: demo test check install report clean bench-scheduler bench-eta
+.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -31,6 +31,15 @@ bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 
 
 bench-eta: ## the ETA that `status` would have shown during the longest run that the store tells of
 	$(BIN)/python -m tests.bench.eta --workers 2
+
+bench-mirror: ## the same grid with the MLflow mirror and without it, in turns
+	$(BIN)/python -m tests.bench.mirror
+
+bench-grid: ## the quickstart against one function trainable a cell with the reference loop; two workers against one
+	$(BIN)/python -m tests.bench.grid
+
+bench-scale: ## twice the cells, twice the time: 500 to 4,000 head cells, and the memory of a worker
+	$(BIN)/python -m tests.bench.scale
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid

@@ -308,7 +308,8 @@ def test_the_environment_and_the_working_folder_stay_clean(
 
 
 def test_cells_are_mirrored_while_the_grid_runs(store: Store, squares: Squares) -> None:
-    mirrorer = Mirrorer(store, SUITE, squares, uri=None, submission="s-1").start()
+    so_far: list[int] = []
+    mirrorer = Mirrorer(store, SUITE, squares, uri=None, submission="s-1", told=so_far.append).start()
     mirrorer.add(squares[0][1].key)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not _mirrored(store):
@@ -316,6 +317,7 @@ def test_cells_are_mirrored_while_the_grid_runs(store: Store, squares: Squares) 
     assert _mirrored(store) == 1, "before the end"
     store.commit(make_outcome(squares[3][1]))
     assert counts(mirrorer.close()) == (4, 0, 0, 0)
+    assert so_far == [1]
     assert len(runs(store)) == 4
 
 

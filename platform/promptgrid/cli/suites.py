@@ -94,6 +94,8 @@ def run(
     if summary.interrupted is not None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + summary.interrupted)
+    if summary.mirror is not None and summary.mirror.problem:
+        sys.stderr.write(f"MLflow: {summary.mirror.problem}\n")
     now = api.status(planned, store)
     if as_json:
         _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})

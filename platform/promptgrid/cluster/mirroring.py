@@ -21,7 +21,9 @@ from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 
 FINISH = "finish"
-NICENESS = 10
+NICENESS = 19
+"""The mirror takes what the workers leave: about 2 ms of CPU a cell, into a file of this machine."""
+SO_FAR = "so_far.txt"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class MirrorProcess:
     def __init__(
         self, store: Store, suite: Suite, squares: Iterable[tuple[str, Cell]], *, uri: str | None, submission: str
     ) -> None:
+        self._given: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="promptgrid-mirror-")
         task = Path(self._folder.name) / "task.jsonl"
         with task.open("w") as file:
@@ -69,6 +72,7 @@ class MirrorProcess:
 
     def add(self, key: str) -> None:
         """The store holds something new about ``key``."""
+        self._given.add(key)
         self._say(key)
 
     def close(self, seconds: float) -> Mirrored:
@@ -78,7 +82,8 @@ class MirrorProcess:
             answer, _ = self._process.communicate(timeout=seconds)
             return Mirrored(**json.loads(answer.strip().splitlines()[-1]))
         except subprocess.TimeoutExpired:
-            return Mirrored(problem=f"MLflow took longer than {seconds:.0f} s and was left behind")
+            behind = f"MLflow took longer than {seconds:.0f} s and was left behind with {self._so_far():,} of "
+            return Mirrored(self._so_far(), problem=f"{behind}{len(self._given):,} cells; `promptgrid sync` goes on")
         except (ValueError, IndexError, TypeError):
             return Mirrored(problem=f"the mirror ended with {self._process.returncode}: {self._last_words()}")
         finally:
@@ -100,6 +105,11 @@ class MirrorProcess:
         except BrokenPipeError:
             return  # it has died; close() will say so
 
+    def _so_far(self) -> int:
+        """Cells mirrored by now."""
+        place = Path(self._folder.name) / SO_FAR
+        return int(place.read_text() or 0) if place.is_file() else 0
+
     def _last_words(self) -> str:
         lines = (Path(self._folder.name) / "log.txt").read_text(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else "no message"
@@ -114,7 +124,14 @@ def main(task: Path, orders: IO[str]) -> None:
         rows = [json.loads(line) for line in file]
     squares = [(row["label"], Cell.model_validate(row["cell"])) for row in rows]
     suite = Suite.model_validate(head["suite"])
-    mirrorer = Mirrorer(Store(head["store"]), suite, squares, uri=head["uri"], submission=head["submission"]).start()
+    mirrorer = Mirrorer(
+        Store(head["store"]),
+        suite,
+        squares,
+        uri=head["uri"],
+        submission=head["submission"],
+        told=lambda cells: _note(task.with_name(SO_FAR), cells),
+    ).start()
     for line in orders:
         if line.strip() == FINISH:
             report = mirrorer.close()
@@ -122,6 +139,12 @@ def main(task: Path, orders: IO[str]) -> None:
             print(json.dumps(done | {"problem": report.problem, "uri": report.uri}), flush=True)
             return
         mirrorer.add(line.strip())
+
+
+def _note(place: Path, cells: int) -> None:
+    """Write ``cells`` into ``place``, whole at every moment. A file: nobody empties a pipe while a grid runs."""
+    place.with_suffix(".new").write_text(str(cells))
+    place.with_suffix(".new").replace(place)
 
 
 if __name__ == "__main__":

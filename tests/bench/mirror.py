@@ -1,0 +1,57 @@
+"""What the MLflow mirror costs a grid: the same cells with it and without it, in turns, and how long it then takes.
+
+`python -m tests.bench.mirror --cells 2000 --burn 0.05`: cells burn a stated amount of CPU on every worker, so
+that the mirror finds no idle core. The ratio compares the wall time from the first pack to the last record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measuring import noop_suite, show
+
+from promptgrid.cluster import Options, execute, make_plan
+from promptgrid.cluster.eta import span
+from promptgrid.store import Store
+
+
+def once(cells: int, burn: float, workers: int, *, mirror: bool) -> dict[str, Any]:
+    """Run the grid in a store of its own."""
+    with tempfile.TemporaryDirectory(prefix="pg-bench-") as folder:
+        store = Store(folder)
+        plan = make_plan(noop_suite(cells, burn=burn), store)
+        options = Options(mirror=mirror, quiet=True, mirror_seconds=300.0)
+        summary = execute(plan, store, workers=workers, options=options)
+        over = time.time()
+        spans = [found for record in store.records(plan.cells) if (found := span(record))]
+        assert len(spans) == cells, summary
+        first, last = min(began for began, _ in spans), max(ended for _, ended in spans)
+        shown = summary.mirror.written if summary.mirror else 0
+        assert shown == cells * mirror, summary.mirror
+        return {"mirror": "on" if mirror else "off", "grid s": last - first, "caught up s after": over - last}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=2000)
+    parser.add_argument("--burn", type=float, default=0.05)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, default=None)
+    asked = parser.parse_args()
+    rows = [
+        once(asked.cells, asked.burn, asked.workers, mirror=mirror)
+        for _ in range(asked.rounds)
+        for mirror in (False, True)
+    ]
+    on, off = ([row["grid s"] for row in rows if row["mirror"] == which] for which in ("on", "off"))
+    rows.append({"mirror": "ratio of the best (goal 1.1)", "grid s": min(on) / min(off), "caught up s after": ""})
+    show(f"MLflow mirror, {asked.cells} cells of {asked.burn} s", rows, asked.json)
+
+
+if __name__ == "__main__":
+    main()
