@@ -168,6 +168,10 @@ class Resolver:
     def _backbone_facts(self, backbone: str) -> dict[str, Any]:
         return dict(self.backbone_family(backbone).facts(backbone))
 
+    def sizes(self, backbone: str) -> dict[str, int]:
+        """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
+        return dict(self._facts(backbone).get("sizes", {}))
+
     def _prompting_digest(self, dataset: str) -> str:
         card = self.dataset(dataset).card
         return digest([card.name, card.classes, card.template])

@@ -180,15 +180,22 @@ class ImageTrack(Track):
         method = self.resolver.method(cell.method)(**cell.settings)
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
-        shape = Shape(classes=classes, images=classes * cell.shots)
+        sizes = self.resolver.sizes(cell.backbone)
+        shape = Shape(classes=classes, images=classes * cell.shots * max(1, _kept(cell)), **sizes)
         if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
             look = step_flops(method, shape, card.splits["test"]) / 3
             return Expectation(0, 0.05 + look / FLOPS_A_SECOND, 1.0)
         unloaded = cast(Backbone, None)  # a recipe never looks at it
         task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
-        steps, batch = _work(method, task, shape.images)
-        seconds = 0.1 + steps * (CALL_SECONDS + step_flops(method, shape, batch) / FLOPS_A_SECOND)
+        steps, batch = _work(method, task, classes * cell.shots)
+        call = CALL_SECONDS / (8 if method.packs else 1)
+        seconds = 0.1 + steps * (call + step_flops(method, shape, batch) / FLOPS_A_SECOND)
         return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
+
+
+def _kept(cell: Cell) -> int:
+    """Views of an image that are held at once; of ``online`` those of the next few epochs."""
+    return 4 if cell.views == "online" else int(cell.views)
 
 
 def _work(method: Method, task: Task, images: int) -> tuple[int, int]:

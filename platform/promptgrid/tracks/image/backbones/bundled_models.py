@@ -11,7 +11,7 @@ from promptgrid.contract import Backbone, BackboneFamily
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
-from promptgrid.tracks.image.backbones.open_clip_models import reachable
+from promptgrid.tracks.image.backbones.open_clip_models import reachable, sizes
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 ALIASES = {"bundled": "bundled-vit"}
@@ -43,6 +43,7 @@ class BundledModels(BackboneFamily):
             "digest": str(_card(name)["sha256"]),
             "offers": sorted(offers(text, image)),
             "image_size": config["vision_cfg"]["image_size"],
+            "sizes": sizes(config),
         }
 
     def load(self, backbone: str, device: str) -> Backbone:

@@ -65,6 +65,7 @@ class OpenClipModels(BackboneFamily):
             "digest": _weights_digest(spelling),
             "offers": sorted(offers(text, image)),
             "image_size": config.get("vision_cfg", {}).get("image_size", 224),
+            "sizes": sizes(config),
         }
 
     def load(self, backbone: str, device: str) -> Backbone:
@@ -121,6 +122,21 @@ def reachable(config: dict[str, Any]) -> tuple[bool, bool]:
     vit = isinstance(vision.get("layers"), int) and not vision.get("timm_model_name")
     odd_vit = vision.get("attentional_pool") or vision.get("pool_type", "tok") != "tok" or vision.get("block_type")
     return not odd_text and pooled == "argmax", bool(vit and not odd_vit)
+
+
+def sizes(config: dict[str, Any]) -> dict[str, int]:
+    """Widths and depths of the towers that the config tells, for estimates of time and memory."""
+    vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
+    size, patch = vision.get("image_size", 224), vision.get("patch_size") or 16
+    found = {
+        "text_width": text.get("width"),
+        "text_layers": text.get("layers"),
+        "vision_width": vision.get("width"),
+        "vision_layers": vision.get("layers"),
+        "image_size": size,
+        "patches": (size // patch) ** 2 if isinstance(size, int) else None,
+    }
+    return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
 def _weights_digest(spelling: Spelling) -> str:
