@@ -28,7 +28,7 @@ from promptgrid.spec.search import (
     searched_squares,
     studies_of,
 )
-from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, Tested, best_trial, incumbents
+from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, TrialCells, best_trial, incumbents
 from promptgrid.spec.suite import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def run_search(
     """Score every trial on validation examples, write down the choice, then test what was chosen.
 
     The arguments are those of :func:`promptgrid.cluster.execute`. No test example is read before the choice is in the
-    store. Tested are, at every place, the written configuration and each trial that was the best of those before it.
+    store. At every place the tested trials are the written configuration and each that was the best so far.
 
     Raises:
         Refused: the options contradict each other. Nothing was started.
@@ -249,7 +249,7 @@ def _test_squares(search: Search, tested: Mapping[Where, Sequence[int]]) -> Iter
 
 def _place(where: Where, scores: list[float | None], keys: Mapping[int, list[str]]) -> PlaceFound:
     label, backbone, dataset, shots = where
-    tested = [Tested(trial=trial, keys=found) for trial, found in sorted(keys.items())]
+    tested = [TrialCells(trial=trial, keys=found) for trial, found in sorted(keys.items())]
     return PlaceFound(
         label=label, backbone=backbone, dataset=dataset, shots=shots, scores=scores, chosen=best_trial(scores),
         tested=tested,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,8 +32,7 @@ class Winner:
 
 def winners(found: SearchFound, store: Store) -> list[Winner]:
     """The winners of ``found`` in the suite's order, with the headline metric of their test cells."""
-    tested = {key for place in found.places for one in place.tested for key in one.keys}
-    scores = {record.cell.key: _headline(record) for record in store.records(tested)}
+    scores = tested_scores([found], store)
     trials = {(study.label, study.backbone): study.trials for study in found.studies}
     return [
         Winner(
@@ -49,6 +48,12 @@ def winners(found: SearchFound, store: Store) -> list[Winner]:
         )
         for place in found.places
     ]
+
+
+def tested_scores(searches: Iterable[SearchFound], store: Store) -> dict[str, float]:
+    """The headline metric of every finished test cell of ``searches``, by key."""
+    keys = {key for found in searches for place in found.places for tested in place.tested for key in tested.keys}
+    return {record.cell.key: _headline(record) for record in store.records(keys)}
 
 
 def _headline(record: Record) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import Cell, Record, Suite
+from promptgrid.spec.searched import SearchFound
 
 Correct = npt.NDArray[np.bool_]
 
@@ -36,6 +37,7 @@ class ReportInput:
     ``axes`` maps methods to their place in the taxonomy, axis by axis.
     For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
+    ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -58,6 +60,8 @@ class ReportInput:
     known_as: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, Correct] = field(default_factory=dict)
     similarities: Mapping[str, Similarities] = field(default_factory=dict)
+    searches: Sequence[SearchFound] = ()
+    tested: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

@@ -20,6 +20,7 @@ from promptgrid.leaderboard.figures import figure_files
 from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
 from promptgrid.leaderboard.page import render_page
 from promptgrid.leaderboard.results import results_frame
+from promptgrid.leaderboard.search_pictures import search_figures
 from promptgrid.leaderboard.sections import all_sections
 from promptgrid.leaderboard.standing import Board, build_board
 from promptgrid.leaderboard.tables import latex_tables
@@ -64,7 +65,7 @@ def report_files(board: Board) -> dict[str, bytes]:
     told = [(section, found) for section, found in facts if found is not None]
     rows = leaderboard_rows(board)
     results = results_frame(board.report)
-    figures = figure_files(board) | transfer_figures(board)
+    figures = figure_files(board) | transfer_figures(board) | search_figures(board)
     numbers = strict_json({section.key: found for section, found in told})
     texts = {
         "report.html": render_page(board, told, rows, figures),

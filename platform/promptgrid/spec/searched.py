@@ -28,7 +28,7 @@ class StudyFound(_Strict):
     trials: list[dict[str, float]]
 
 
-class Tested(_Strict):
+class TrialCells(_Strict):
     """The keys of the test cells of one trial at one place, one a seed."""
 
     trial: int
@@ -47,7 +47,7 @@ class PlaceFound(_Strict):
     shots: int
     scores: list[float | None]
     chosen: int | None
-    tested: list[Tested] = []
+    tested: list[TrialCells] = []
 
     def keys(self, trial: int | None) -> list[str]:
         """Keys of the test cells of ``trial``; none where it was not tested."""

@@ -1,0 +1,138 @@
+"""Lists of trials are the same for everyone, in any order, at any length; a space that does not fit is refused."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptgrid.spec import Refused, Suite
+from promptgrid.spec.search import Interval, SearchEntry, Study, configuration, searched_squares, studies_of
+from promptgrid.spec.searched import best_trial, incumbents
+from promptgrid.spec.suite import parse_suite
+
+KNOBS = {
+    "coop": {"learning_rate": Interval(1e-5, 1.0, True), "weight_decay": Interval(0.0, 0.1)},
+    "tip": {"alpha": Interval(0.0, 50.0)},
+    "zero_shot": {},
+}
+
+
+def suite(**changes: Any) -> Suite:
+    value = {"name": "s", "protocol": "few_shot", "methods": ["zero_shot", "coop", "tip"], "datasets": ["a", "b"]}
+    return parse_suite(value | changes, "s")
+
+
+def studies(trials: int = 20, seed: int = 1, entry: SearchEntry | None = None, **changes: Any) -> list[Study]:
+    return [study.drawn(seed, trials) for study in studies_of(suite(**changes), KNOBS, entry or SearchEntry())]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31 - 1))
+def test_a_short_list_is_the_beginning_of_a_long_one(short: int, long: int, seed: int) -> None:
+    short, long = sorted((short, long))
+    for few, many in zip(studies(short, seed), studies(long, seed), strict=True):
+        assert few.trials == many.trials[: len(few.trials)]
+
+
+def test_a_trial_does_not_depend_on_the_order_nor_on_the_other_methods_and_knobs() -> None:
+    (_, coop, _) = studies(10)
+    order = list(range(1, 10))
+    random.Random(3).shuffle(order)
+    assert {trial: configuration(coop, 1, trial) for trial in order} == dict(enumerate(coop.trials[1:], start=1))
+    alone = studies(10, methods=["coop"])[0]
+    assert alone.trials == coop.trials
+    only = replace(coop, space={"weight_decay": coop.space["weight_decay"]})
+    assert configuration(only, 1, 4)["weight_decay"] == coop.trials[4]["weight_decay"]
+
+
+def test_the_same_words_give_the_same_numbers_on_every_machine() -> None:
+    coop = studies(3)[1]
+    assert coop.trials == (
+        {},
+        {"learning_rate": 0.0087452, "weight_decay": 0.074818},
+        {"learning_rate": 0.00014017, "weight_decay": 0.0061473},
+    )
+
+
+def test_trial_0_is_as_written_and_methods_without_knobs_have_no_other() -> None:
+    zero_shot, coop, tip = studies(20)
+    assert zero_shot.trials == ({},)
+    assert coop.trials[0] == tip.trials[0] == {}
+    assert len(coop.trials) == len(tip.trials) == 20
+    assert len({tuple(trial.items()) for trial in coop.trials}) == 20
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_values_stay_inside_their_interval_and_follow_its_scale(share: float) -> None:
+    wide = Interval(1e-5, 1.0, log=True)
+    assert wide.low <= wide.at(share) <= wide.high
+    assert wide.at(0.5) == pytest.approx(10**-2.5, rel=1e-3)
+    assert Interval(2.0, 4.0).at(0.5) == 3.0
+    assert Interval(0.3, 0.3).at(share) == 0.3
+
+
+def test_a_knob_that_is_written_stays_unless_the_space_names_it() -> None:
+    written = [{"name": "coop", "learning_rate": 0.01}]
+    (fixed,) = studies(methods=written)
+    assert set(fixed.space) == {"weight_decay"}
+    entry = SearchEntry(space={"coop": {"learning_rate": [0.001, 0.1]}})
+    (named,) = studies(entry=entry, methods=written)
+    assert named.space["learning_rate"] == Interval(0.001, 0.1, True)
+
+
+def test_squares_of_a_search_are_scored_on_validation_images_and_keep_seeds_together() -> None:
+    squares = list(suite(methods=["coop", "zero_shot"], seeds=[1, 2]).squares([]))
+    found = list(searched_squares(squares, studies(3, methods=["coop", "zero_shot"])))
+    assert {request.scored for _, _, request in found} == {"val"}
+    assert len(found) == 2 * 2 * 3 + 2 * 2
+    of_a = [(trial, request.seed) for trial, label, request in found if (label, request.dataset) == ("coop", "a")]
+    assert of_a == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
+    again = list(searched_squares(squares, studies(3, methods=["coop", "zero_shot"])))
+    assert again == found
+
+
+def test_the_best_trial_is_the_earliest_of_equals() -> None:
+    assert best_trial([0.5, 0.7, 0.7, 0.6]) == 1
+    assert best_trial([None, 0.2, None]) == 1
+    assert best_trial([None, None]) is None
+    assert incumbents([0.5, 0.4, None, 0.6, 0.6, 0.7]) == [0, 3, 5]
+
+
+REFUSED = {
+    "knob": ({"coop": {"learning_rat": [0.1, 0.2]}}, {}, "did you mean 'learning_rate'"),
+    "method": ({"cop": {"learning_rate": [0.1, 0.2]}}, {}, "did you mean 'coop'"),
+    "no-knobs": ({"zero_shot": {"scale": [0.1, 0.2]}}, {}, "unknown knob 'scale'"),
+    "too-far": ({"tip": {"alpha": [0.0, 51.0]}}, {}, "within .0.0, 50.0."),
+    "selection": ({}, {"selection": "val"}, "already choose the checkpoint"),
+    "sources": ({}, {"sources": "datasets"}, "study of transfer"),
+    "unknown-method": ({}, {"methods": ["cooop"]}, "did you mean 'coop'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(case: str) -> None:
+    space, changes, words = REFUSED[case]
+    with pytest.raises(Refused, match=words):
+        studies_of(suite(**changes), KNOBS, SearchEntry.model_validate({"space": space}))
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ({"trial": 3}, r"unknown key 'search.trial'; did you mean 'trials'"),
+        ({"trials": 0}, "search.trials"),
+        ({"trials": 2.5}, "search.trials"),
+        ({"algorithm": "grid"}, "search.algorithm"),
+        ({"space": {"coop": {"learning_rate": [0.2, 0.1]}}}, "the lower first"),
+        ({"space": {"coop": {"learning_rate": [0.1]}}}, "search.space.coop.learning_rate"),
+        ({"space": {"coop": {"learning_rate": [0.1, float("inf")]}}}, "finite"),
+        ({"space": {"coop": 0.1}}, "search.space.coop"),
+    ],
+)
+def test_a_suite_says_it_in_the_right_words(search: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        suite(search=search)
