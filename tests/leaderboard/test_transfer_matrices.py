@@ -41,7 +41,7 @@ def test_every_score_stands_at_its_pair_and_seed():
     for j, target in enumerate(TASKS):
         plain = {"dataset": target, "seed": 2, "reading": ""}
         assert item.scratch[j, 1] == accuracy(report, method="coop", **plain)
-        assert item.zero_shot[j, 1] == accuracy(report, method="zero_shot", **plain)
+        assert set(item.zero_shot[:, j, 1]) == {accuracy(report, method="zero_shot", **plain)}
     assert np.diag(item.own).all()
     assert item.own.sum() == 4
     assert item.base == "scratch"
@@ -168,3 +168,20 @@ def test_pairs_that_nobody_planned_are_no_holes():
     assert item.planned.sum() == 4
     assert summary(item)["planned"] == 4
     assert summary(item)["partial"] == 0
+
+
+def test_a_protocol_that_narrows_pairs_has_zero_shot_on_the_pair():
+    small = {**SMALL, "sources": "others", "readings": ("evaluate",), "protocol": "domain_generalization"}
+    report = make_study(**{**small, "methods": ({"name": "zero_shot", "label": "zero-shot"}, COOP)})
+    board = build_board(report)
+    assert [item.label for item in board.transfers] == ["CoOp, evaluate"]
+    (item,) = board.transfers
+    source = "|".join(TASKS[1:])
+    pair = {"source": source, "dataset": "animals", "seed": 1}
+    i = item.sources.index(source)
+    assert item.zero_shot[i, 0, 0] == accuracy(report, method="zero_shot", **pair)
+    assert item.gains["zero_shot"][i, 0, 0] == item.raw[i, 0, 0] - item.zero_shot[i, 0, 0]
+    (standing,) = board.standings
+    assert board.reference == "zero-shot"
+    assert {row.label for row in standing.rows} == {"zero-shot", "CoOp, evaluate"}
+    assert [row.reference for row in standing.rows].count(True) == 1

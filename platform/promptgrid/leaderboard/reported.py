@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.squares import Square, planned
+from promptgrid.leaderboard.squares import Square, is_zero_shot, planned
 from promptgrid.leaderboard.statistics import harmonic
-from promptgrid.leaderboard.transfer_matrices import is_zero_shot
 from promptgrid.spec import Cell
 
 Seeds = dict[int, float]

@@ -30,6 +30,11 @@ def is_multitask(cell: Cell) -> bool:
     return len(parts) > 1 and TASKS.join(parts) == cell.source
 
 
+def is_zero_shot(report: ReportInput, method: str) -> bool:
+    """Whether ``method`` learns nothing from the examples: of the kind ``zero-shot``, or named so."""
+    return report.kinds.get(method) == "zero-shot" or method.replace("-", "_").startswith("zero_shot")
+
+
 @dataclass(frozen=True)
 class Square:
     """One place of the grid. ``shots`` and ``seed`` are the place's, which a shared cell may leave open.
@@ -62,19 +67,24 @@ def planned(report: ReportInput) -> list[Square]:
     """Every distinct (label, cell, shots, seed) of the plan, in plan order, with its record where there is one."""
     seen = set()
     squares = []
-    moved = {label for label, cell in report.squares if cell.reading}
+    moved = {label: frozenset[str]() for label, cell in report.squares if cell.reading}
+    for label, cell in report.squares:
+        if cell.reading:
+            moved[label] |= {cell.reading}
     for label, cell in report.squares:
         place = (label, cell.key, cell.backbone, cell.dataset, cell.shots, cell.seed)
         if place not in seen:
             seen.add(place)
             record = report.records.get(cell.key) or report.failures.get(cell.key)
-            squares.append(Square(_row(label, cell, moved), cell, cell.shots, cell.seed, record, label))
+            squares.append(Square(_row(report, label, cell, moved), cell, cell.shots, cell.seed, record, label))
     return squares
 
 
-def _row(label: str, cell: Cell, moved: set[str]) -> str:
+def _row(report: ReportInput, label: str, cell: Cell, moved: dict[str, frozenset[str]]) -> str:
     if label not in moved:
         return label
+    if cell.reading and len(moved[label]) == 1 and is_zero_shot(report, cell.method):
+        return label  # nothing was learned, so there is nothing to read in one way or another
     if not is_multitask(cell):
         return f"{label}, {cell.reading or SCRATCH}"
     among = "learned together" if cell.dataset in parts_of(cell.source) else "new to the group"

@@ -15,10 +15,10 @@ from promptgrid.leaderboard import statistics as st
 from promptgrid.leaderboard.comparison import Comparison, compare_all
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.split_metrics import SplitMeans, split_means, split_metrics
-from promptgrid.leaderboard.squares import Square, spread
+from promptgrid.leaderboard.squares import Square, is_zero_shot, spread
 from promptgrid.leaderboard.targets import apart, ranked, score_frame
 from promptgrid.leaderboard.text import slug
-from promptgrid.leaderboard.transfer_matrices import Transfer, find_transfers, is_zero_shot
+from promptgrid.leaderboard.transfer_matrices import Transfer, find_transfers
 from promptgrid.spec import canonical_json
 
 TIE = 0.0005
@@ -139,10 +139,10 @@ def build_board(report: ReportInput) -> Board:
     """Everything computed once, from the records alone."""
     squares = spread(report)
     declared = report.suite.reference is not None
-    reference = _reference(report, squares)
     places: dict[tuple[str, int], list[Square]] = {}
     for square in squares:
         places.setdefault((square.cell.backbone, square.shots), []).append(square)
+    reference = _reference(report, [square for part in places.values() for square in ranked(part)])
     standings = tuple(
         build_standing(report, backbone, shots, part, reference) for (backbone, shots), part in places.items()
     )

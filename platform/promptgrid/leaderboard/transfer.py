@@ -38,12 +38,12 @@ def gains(raw: Array, base: Array) -> Array:
 
     Args:
         raw: (S, T, N) scores.
-        base: (T, N) scores of the baseline on each target: from scratch (m_jj) or zero-shot.
+        base: (T, N) scores of the baseline on each target, from scratch (m_jj) or zero-shot; or (S, T, N) by pair.
 
     Returns:
         (S, T, N), NaN where either is missing.
     """
-    return raw - base[None]
+    return raw - base
 
 
 def normalised(raw: Array, scratch: Array, zero_shot: Array, floor: float = FLOOR) -> Array:
@@ -51,9 +51,9 @@ def normalised(raw: Array, scratch: Array, zero_shot: Array, floor: float = FLOO
 
     A ratio of means over the seeds on which all three finished; NaN where the headroom is within ``floor`` of 0.
     """
-    whole = np.isfinite(raw) & np.isfinite(scratch)[None] & np.isfinite(zero_shot)[None]
-    above = seed_mean(np.where(whole, raw - zero_shot[None], np.nan))
-    room = seed_mean(np.where(whole, np.broadcast_to((scratch - zero_shot)[None], raw.shape), np.nan))
+    whole = np.isfinite(raw) & np.isfinite(scratch) & np.isfinite(zero_shot)
+    above = seed_mean(np.where(whole, raw - zero_shot, np.nan))
+    room = seed_mean(np.where(whole, np.broadcast_to(scratch - zero_shot, raw.shape), np.nan))
     usable = np.abs(room) >= floor
     return np.where(usable, above / np.where(usable, room, 1.0), np.nan)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from promptgrid.leaderboard import transfer as tr
 from promptgrid.leaderboard.inputs import Correct, ReportInput, Similarities
-from promptgrid.leaderboard.squares import Square, is_multitask, parts_of
+from promptgrid.leaderboard.squares import Square, is_multitask, is_zero_shot, parts_of
 from promptgrid.spec import canonical_json
 
 SCRATCH, ZERO_SHOT = "scratch", "zero_shot"
@@ -23,9 +23,10 @@ SEED = 20_221_121
 class Transfer:
     """Scores of one method in one reading, sources x targets x seeds; NaN where a cell has not finished.
 
-    ``scratch`` and ``zero_shot`` (T, N) are the plain cells on each target: of the same method, settings, shots and
-    seed, and of the suite's zero-shot method. ``reasons`` says why a pair lacks seeds, ``counts`` holds, by baseline,
-    (S, T, 2) images on which transfer is right in more and in fewer seeds (NaN where predictions are not known).
+    ``scratch`` (T, N) are the plain cells of the same method, settings, shots and seed on each target, ``zero_shot``
+    (S, T, N) those of the suite's zero-shot method: on the pair where the suite has it there (a protocol may score a
+    pair on less than all classes), else on the target. ``reasons`` says why a pair lacks seeds, ``counts`` holds, by
+    baseline, (S, T, 2) images on which transfer is right in more and in fewer seeds (NaN where that is not known).
     """
 
     label: str
@@ -60,6 +61,11 @@ class Transfer:
     def base(self) -> str:
         """The baseline of the gains that matter: from scratch where the study has it, else zero-shot."""
         return SCRATCH if np.isfinite(self.apart(SCRATCH)).any() else ZERO_SHOT
+
+    def baseline(self, base: str) -> tr.Array:
+        """(S, T) means over seeds of ``scratch`` or ``zero_shot``."""
+        values = self.scratch if base == SCRATCH else self.zero_shot
+        return np.broadcast_to(tr.seed_mean(values), self.own.shape)
 
     @cached_property
     def gains(self) -> dict[str, tr.Array]:
@@ -126,21 +132,16 @@ def find_transfers(report: ReportInput, squares: Sequence[Square]) -> tuple[Tran
     groups: dict[tuple[str, str, int, str], list[Square]] = {}
     for square in squares:
         cell = square.cell
-        if cell.reading and not is_multitask(cell):
+        if cell.reading and not is_multitask(cell) and not is_zero_shot(report, cell.method):
             groups.setdefault((square.label, cell.backbone, square.shots, cell.reading), []).append(square)
     plain = {_place(square): square for square in squares if not square.cell.reading}
     zero = {
-        (s.cell.backbone, s.cell.dataset, s.shots, s.seed): s
+        (s.cell.backbone, s.cell.source, s.cell.dataset, s.shots, s.seed): s
         for s in reversed(squares)
-        if not s.cell.reading and is_zero_shot(report, s.cell.method)
+        if is_zero_shot(report, s.cell.method)
     }
     found = [_transfer(report, group, plain, zero) for group in groups.values()]
     return tuple(sorted(found, key=lambda item: (item.backbone, item.shots)))
-
-
-def is_zero_shot(report: ReportInput, method: str) -> bool:
-    """Whether ``method`` learns nothing from the examples: of the kind ``zero-shot``, or named so."""
-    return report.kinds.get(method) == "zero-shot" or method.replace("-", "_").startswith("zero_shot")
 
 
 def _place(square: Square, dataset: str = "") -> tuple[str, ...]:
@@ -154,7 +155,7 @@ def _transfer(
     report: ReportInput,
     group: list[Square],
     plain: Mapping[tuple[str, ...], Square],
-    zero: Mapping[tuple[str, str, int, int], Square],
+    zero: Mapping[tuple[str, str, str, int, int], Square],
 ) -> Transfer:
     first = group[0]
     sources = tuple(dict.fromkeys(square.cell.source for square in group))
@@ -162,12 +163,13 @@ def _transfer(
     seeds = tuple(sorted({square.seed for square in group}))
     at = {(square.cell.source, square.cell.dataset, square.seed): square for square in group}
 
-    def scratch_of(target: str, seed: int) -> Square | None:
+    def scratch_of(source: str, target: str, seed: int) -> Square | None:
         there = next((square for square in group if square.seed == seed), first)
         return plain.get(_place(there, target))
 
-    def zero_of(target: str, seed: int) -> Square | None:
-        return zero.get((first.cell.backbone, target, first.shots, seed))
+    def zero_of(source: str, target: str, seed: int) -> Square | None:
+        there = [zero.get((first.cell.backbone, name, target, first.shots, seed)) for name in (source, "")]
+        return there[0] or there[1]
 
     raw = np.array([[[_score(at.get((i, j, n)), report) for n in seeds] for j in targets] for i in sources])
     counts = {
@@ -184,8 +186,8 @@ def _transfer(
         sources=sources,
         targets=targets,
         raw=raw,
-        scratch=np.array([[_score(scratch_of(j, n), report) for n in seeds] for j in targets]),
-        zero_shot=np.array([[_score(zero_of(j, n), report) for n in seeds] for j in targets]),
+        scratch=np.array([[_score(scratch_of("", j, n), report) for n in seeds] for j in targets]),
+        zero_shot=np.array([[[_score(zero_of(i, j, n), report) for n in seeds] for j in targets] for i in sources]),
         reasons=_reasons(at, sources, targets, seeds),
         counts={base: found for base, found in counts.items() if np.isfinite(found).any()},
         similarities=report.similarities.get(first.cell.backbone),
@@ -214,7 +216,7 @@ def _reasons(
 
 def _counts(
     at: Mapping[tuple[str, str, int], Square],
-    baseline: Callable[[str, int], Square | None],
+    baseline: Callable[[str, str, int], Square | None],
     sources: Sequence[str],
     targets: Sequence[str],
     seeds: Sequence[int],
@@ -223,8 +225,8 @@ def _counts(
     """(S, T, 2) images answered right in more, in fewer seeds than by the baseline; NaN where not known."""
     found = np.full((len(sources), len(targets), 2), np.nan)
     for j, target in enumerate(targets):
-        base = {seed: _answers(baseline(target, seed), correct) for seed in seeds}
         for i, source in enumerate(sources):
+            base = {seed: _answers(baseline(source, target, seed), correct) for seed in seeds}
             moved = {seed: _answers(at.get((source, target, seed)), correct) for seed in seeds}
             pairs = [
                 (m, b)

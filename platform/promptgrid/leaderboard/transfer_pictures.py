@@ -118,7 +118,7 @@ def _cell(board: Board, item: Transfer, measure: str, i: int, j: int, scale: tup
     about = _about(board, item, i, j) if measure == item.base else ""
     reason = item.reasons.get((i, j), "")
     if item.own[i, j]:
-        own = float(item.measures["raw"][i, j] if measure == "raw" else tr.seed_mean(item.scratch)[j])
+        own = float(item.measures["raw"][i, j] if measure == "raw" else item.baseline(SCRATCH)[i, j])
         return HeatCell(points(own) if math.isfinite(own) else "", about=about, quiet=True, framed=True)
     value = float(item.measures[measure][i, j])
     if math.isnan(value):
@@ -136,7 +136,7 @@ def _about(board: Board, item: Transfer, i: int, j: int) -> str:
     pair = " → ".join(shorten(names.get(task, task), 40) for task in (item.sources[i], item.targets[j]))
     parts = [f"score {points(float(item.measures['raw'][i, j]))}"]
     for base, word in ((SCRATCH, "scratch"), (ZERO_SHOT, "zero-shot")):
-        score = float(tr.seed_mean(getattr(item, base))[j])
+        score = float(item.baseline(base)[i, j])
         parts.append(f"{word} {points(score)} ({signed(float(item.measures[base][i, j]))})")
     tests = item.q_values[item.base]
     parts += [f"q {p_value(float(q[i, j]))} over {name}" for name, q in tests.items() if math.isfinite(q[i, j])]

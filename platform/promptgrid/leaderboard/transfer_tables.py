@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.leaderboard import transfer as tr
 from promptgrid.leaderboard.csv_text import csv_rows, csv_text
 from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.transfer_matrices import SCRATCH, ZERO_SHOT, Transfer
@@ -47,8 +46,8 @@ def pair_rows(board: Board) -> list[dict[str, Any]]:
 def _pair(item: Transfer, i: int, j: int, source: str, target: str) -> dict[str, Any]:
     where = {"backbone": item.backbone, "shots": item.shots, "method": item.entry, "reading": item.reading}
     row: dict[str, Any] = {**where, "source": source, "target": target, "own": bool(item.own[i, j])}
-    row |= {"score": float(item.measures["raw"][i, j]), "scratch": float(tr.seed_mean(item.scratch)[j])}
-    row["zero_shot"] = float(tr.seed_mean(item.zero_shot)[j])
+    row |= {"score": float(item.measures["raw"][i, j]), "scratch": float(item.baseline(SCRATCH)[i, j])}
+    row["zero_shot"] = float(item.baseline(ZERO_SHOT)[i, j])
     row |= {SHORT[name]: float(item.measures[name][i, j]) for name in (SCRATCH, ZERO_SHOT, "normalised")}
     for base in (SCRATCH, ZERO_SHOT):
         for n, seed in enumerate(item.seeds):
