@@ -17,14 +17,24 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.backbone import Backbone
-from promptgrid.contract.conformance_data import CLASSES, SHOTS, TOLERANCE, assert_close, fingerprint, pictures
+from promptgrid.contract.conformance_data import (
+    CLASSES,
+    NEW_CLASSES,
+    SHOTS,
+    TOLERANCE,
+    assert_close,
+    assets_for,
+    fingerprint,
+    pictures,
+    second_look,
+)
 from promptgrid.contract.method import Kind, Method, Params
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Batch, Labelled, Task
 
-NEW_CLASSES = ("dog", "steam train", "paper_kite")
 PACK = 3
 
 
@@ -52,10 +62,12 @@ class Trial:
             shots=SHOTS,
             support=Labelled(features, labels),
             validation=held,
+            **assets_for(method.assets, backbone),
         )
         patches = backbone.patches(pixels) if "vision_blocks" in method.needs else None
+        second = second_look(pixels) if "second_backbone" in method.assets else None
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches), labels)
+        return cls(method, task, start, Batch(features, patches, second), labels)
 
     @property
     def trained(self) -> list[str]:
@@ -76,7 +88,7 @@ class Trial:
 
     def loss(self, params: Params, seed: Tensor) -> Tensor:
         """The sum of the method's losses on the batch, at one training step."""
-        task = replace(self.task, support=None, validation=None, seed=seed)
+        task = replace(self.task.without_images(), seed=seed)
         out = self.method.forward(params, self.batch, task)
         return torch.stack(list(self.method.losses(params, out, self.labels, task).values())).sum()
 
@@ -89,7 +101,7 @@ def check_method(method: type[Method], backbone: Backbone | None = None, **setti
     """
     check_declaration(method)
     backbone = backbone if backbone is not None else PracticeBackbone()
-    missing = sorted(method.needs - backbone.offers)
+    missing = sorted(method.needs - ASSETS.keys() - backbone.offers)
     assert not missing, f"{method.name} needs {', '.join(missing)}, which this backbone does not offer"
     before = fingerprint(backbone)
     trial = Trial.of(method(**settings), backbone)
@@ -152,7 +164,7 @@ def check_state(trial: Trial) -> None:
         state = trial.method.finish(trial.shaken(), trial.task)
     assert state.keys() == trial.start.keys(), f"{name}: finish returns other parameters than init"
     loaded = load(save({key: value.detach().contiguous() for key, value in state.items()})) if state else {}
-    alone = replace(trial.task, support=None, validation=None)
+    alone = trial.task.without_images()
     kept = torch.equal(trial.logits(state, alone), trial.logits(loaded, alone))
     assert kept, f"{name}: the state scores otherwise after save and load"
 
@@ -193,7 +205,7 @@ def check_new_classes(trial: Trial) -> None:
     """A method with an open vocabulary scores classes it never saw."""
     if not trial.method.open_vocabulary:
         return
-    rebound = replace(trial.task, classes=NEW_CLASSES, support=None, validation=None)
+    rebound = replace(trial.task.without_images(), classes=NEW_CLASSES)
     try:
         logits = trial.logits(trial.shaken(), rebound)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -225,6 +237,7 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
     start = trial.start | {name: own[name] for name in trial.trained}
     knobs = {name: torch.tensor(float(getattr(method, name)) * (1.0 + 0.1 * i)) for name in method.knobs()}
     patches = None if trial.batch.patches is None else trial.batch.patches[order]
+    second = None if trial.batch.second is None else trial.batch.second[order]
     held = {name: value for name, value in start.items() if name not in trial.trained}
     return {
         "trained": {name: start[name] for name in trial.trained},
@@ -232,6 +245,7 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
         "knobs": knobs,
         "features": trial.batch.features[order],
         "patches": patches,
+        "second": second,
         "labels": trial.labels[order],
         "seed": torch.tensor(100 + i),
     }
@@ -240,7 +254,8 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
 def _loss_of(trial: Trial) -> Callable[[dict[str, Any]], Tensor]:
     def loss(cell: dict[str, Any]) -> Tensor:
         method = replace(trial.method, **cell["knobs"])
-        own = replace(trial, method=method, batch=Batch(cell["features"], cell["patches"]), labels=cell["labels"])
+        own = replace(trial, method=method, batch=Batch(*(cell[part] for part in ("features", "patches", "second"))),
+                      labels=cell["labels"])  # fmt: skip
         return own.loss(cell["trained"] | cell["held"], cell["seed"])
 
     return loss

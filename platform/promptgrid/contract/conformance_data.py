@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.backbone import Backbone
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.randomness import stream
 
+NEW_CLASSES = ("dog", "steam train", "paper_kite")
 CLASSES = ("cat", "traffic_light", "oak leaf", "blue tea pot")
 SHOTS = 2
 TOLERANCE = 1e-5
@@ -59,6 +63,11 @@ def check_protocol(protocol: Protocol, dataset: Dataset) -> None:
     for part in ("train", "val"):
         strays = set(getattr(split, part)) - set(dataset.splits.get(part, ()))
         assert not strays, f"{name}: {part} holds images that are not the dataset's {part} images"
+    pool = set(split.unlabelled)
+    assert pool <= set(dataset.splits["train"]), f"{name}: the pool holds images that are not training images"
+    assert not pool & {*split.train, *split.val}, f"{name}: a labelled image stands in the pool too"
+    assert bool(pool) <= ("unlabelled" in protocol.offers), f"{name}: there is a pool, and `offers` does not say so"
+    assert not set(split.unseen) & set(split.classes), f"{name}: a class is both known by images and unseen"
     for evaluation in split.evaluations:
         strays = set(evaluation.indices) - set(dataset.splits["test"])
         assert not strays, f"{name}: {evaluation.name!r} is scored on images that are no test images"
@@ -67,6 +76,27 @@ def check_protocol(protocol: Protocol, dataset: Dataset) -> None:
     assert {dataset.labels[index] for index in split.train} <= set(split.classes), f"{name}: a stray training label"
     scores = {evaluation.name: {"accuracy": 0.5, "macro_f1": 0.5} for evaluation in split.evaluations}
     assert type(protocol).headline in protocol.metrics(scores), f"{name}: the headline is none of its metrics"
+
+
+def assets_for(needs: frozenset[str], backbone: Backbone) -> dict[str, Any]:
+    """The fields of a task that hold small stand-ins for the assets a method needs."""
+    pixels, labels = pictures(backbone, 2000)
+    features = backbone.encode_pixels(pixels)
+    said = {name: (f"a small {name}", f"the look of {name}") for name in (*CLASSES, *NEW_CLASSES)}
+    captions = tuple(f"a photo of a {name}" for name in CLASSES)
+    own: dict[str, dict[str, Any]] = {
+        "descriptions": {"descriptions": said},
+        "unlabelled": {"unlabelled": features, "unlabelled_pixels": pixels, "seen": len(CLASSES)},
+        "domain_labels": {"domains": tuple("ab"[place % 2] for place in range(len(labels)))},
+        "second_backbone": {"second": Second(second_look(pixels), second_look(pixels))},
+        "image_text_pairs": {"pairs": Pairs(features, captions, labels)},
+    }
+    return {field: value for name in needs & own.keys() for field, value in own[name].items()}
+
+
+def second_look(pixels: Tensor) -> Tensor:
+    """(N, 3) mean colours: what stands in for the features of a second backbone."""
+    return pixels.float().mean((2, 3)) / 255
 
 
 def pictures(backbone: Backbone, seed: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ import torch
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
 from promptgrid.contract.track import Learned, Timing, unknown
 from promptgrid.spec import Cell, Pack, Record, Request
+from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
@@ -85,6 +86,8 @@ class ImageTrack(Track):
                 device=device,
                 split_of=self.resolver.split,
                 learned=learned,
+                second=self._second(cell, device),
+                pairs=lambda: self.resolver.assets.pairs(cell.dataset),
             )
         except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid
             lost = [cell for cell in pack.cells if cell.key in pack.wanted]
@@ -95,9 +98,10 @@ class ImageTrack(Track):
     def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> LearnedMethod:
         cell = record.cell
         backbone = self._backbone(cell.backbone, device)
-        task = task_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), backbone, cell.shots)
+        method = self.resolver.method(cell.method)(**cell.settings)
+        task = task_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), backbone, cell.shots, method)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
-        return LearnedMethod(self.resolver.method(cell.method)(**cell.settings), params, task)
+        return LearnedMethod(method, params, task, self._second(cell, device))
 
     def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
         from promptgrid.tracks.image.bench.run import measure
@@ -172,6 +176,11 @@ class ImageTrack(Track):
             {"name": name, "version": protocol.version, "about": protocol.about, "headline": protocol.headline}
             for name, protocol in sorted(self.resolver.protocols.items())
         ]
+
+    def _second(self, cell: Cell, device: str) -> Backbone | None:
+        """The second backbone of a cell's method, which all cells of its pack share; None where it needs none."""
+        method = self.resolver.method(cell.method)(**cell.settings)
+        return self._backbone(second_of(method), device) if "second_backbone" in method.assets else None
 
     def _load(self, backbone: str, device: str) -> Backbone:
         return self.resolver.backbone_family(backbone).load(backbone, device)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.contract import Method, Params, Task
+from promptgrid.contract import Backbone, Method, Params, Task
 from promptgrid.tracks.image.engine.pixels import centre_crop
 from promptgrid.tracks.image.engine.scoring import logits_of
 
@@ -27,6 +27,7 @@ class LearnedMethod:
     method: Method
     params: Params
     task: Task
+    second: Backbone | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,7 +49,11 @@ class LearnedMethod:
         size = self.task.backbone.image_size
         pixels = torch.stack([centre_crop(_open(image), size) for image in images])
         inside = pixels if "vision_blocks" in self.method.needs else None
-        return logits_of(self.method, self.params, self.task, self.task.backbone.encode_pixels(pixels), inside)
+        features, second = self.task.backbone.encode_pixels(pixels), None
+        if self.second is not None:
+            own = [centre_crop(_open(image), self.second.image_size) for image in images]
+            second = self.second.encode_pixels(torch.stack(own))
+        return logits_of(self.method, self.params, self.task, features, inside, second)
 
     def classify(self, images: Sequence[Image.Image | str | Path]) -> list[str]:
         """The most likely class name of each image."""

@@ -15,6 +15,7 @@ from promptgrid.tracks.image.engine.preparing import Bench, Prepared, schedule_o
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.engine.speed import PLAIN, Speed
+from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
 
@@ -126,20 +127,22 @@ def _packed(program: Program, slots: Sequence[Prepared], bench: Bench) -> Packed
     }
     shots = [cell.shots for cell in program.cells]
     mixed = torch.tensor(shots, device=bench.device) if len(set(shots)) > 1 else None
-    shared: Task = replace(slots[0].task, support=None, validation=None, shots=shots[0])
+    shared: Task = replace(slots[0].task.without_images(), shots=shots[0])
     return PackedMethod(slots[0].method, knobs, shared, mixed)
 
 
 def _validator(slots: Sequence[Prepared], bench: Bench) -> Callable[[int, Params], float]:
     """(slot, its parameters) to the accuracy on its few validation images."""
     pixels = {slot.split.val: bench.desk.pixels("val", slot.split.val) for slot in slots}
+    second = {slot.split.val: second_features(bench, "val", slot.split.val) for slot in slots}
 
     def validate(place: int, params: Params) -> float:
         slot = slots[place]
         if slot.task.validation is None:
             raise ValueError("selection by validation images, but the split has none")
         held = slot.task.validation
-        logits = logits_of(slot.method, params, slot.task, held.features, pixels[slot.split.val])
+        seen = slot.split.val
+        logits = logits_of(slot.method, params, slot.task, held.features, pixels[seen], second[seen])
         return float((logits.argmax(1) == held.labels).double().mean())
 
     return validate

@@ -16,6 +16,7 @@ from promptgrid.tracks.image.engine.preparing import Bench, Prepared, prepare
 from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train
 from promptgrid.tracks.image.engine.provenance import now, peak_memory_mb, provenance
 from promptgrid.tracks.image.engine.scoring import logits_of, predictions_of, scores_of
+from promptgrid.tracks.image.engine.stock import second_features
 
 Progress = Callable[[float], None]
 
@@ -113,7 +114,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
 def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
     """(split of the dataset, evaluation) for every set that scores a cell: its few validation images in a search."""
     if ready.cell.scored == "val":
-        return [("val", Evaluation("val", ready.split.classes, ready.split.val))]
+        return [("val", Evaluation("val", ready.split.known_to(ready.method), ready.split.val))]
     return [("test", evaluation) for evaluation in ready.split.evaluations]
 
 
@@ -128,7 +129,8 @@ def _evaluate(
     examples = bench.desk.labelled(split, evaluation.indices, evaluation.classes)
     pixels = bench.desk.pixels(split, evaluation.indices)
     task = ready.rebound(bench, evaluation.classes)
-    logits = logits_of(ready.method, params, task, examples.features, pixels)
+    second = second_features(bench, split, evaluation.indices)
+    logits = logits_of(ready.method, params, task, examples.features, pixels, second)
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
     given = predictions_of(evaluation.name, list(evaluation.indices), logits, examples.labels)

@@ -41,6 +41,8 @@ class Schedule:
         recipe = method.recipe(task)
         if recipe is None:
             return None
+        if not images:
+            raise ValueError(f"method {method.name!r} trains by descent and has no labelled image to train on")
         by_task = by_task if recipe.batches == "by_task" else ()
         batch = min(recipe.batch_size, images, *by_task)
         each = sum(count // batch for count in by_task) if by_task else steps_per_epoch(images, recipe.batch_size)

@@ -15,7 +15,14 @@ CHUNK = 512
 CHUNK_INSIDE_TOWER = 64
 
 
-def logits_of(method: Method, params: Params, task: Task, features: Tensor, pixels: Tensor | None = None) -> Tensor:
+def logits_of(
+    method: Method,
+    params: Params,
+    task: Task,
+    features: Tensor,
+    pixels: Tensor | None = None,
+    second: Tensor | None = None,
+) -> Tensor:
     """(N, classes) logits of all images; class texts are encoded once, images go in chunks.
 
     Args:
@@ -24,21 +31,23 @@ def logits_of(method: Method, params: Params, task: Task, features: Tensor, pixe
         task: with the classes to choose between; its ``seed`` is None.
         features: (N, width) frozen features.
         pixels: (N, 3, size, size) uint8, for methods inside the image tower.
+        second: (N, second width) features of the second backbone, for methods that look through one.
     """
     with torch.no_grad():
         text = method.text(params, task)
         rows = [
             method.head(params, method.image(params, batch, task), text, task)
-            for batch in _chunks(features, pixels, task)
+            for batch in _chunks(features, pixels, second, task)
         ]
     return torch.cat(rows)
 
 
-def _chunks(features: Tensor, pixels: Tensor | None, task: Task) -> Iterator[Batch]:
+def _chunks(features: Tensor, pixels: Tensor | None, second: Tensor | None, task: Task) -> Iterator[Batch]:
     size = CHUNK if pixels is None else CHUNK_INSIDE_TOWER
     for start in range(0, features.shape[0], size):
         part = slice(start, start + size)
-        yield Batch(features[part], None if pixels is None else task.backbone.patches(pixels[part]))
+        patches = None if pixels is None else task.backbone.patches(pixels[part])
+        yield Batch(features[part], patches, None if second is None else second[part])
 
 
 def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:

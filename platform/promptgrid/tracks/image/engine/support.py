@@ -28,6 +28,7 @@ class Album:
         look: views ``first`` to ``last`` (not included) as features (V, N, width) and, for methods inside the image
             tower, uint8 pixels (V, N, 3, size, size).
         tasks: (N,) which of several joined tasks each image is of; None where there is one.
+        second: (N, second width) features of the images as a second backbone sees them, whatever the view.
         views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
     """
 
@@ -35,14 +36,20 @@ class Album:
     look: Look
     views: int = 1
     tasks: Tensor | None = None
+    second: Tensor | None = None
 
     @classmethod
     def still(
-        cls, features: Tensor, labels: Tensor, pixels: Tensor | None = None, tasks: Tensor | None = None
+        cls,
+        features: Tensor,
+        labels: Tensor,
+        pixels: Tensor | None = None,
+        tasks: Tensor | None = None,
+        second: Tensor | None = None,
     ) -> Album:
         """One view of each image: (N, width) features, (N,) labels, (N, 3, size, size) pixels, (N,) tasks."""
         seen = features.unsqueeze(0), None if pixels is None else pixels.unsqueeze(0)
-        return cls(labels, lambda first, last: seen, tasks=tasks)
+        return cls(labels, lambda first, last: seen, tasks=tasks, second=second)
 
 
 class Feed:
@@ -90,6 +97,7 @@ class Window:
         rows: (W, A, B) into both.
         labels: (W, A, B).
         seeds: (W, A).
+        second: a step to (A, B, second width), for methods that look through a second backbone.
     """
 
     features: Tensor
@@ -97,17 +105,19 @@ class Window:
     rows: Tensor
     labels: Tensor
     seeds: Tensor
+    second: Callable[[int], Tensor] | None = None
 
     def batch(self, step: int, backbone: Backbone) -> Batch:
         """The batch (A, B, ...) of step ``step`` of this window."""
         rows = self.rows[step]
         flat = rows.flatten()
         features = self.features.index_select(0, flat).view(*rows.shape, -1)
+        second = None if self.second is None else self.second(step)
         if self.pixels is None:
-            return Batch(features)
+            return Batch(features, second=second)
         with torch.no_grad():
             patches = backbone.patches(self.pixels.index_select(0, flat.to(self.pixels.device)))
-        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]))
+        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]), second)
 
 
 class Support:
@@ -155,6 +165,7 @@ class Support:
             rows=rows[feed_of].transpose(0, 1).to(device),
             labels=labels[feed_of_there].transpose(0, 1),
             seeds=seeds[feed_of].transpose(0, 1).to(device),
+            second=_second(feeds, [positions for positions, _, _ in drawn], feed_of_there),
         )
 
     def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:
@@ -164,6 +175,19 @@ class Support:
             pixels = [found.flatten(0, 1) for _, found in seen if found is not None]
             self._spans, self._seen = spans, (features, torch.cat(pixels) if pixels else None)
         return self._seen
+
+
+def _second(feeds: list[Feed], positions: list[Tensor], feed_of: Tensor) -> Callable[[int], Tensor] | None:
+    """A step to (A, B, second width): what the images of its batches are to the second backbone."""
+    tables = [feed.album.second for feed in feeds]
+    if any(table is None for table in tables):
+        return None
+
+    def at(step: int) -> Tensor:
+        pairs = zip(tables, positions, strict=True)
+        return torch.stack([table[own[step].to(table.device)] for table, own in pairs if table is not None])[feed_of]
+
+    return at
 
 
 def _spans(feeds: list[Feed], views: list[Tensor]) -> list[tuple[Album, int, int]]:

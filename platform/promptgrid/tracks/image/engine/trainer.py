@@ -67,6 +67,7 @@ class PackedMethod:
             knobs: Params,
             features: Tensor,
             patches: Tensor | None,
+            second: Tensor | None,
             own_labels: Tensor,
             seed: Tensor,
             shots: Any,
@@ -74,12 +75,12 @@ class PackedMethod:
             method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
             if shots is not None:
                 task = replace(task, shots=shots)
-            out = method.forward(own, Batch(features, patches), task)
+            out = method.forward(own, Batch(features, patches, second), task)
             return method.losses(own, out, own_labels, task)
 
-        axes = (0, 0, 0, None if batch.patches is None else 0, 0, 0, None if self.shots is None else 0)
-        packed = torch.func.vmap(one, in_dims=axes)
-        return packed(params, self.knobs, batch.features, batch.patches, labels, seeds, self.shots)
+        given = (params, self.knobs, batch.features, batch.patches, batch.second, labels, seeds, self.shots)
+        packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
+        return packed(*given)
 
 
 def fit(
