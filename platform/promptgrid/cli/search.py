@@ -109,6 +109,10 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     console = Console(soft_wrap=True)
     if len(winners) <= SHOWN:
         console.print(_table(found, winners))
+        for winner in (one for one in winners if one.settings):
+            changed = ", ".join(f"{key} {value:.3g}" for key, value in winner.settings.items())
+            place = f"{winner.dataset}, {winner.shots} shots, {winner.backbone}"
+            console.print(f"{winner.label} on {place}: {changed}", highlight=False, markup=False)
     failed = f", {summary.searched.failed} of them failed" if summary.searched.failed else ""
     budget = f"{found.trials} trials a method ({found.algorithm}, seed {found.seed})"
     console.print(f"{budget}, {found.cells} validation cells{failed}; choice: {summary.path}", highlight=False)
@@ -116,19 +120,16 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
 
 def _table(found: SearchFound, winners: list[Winner]) -> Table:
     table = Table(title=f"winners of {found.suite}: chosen on validation images, then tested", title_justify="left")
-    backbones = len({winner.backbone for winner in winners}) > 1
-    names = ["method", *(["backbone"] if backbones else []), "dataset", "shots", "trial", "changed settings"]
-    for name in (*names, "validation", "test", "test as written"):
-        table.add_column(name)
-    for winner in winners:
-        changed = ", ".join(f"{key}={value:g}" for key, value in winner.settings.items()) or "as written"
+    optional = {"backbone": [winner.backbone for winner in winners], "shots": [str(winner.shots) for winner in winners]}
+    told = {name: values for name, values in optional.items() if len(set(values)) > 1}
+    for name in ("method", "dataset", *told, "trial", "validation", "test", "test as written"):
+        table.add_column(name, overflow="fold")
+    for place, winner in enumerate(winners):
         table.add_row(
             winner.label,
-            *([winner.backbone] if backbones else []),
             winner.dataset,
-            str(winner.shots),
+            *(values[place] for values in told.values()),
             "none" if winner.chosen is None else str(winner.chosen),
-            changed,
             *map(_score, (winner.validation, winner.test, winner.test_as_written)),
         )
     return table
