@@ -17,13 +17,18 @@ from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, feature_table, view_features
 from promptgrid.tracks.image.engine.pixels import read_pixels
 from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.stock import second_features, stocked
 from promptgrid.tracks.image.engine.support import Album
 from promptgrid.tracks.image.engine.views import Views, read_views
+from promptgrid.tracks.image.pairs import PairPool
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What the cells of one pack share: the plug-ins, opened and loaded."""
+    """What the cells of one pack share: the plug-ins, opened and loaded.
+
+    ``second`` and ``pairs`` are there for methods that need such assets.
+    """
 
     method: type[Method]
     dataset: Dataset
@@ -33,6 +38,8 @@ class Bench:
     device: str
     split_of: Callable[[Cell], Split]
     learned: Learned = unknown
+    second: Backbone | None = None
+    pairs: Callable[[], PairPool] | None = None
 
     @property
     def inside_image_tower(self) -> bool:
@@ -75,16 +82,19 @@ class Desk:
     def _labelled(self, split: str, indices: tuple[int, ...], classes: tuple[int, ...]) -> Labelled:
         position = {label: place for place, label in enumerate(classes)}
         bench = self.bench
-        labels = torch.tensor([position[bench.dataset.labels[index]] for index in indices], device=bench.device)
+        found = [position[bench.dataset.labels[index]] for index in indices]
+        labels = torch.tensor(found, dtype=torch.int64, device=bench.device)
         table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache)
         return Labelled(table.take(indices).to(bench.device), labels)
 
     def _album(self, indices: tuple[int, ...], classes: tuple[int, ...], views: Views) -> Album:
         seen = self.labelled("train", indices, classes)
         tasks = torch.tensor(_tasks(self.bench.dataset, indices)) if self.bench.dataset.tasks else None
+        second = second_features(self.bench, "train", indices)
         if not views.count:
-            return Album.still(seen.features, seen.labels, self.pixels("train", indices), tasks)
-        return Album(seen.labels, partial(self._look, indices, views), views.drawn_from, tasks)
+            return Album.still(seen.features, seen.labels, self.pixels("train", indices), tasks, second)
+        look = partial(self._look, indices, views)
+        return Album(seen.labels, look, views.drawn_from, tasks, second)
 
     def _look(self, indices: tuple[int, ...], views: Views, first: int, last: int) -> tuple[Tensor, Tensor | None]:
         bench = self.bench
@@ -115,7 +125,7 @@ class Prepared:
 
     def rebound(self, bench: Bench, classes: Sequence[int]) -> Task:
         """The task with other classes to choose between, and nothing to learn from."""
-        return replace(self.task, support=None, validation=None, **_spoken(bench.dataset, classes))
+        return replace(self.task.without_images(), **_spoken(bench.dataset, classes))
 
 
 def prepare(cell: Cell, bench: Bench) -> Prepared:
@@ -134,8 +144,10 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
     views = Views.of(cell, bench.dataset)
     if views.count:
         train = replace(train, augmented=lambda: bench.desk.augmented(split.train, views))
-    task = replace(bare_task(cell, split, bench), support=train, validation=val)
-    return Prepared(cell, split, bench.build(cell), task, bench.desk.album(split.train, split.classes, views), carried)
+    method = bench.build(cell)
+    own = stocked(method, split, bench)
+    task = replace(bare_task(cell, split, bench), support=train if split.train else None, validation=val, **own)
+    return Prepared(cell, split, method, task, bench.desk.album(split.train, split.classes, views), carried)
 
 
 def _carried(cell: Cell, bench: Bench) -> Params | None:
@@ -148,13 +160,20 @@ def _carried(cell: Cell, bench: Bench) -> Params | None:
 
 def bare_task(cell: Cell, split: Split, bench: Bench) -> Task:
     """The task of ``cell`` without its images."""
-    return task_of(bench.dataset, split, bench.backbone, cell.shots)
+    return task_of(bench.dataset, split, bench.backbone, cell.shots, bench.build(cell))
 
 
-def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int) -> Task:
-    """The task of learning the classes of ``split``, without its images."""
+def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int, method: Method | None = None) -> Task:
+    """The task of learning the classes of ``split``, without its images, with the words that ``method`` needs."""
     card = dataset.card
-    return Task(card.name, template=card.template, backbone=backbone, shots=shots, **_spoken(dataset, split.classes))
+    return Task(
+        card.name,
+        template=card.template,
+        backbone=backbone,
+        shots=shots,
+        descriptions=dataset.descriptions if method and "descriptions" in method.assets else None,
+        **_spoken(dataset, split.known_to(method) if method else split.classes),
+    )
 
 
 def _spoken(dataset: Dataset, classes: Sequence[int]) -> dict[str, Any]:
