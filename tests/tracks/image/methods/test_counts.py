@@ -8,6 +8,7 @@ from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.maple import MaPLe
@@ -47,6 +48,9 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (ProGrad(), 8_192),
         (CoCoOp(), 35_360),
         (MaPLe(), 3_555_072),
+        (DeepLanguage(), 24_576),
+        (IVLP(), 46_080),
+        (IVLP(context_length=2, tokens=2, depth=12), 12 * 2 * (512 + 768)),
         (VPT(), 147_456),
         (VPT(deep=False), 12_288),
         (UPT(), UPT_COUNT),
