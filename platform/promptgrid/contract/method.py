@@ -40,6 +40,12 @@ class Recipe:
     ``per`` says whether the schedule moves every epoch (CoOp) or every iteration; ``iterations`` overrides
     ``epochs``. Warm-up epochs run at ``warmup_rate``, then the cosine starts from its beginning. ``batches``:
     ``by_task`` fills every batch from one task of a joined dataset (``a+b``), the tasks taking turns.
+
+    What stands in pairs is said of single parameters by name. ``rates`` multiply the learning rate, by a number or by
+    a frozen scalar parameter of that name; ``momenta`` stand in for SGD's momentum; ``every``: stepped at each n-th
+    step only, while its momentum gathers all gradients. ``clip`` bounds the norm of a cell's whole gradient.
+    ``averaging`` (mean, deviation): kept is the sum of the parameters behind each epoch e = 1, 2, ..., weighted by
+    N(e; mean, deviation²) over its sum (PromptSRC's GPA); ``selection: val`` chooses among epochs as they are.
     """
 
     learning_rate: Number
@@ -56,14 +62,23 @@ class Recipe:
     warmup_rate: float = 1e-5
     final_rate: float = 0.0
     batches: Literal["shuffled", "by_task"] = "shuffled"
+    rates: tuple[tuple[str, float | str], ...] = ()
+    momenta: tuple[tuple[str, float], ...] = ()
+    every: tuple[tuple[str, int], ...] = ()
+    clip: float | None = None
+    averaging: tuple[float, float] | None = None
 
 
 class Outputs(NamedTuple):
-    """One forward pass: image (B, width) and text (C, width) features as the method made them, logits (B, C)."""
+    """One forward pass: image (B, width) and text (C, width) features as the method made them, logits (B, C).
+
+    ``batch`` is what was looked at: its ``features`` are what the frozen tower makes of the same views.
+    """
 
     image: Tensor
     text: Tensor
     logits: Tensor
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +170,7 @@ class Method(ABC):
         """One pass over ``batch``; ``text`` may carry the text features of an earlier pass."""
         texts = self.text(params, task) if text is None else text
         images = self.image(params, batch, task)
-        return Outputs(images, texts, self.head(params, images, texts, task))
+        return Outputs(images, texts, self.head(params, images, texts, task), batch)
 
     @classmethod
     def knobs(cls) -> dict[str, Knob]:

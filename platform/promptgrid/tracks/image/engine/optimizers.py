@@ -1,7 +1,7 @@
 """SGD, Adam and AdamW over parameters stacked along a cell axis, each cell with its own rate.
 
 torch.optim takes one learning rate per parameter group; here every cell of a pack has its own, and cells share
-nothing: no clipping by a global norm, no gradient scaler.
+nothing: each gradient is clipped by its own cell's norm, and there is no gradient scaler.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ from promptgrid.contract import Params, Recipe
 class Optimizer:
     """The update rule of ``recipe`` with its running averages; all cells have taken equally many steps.
 
-    ``decay`` is (cells,) weight decays; everything else in ``recipe`` holds for all.
+    ``decay`` is (cells,) weight decays, ``factors`` (cells,) multiples of the learning rate by parameter; everything
+    else in ``recipe`` holds for all.
     """
 
     recipe: Recipe
     decay: Tensor
+    factors: Params = field(default_factory=dict)
     steps: int = 0
     first: Params = field(default_factory=dict)
     second: Params = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._momenta, self._every = dict(self.recipe.momenta), dict(self.recipe.every)
 
     def update(self, params: Params, grads: Params, rate: Tensor) -> None:
         """Change ``params`` in place.
@@ -38,19 +43,24 @@ class Optimizer:
         """
         self.steps += 1
         rule = self._sgd if self.recipe.optimizer == "sgd" else self._adam
+        if self.recipe.clip is not None:
+            grads = clipped(grads, self.recipe.clip)
         for name, value in params.items():
-            rule(name, value, grads[name], _across(rate, value))
+            own = rate * self.factors[name] if name in self.factors else rate
+            rests = self.steps % self._every.get(name, 1) != 0
+            rule(name, value, grads[name], _across(torch.zeros_like(own) if rests else own, value))
 
     def keep(self, cells: int) -> None:
         """Forget all but the first ``cells`` cells."""
         self.decay = self.decay[:cells]
+        self.factors = {name: factor[:cells] for name, factor in self.factors.items()}
         for averages in (self.first, self.second):
             averages |= {name: value[:cells].clone() for name, value in averages.items()}
 
     def _sgd(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
         grad = torch.addcmul(grad, _across(self.decay, value), value)
-        held = self.first.get(name)
-        self.first[name] = grad if held is None else held.mul_(self.recipe.momentum).add_(grad)
+        held, momentum = self.first.get(name), self._momenta.get(name, self.recipe.momentum)
+        self.first[name] = grad if held is None else held.mul_(momentum).add_(grad)
         value.addcmul_(rate, self.first[name], value=-1.0)
 
     def _adam(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
@@ -79,6 +89,26 @@ def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> T
     passed = step / steps if recipe.per == "iteration" else (epoch - recipe.warmup_epochs) / epochs
     share = 0.5 * (1.0 + math.cos(math.pi * passed))
     return recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * share
+
+
+def clipped(grads: Params, most: float) -> Params:
+    """Each cell's gradients (cells, ...), scaled down where their norm over all parameters is above ``most``.
+
+    The norm is taken as ``torch.nn.utils.clip_grad_norm_`` does, with 1e-6 beside it.
+    """
+    norm = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads.values()]).norm(dim=0)
+    share = (most / (norm + 1e-6)).clamp(max=1.0)
+    return {name: grad * _across(share, grad) for name, grad in grads.items()}
+
+
+def epoch_weights(mean: float, deviation: float, epochs: int) -> list[float]:
+    """How much each epoch counts in the average: N(e; mean, deviation²) of e = 1 .. ``epochs``, over its sum.
+
+    Source: Khattak et al., ICCV 2023 (PromptSRC), Gaussian weighted prompt aggregation.
+    """
+    distances = [((epoch - mean) / deviation) ** 2 / 2 for epoch in range(1, epochs + 1)]
+    heights = [math.exp(min(distances) - distance) for distance in distances]
+    return [height / sum(heights) for height in heights]
 
 
 def project(main: Tensor, guide: Tensor, strength: Tensor | float) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptgrid.contract import Method, Project, Recipe, Task
-from promptgrid.tracks.image.engine.optimizers import rate_at
+from promptgrid.tracks.image.engine.optimizers import epoch_weights, rate_at
 from promptgrid.tracks.image.engine.support import steps_per_epoch
 
 CHECKPOINTS = 20
@@ -54,12 +54,26 @@ class Schedule:
         """Epochs begun."""
         return -(-self.total // self.each)
 
+    @property
+    def rule(self) -> tuple[object, ...]:
+        """How the optimizer works beside its rates and decays: the cells of one program have it in common."""
+        recipe = self.recipe
+        return recipe.optimizer, recipe.momentum, recipe.betas, recipe.epsilon
+
     def rates(self) -> list[float]:
         """The learning rate of every step."""
         by_epoch = self.recipe.per == "epoch"
         steps = range(0, self.total, self.each) if by_epoch else range(self.total)
         rates = [float(rate_at(self.recipe, step // self.each, self.epochs, step, self.total)) for step in steps]
         return [rate for rate in rates for _ in range(self.each)][: self.total] if by_epoch else rates
+
+    def weights(self) -> list[float]:
+        """How much the parameters behind every step count in what is kept: the last, or epochs as the recipe says."""
+        counts = [0.0] * self.total
+        own = self.recipe.averaging
+        for epoch, weight in enumerate([1.0] if own is None else epoch_weights(*own, self.epochs), start=1):
+            counts[-1 if own is None else min(self.total, epoch * self.each) - 1] = weight
+        return counts
 
     def checkpoints(self) -> set[int]:
         """After how many steps the parameters are scored when the best are kept: at the end of an epoch, and last."""

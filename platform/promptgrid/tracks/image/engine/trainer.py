@@ -12,8 +12,8 @@ from torch import Tensor
 from promptgrid.contract import Batch, Method, Params, Project, Task
 from promptgrid.tracks.image.engine.optimizers import Optimizer, project
 from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.speed import PLAIN, Speed
-from promptgrid.tracks.image.engine.support import Support
+from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Speed, plainly
+from promptgrid.tracks.image.engine.support import Support, Window
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
@@ -30,11 +30,13 @@ class Fit:
         params: of every slot, each (K, ...).
         losses: the mean loss of every epoch (epochs,) of each slot.
         validation: the scores of its checkpoints, of each slot; empty lists without validation.
+        speed: the shortcuts that were taken.
     """
 
     params: Params
     losses: list[Tensor]
     validation: list[list[float]]
+    speed: Speed = PLAIN
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def fit(
     schedules: Sequence[Schedule],
     validate: Validate | None = None,
     progress: Callable[[float], None] = lambda done: None,
-    speed: Speed = PLAIN,
+    choose: Choose = plainly,
 ) -> Fit:
     """Train every cell; cells share no parameter, so the gradient of the summed loss is the gradient of each.
 
@@ -102,12 +104,12 @@ def fit(
             the others go on without it.
         validate: (slot, its parameters) to its validation accuracy; the best checkpoint is kept, the later on ties.
         progress: told the share done after each window of steps.
-        speed: shortcuts that this machine takes.
+        choose: decides on shortcuts when the first batch is there.
     """
     lengths = [schedule.total for schedule in schedules]
     if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
-    run = _Run(packed, params, support, schedules, speed, validate)
+    run = _Run(packed, params, support, schedules, choose, validate)
     while run.active:
         run.window()
         progress(run.share)
@@ -122,7 +124,7 @@ class _Run:
     params: Params
     support: Support
     schedules: Sequence[Schedule]
-    speed: Speed
+    choose: Choose
     validate: Validate | None
     step: int = 0
     finished: Params = field(default_factory=dict)
@@ -132,6 +134,7 @@ class _Run:
         self.lengths = [schedule.total for schedule in self.schedules]
         self.active = len(self.lengths)
         self.now = self.packed
+        self.speed = PLAIN
         self.loss_of = self.speed.of(self.now.losses)
         self.trained = {name: value.clone() for name, value in self.params.items() if name not in frozen}
         self.held = {name: value for name, value in self.params.items() if name in frozen}
@@ -140,9 +143,10 @@ class _Run:
         self.precision = next(iter(self.params.values())).dtype
         self.rates = self._rates()
         decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
-        self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays))
+        self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
         self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
         self.keeper = _Keeper(self.validate, self.schedules) if self.validate else None
+        self.average = _Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
 
     @property
     def share(self) -> float:
@@ -155,12 +159,16 @@ class _Run:
         steps = min(most, self.lengths[self.active - 1] - self.step)
         window = self.support.window(steps, self.active)
         policy = self._policy()
+        if not self.step:
+            self._choose(window, policy)
         for place in range(steps):
             batch = window.batch(place, self.packed.task.backbone)
             loss, grads = self._gradients(batch, window.labels[place], window.seeds[place], policy)
             with torch.no_grad():
                 self.optimizer.update(self.trained, grads, self.rates[self.step, : self.active])
                 self.losses[self.step, : self.active] = loss.detach()
+                if self.average is not None:
+                    self.average.add(self.step, self.trained)
             self.step += 1
             if self.keeper is not None:
                 self.keeper.see(self.step, self.active, self.trained | self.held)
@@ -173,22 +181,33 @@ class _Run:
             for column, schedule in zip(self.losses.cpu().unbind(1), self.schedules, strict=True)
         ]
         if self.keeper is None:
-            return Fit(self.finished, losses, [[] for _ in self.lengths])
-        return Fit(self.keeper.stacked(), losses, self.keeper.scores)
+            return Fit(self.finished, losses, [[] for _ in self.lengths], self.speed)
+        return Fit(self.keeper.stacked(), losses, self.keeper.scores, self.speed)
 
     def _leave(self) -> None:
         """Set down the cells that have taken their steps; the tensors of the others shrink."""
         left = sum(length > self.step for length in self.lengths)
         if left == self.active:
             return
-        for name, value in self.trained.items():
-            self.finished[name][left : self.active] = value[left:]
+        for name, value in (self.trained if self.average is None else self.average.sums).items():
+            self.finished[name][left : self.active] = value[left : self.active]
         self.trained = {name: value[:left].clone() for name, value in self.trained.items()}
         self.held = {name: value[:left] for name, value in self.held.items()}
         self.optimizer.keep(left)
         self.now = self.now.first(left)
         self.loss_of = self.speed.of(self.now.losses)
         self.active = left
+
+    def _choose(self, window: Window, policy: Project | None) -> None:
+        """Settle on the shortcuts by steps whose results are thrown away."""
+
+        def step(speed: Speed) -> None:
+            self.loss_of = speed.of(self.now.losses)
+            batch = window.batch(0, self.packed.task.backbone)
+            self._gradients(batch, window.labels[0], window.seeds[0], policy)
+
+        self.speed = self.choose(step, self.lengths[0])
+        self.loss_of = self.speed.of(self.now.losses)
 
     def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Project | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
@@ -213,6 +232,21 @@ class _Run:
         columns = [self._tensor(schedule.rates()) for schedule in self.schedules]
         return torch.nn.utils.rnn.pad_sequence(columns)
 
+    def _factors(self) -> Params:
+        """(K,) multiples of the learning rate of each parameter that has its own."""
+        recipes = [schedule.recipe for schedule in self.schedules]
+        return {
+            name: self.held[said].to(self.precision)
+            if isinstance(said, str)
+            else self._tensor([float(dict(recipe.rates)[name]) for recipe in recipes])
+            for name, said in recipes[0].rates
+        }
+
+    def _weights(self) -> Tensor:
+        """(steps, K): how much the parameters behind each step count in the average of the epochs."""
+        columns = [self._tensor(schedule.weights()) for schedule in self.schedules]
+        return torch.nn.utils.rnn.pad_sequence(columns)
+
     def _tensor(self, numbers: list[float]) -> Tensor:
         return torch.tensor(numbers, dtype=self.precision, device=self.device)
 
@@ -221,6 +255,24 @@ def _gradient(loss: Tensor, leaves: Params, keep: bool = False) -> Params:
     values = list(leaves.values())
     grads = torch.autograd.grad(loss.sum(), values, retain_graph=keep, allow_unused=True, materialize_grads=True)
     return dict(zip(leaves, grads, strict=True))
+
+
+class _Average:
+    """The weighted sum of the parameters behind the epochs."""
+
+    def __init__(self, weights: Tensor, params: Params) -> None:
+        self.weights = weights
+        self.ends = weights.ne(0).any(1).tolist()
+        self.sums = {name: torch.zeros_like(value) for name, value in params.items()}
+
+    def add(self, step: int, params: Params) -> None:
+        """Take in ``params`` (A, ...) of the first A slots, as step ``step`` leaves them."""
+        if not self.ends[step]:
+            return
+        for name, value in params.items():
+            cells = len(value)
+            weight = self.weights[step, :cells].view(-1, *[1] * (value.dim() - 1))
+            self.sums[name][:cells].addcmul_(weight, value)
 
 
 class _Keeper:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Batch, Edits, Number, Params, Task, TokenPlan, Trained, knob
+from promptgrid.contract.method import Kind
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import context, gaussian
 
@@ -25,7 +26,7 @@ class DeepLanguage(Trained):
     """
 
     name: ClassVar[str] = "deep_language"
-    kind: ClassVar = "text"
+    kind: ClassVar[Kind] = "text"
     paper: ClassVar[str] = "Khattak et al., CVPR 2023, arXiv:2210.03117 (baseline)"
     axes: ClassVar = Axes("context", "text", prompt="soft_prefix")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "text_blocks"})
@@ -69,7 +70,7 @@ class IVLP(DeepLanguage):
     """
 
     name: ClassVar[str] = "ivlp"
-    kind: ClassVar = "multimodal"
+    kind: ClassVar[Kind] = "multimodal"
     paper: ClassVar[str] = "Khattak et al., ICCV 2023, arXiv:2307.06948 (baseline)"
     axes: ClassVar = Axes("tokens", "both", prompt="soft_prefix")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "text_blocks", "vision_blocks"})
