@@ -58,7 +58,9 @@ class Schedule:
     def rule(self) -> tuple[object, ...]:
         """How the optimizer works beside its rates and decays: the cells of one program have it in common."""
         recipe = self.recipe
-        return recipe.optimizer, recipe.momentum, recipe.betas, recipe.epsilon
+        plain = recipe.optimizer, recipe.momentum, recipe.betas, recipe.epsilon
+        own = tuple(name for name, _ in recipe.rates), recipe.momenta, recipe.every, recipe.clip
+        return *plain, *own, recipe.averaging is None
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""
