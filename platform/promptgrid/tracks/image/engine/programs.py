@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +11,17 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
-from promptgrid.spec import Cell, Refused
+from promptgrid.spec import Cell, Pack, Refused
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, schedule_of
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.speed import PLAIN, Speed
+from promptgrid.tracks.image.engine.speed import chooser
 from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+
+ROOM = 0.9
+"""The share of a GPU's free memory that a pack may take."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +36,50 @@ class Program:
 class Trained:
     """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores.
 
-    ``seconds`` is its share of the program's time, by its share of the steps.
+    ``seconds`` is its share of the program's time, by its share of the steps; ``speed`` the shortcuts taken.
     """
 
     params: Params
     losses: Tensor
     validation: list[float]
     seconds: float
+    speed: str = ""
 
 
-def programs_of(cells: Sequence[Cell], bench: Bench) -> list[Program]:
-    """The programs of the slots of a pack, whatever is wanted of it.
+def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Program]:
+    """The programs of the slots of a pack, whatever is wanted of it; each in ``waves`` parts where memory is short.
 
     Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
     too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
     no mask, and a mean over a padded batch would be another loss. So are, for methods that keep a row for each
     training image (kind ``cache``), cells with other numbers of images; and cells that tell other classes apart.
     """
-    groups: dict[tuple[int, int, tuple[int, ...]], list[tuple[Cell, Schedule]]] = {}
+    groups: dict[object, list[tuple[Cell, Schedule]]] = {}
     for cell in cells:
         schedule, split = schedule_of(cell, bench), bench.desk.split(cell)
         if schedule is not None:
             rows = len(split.train) if bench.method.kind == "cache" else 0
-            groups.setdefault((schedule.batch, rows, split.classes), []).append((cell, schedule))
-    ordered = [sorted(members, key=lambda member: -member[1].total) for members in groups.values()]
-    return [Program(tuple(cell for cell, _ in part), tuple(schedule for _, schedule in part)) for part in ordered]
+            groups.setdefault((schedule.batch, rows, split.classes, schedule.rule), []).append((cell, schedule))
+    programs = []
+    for members in groups.values():
+        ordered = sorted(members, key=lambda member: -member[1].total)
+        size = -(-len(ordered) // waves)
+        for first in range(0, len(ordered), size):
+            own, schedules = zip(*ordered[first : first + size], strict=True)
+            programs.append(Program(own, schedules))
+    return programs
+
+
+def waves_for(pack: Pack, device: str) -> int:
+    """In how many parts the programs of ``pack`` fit the memory that ``device`` has free.
+
+    What a pack takes is what its records measured, or an estimate until there are some. A CPU is taken to have room:
+    packs are cut for it when they are planned.
+    """
+    if not device.startswith("cuda") or not pack.gpu_memory_mb:
+        return 1
+    free = torch.cuda.mem_get_info(device)[0] / 2**20
+    return max(1, min(len(pack.cells), math.ceil(pack.gpu_memory_mb / (ROOM * free))))
 
 
 def train(
@@ -64,7 +87,6 @@ def train(
     ready: dict[str, Prepared],
     bench: Bench,
     progress: Callable[[float], None],
-    speed: Speed = PLAIN,
 ) -> dict[str, Trained]:
     """What each prepared cell of ``program`` learned, by key.
 
@@ -84,7 +106,8 @@ def train(
     }
     support = Support([slot.album for slot in slots], [slot.cell for slot in slots], program.schedules)
     validate = _validator(slots, bench) if slots[0].cell.selection == "val" else None
-    found = fit(_packed(program, slots, bench), stacked, support, program.schedules, validate, progress, speed)
+    choose = chooser(bench.device, present[0].cell.precision)
+    found = fit(_packed(program, slots, bench), stacked, support, program.schedules, validate, progress, choose)
     a_step = (time.perf_counter() - began) / sum(schedule.total for schedule in program.schedules)
     return {
         cell.key: Trained(
@@ -92,6 +115,7 @@ def train(
             losses=found.losses[place],
             validation=found.validation[place],
             seconds=a_step * program.schedules[place].total,
+            speed=str(found.speed),
         )
         for place, cell in enumerate(program.cells)
         if cell.key in ready

@@ -16,7 +16,7 @@ from promptgrid.spec import Pack, Provenance
 from promptgrid.spec.version import __version__
 
 
-def provenance(pack: Pack, device: str, started: str) -> Provenance:
+def provenance(pack: Pack, device: str, started: str, speedups: str = "") -> Provenance:
     """The provenance of the cells of ``pack``, as of now."""
     return Provenance(
         promptgrid_version=__version__,
@@ -26,6 +26,7 @@ def provenance(pack: Pack, device: str, started: str) -> Provenance:
         host=socket.gethostname(),
         device=_device_name(device),
         threads=torch.get_num_threads(),
+        speedups=speedups,
         started=started,
         finished=now(),
         pack=pack.key,

@@ -13,7 +13,7 @@ from promptgrid.contract import Evaluation, Outcome, Params, Predictions
 from promptgrid.spec import Cell, Cost, Pack, Record
 from promptgrid.tracks.image.engine.failures import Diverged, failed
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, prepare
-from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train
+from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.tracks.image.engine.provenance import now, peak_memory_mb, provenance
 from promptgrid.tracks.image.engine.scoring import logits_of, predictions_of, scores_of
 from promptgrid.tracks.image.engine.stock import second_features
@@ -29,6 +29,7 @@ class _Run:
     bench: Bench
     progress: Progress
     started: str
+    waves: int = 1
 
     def failed(self, cell: Cell, error: BaseException) -> Outcome:
         """The outcome of a cell that ``error`` ended."""
@@ -44,9 +45,9 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
     wanted = [cell for cell in pack.cells if cell.key in pack.wanted]
     if not wanted:
         return
-    run = _Run(pack, bench, progress, now())
+    run = _Run(pack, bench, progress, now(), waves_for(pack, bench.device))
     try:
-        yield from _together(run, wanted)
+        yield from _in_memory(run, wanted)
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises becomes a record
         if len(pack.cells) == 1 or isinstance(error, torch.OutOfMemoryError):
             yield from (run.failed(cell, error) for cell in wanted)
@@ -54,6 +55,18 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
         for cell in wanted:
             alone = replace(pack, cells=(cell,), wanted=frozenset({cell.key}))
             yield from run_pack(alone, bench, progress)
+
+
+def _in_memory(run: _Run, wanted: list[Cell]) -> list[Outcome]:
+    """The outcomes of :func:`_together`, in twice as many waves whenever a GPU runs out of memory."""
+    while True:
+        try:
+            return _together(run, wanted)
+        except torch.OutOfMemoryError:
+            if run.waves >= len(run.pack.cells):
+                raise
+            torch.cuda.empty_cache()
+            run = replace(run, waves=2 * run.waves)
 
 
 def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:
@@ -66,7 +79,7 @@ def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:
         except Exception as error:  # noqa: BLE001 - a cell without its data fails alone
             outcomes.append(run.failed(cell, error))
     trained: dict[str, Trained] = {}
-    for program in programs_of(run.pack.cells, run.bench):
+    for program in programs_of(run.pack.cells, run.bench, run.waves):
         trained |= train(program, ready, run.bench, run.progress)
     for one in ready.values():
         outcomes.append(_score(run, one, trained.get(one.cell.key)))
@@ -104,7 +117,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
             peak_memory_mb=peak_memory_mb(bench.device),
             packed_with=len(run.pack.cells),
         ),
-        provenance=provenance(run.pack, bench.device, run.started),
+        provenance=provenance(run.pack, bench.device, run.started, trained.speed if trained is not None else ""),
     )
     kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}

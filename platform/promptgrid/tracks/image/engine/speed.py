@@ -1,12 +1,21 @@
-"""Shortcuts that a GPU may take, chosen by measurement; on a CPU it is always plain fp32."""
+"""Shortcuts that a GPU may take, chosen by measurement when a program starts; on a CPU it is always plain fp32."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+
+GAIN = 0.9
+"""A shortcut is taken when a step takes at most this share of its time without it."""
+WORTH_COMPILING = 300.0
+"""Seconds of training left below which torch.compile, which takes minutes itself, is not tried."""
+REPEATS = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,3 +42,59 @@ class Speed:
 
 
 PLAIN = Speed()
+Step = Callable[[Speed], None]
+"""Takes one step the given way and throws its result away."""
+Choose = Callable[[Step, int], Speed]
+"""From a step and the number of steps ahead to the way to take them."""
+
+
+def plainly(step: Step, steps: int) -> Speed:
+    """No shortcut."""
+    return PLAIN
+
+
+def chooser(device: str, precision: str) -> Choose:
+    """What chooses on ``device``: plain fp32 on a CPU, measurement on a GPU.
+
+    Autocast is tried only where the suite says ``precision: amp``: it changes numbers, so it is part of the cell's
+    key. Compiling is a matter of speed alone.
+    """
+    if not device.startswith("cuda"):
+        return plainly
+    return lambda step, steps: fastest(step, steps, amp=precision == "amp", clock=_gpu_clock)
+
+
+def fastest(step: Step, steps: int, *, amp: bool, clock: Callable[[], float]) -> Speed:
+    """The quickest of the shortcuts that are allowed; one that fails is not taken, and the log says why."""
+    best, least = PLAIN, _seconds(step, PLAIN, clock)
+    if amp:
+        best, least = _better(step, Speed(autocast=True), best, least, clock)
+    if least * steps >= WORTH_COMPILING:
+        best, least = _better(step, replace(best, compiled=True), best, least, clock)
+    return best
+
+
+def _better(step: Step, other: Speed, best: Speed, least: float, clock: Callable[[], float]) -> tuple[Speed, float]:
+    """``other`` and its seconds where it is quicker than ``best``, else ``best``."""
+    try:
+        seconds = _seconds(step, other, clock)
+    except Exception as error:  # noqa: BLE001 - a compiler that cannot is no reason to stop
+        _log.warning("training goes on without %s: %s", other, error)
+        return best, least
+    return (other, seconds) if seconds <= GAIN * least else (best, least)
+
+
+def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
+    """The least seconds of a step, after one that warms up."""
+    step(speed)
+    times = []
+    for _ in range(REPEATS):
+        began = clock()
+        step(speed)
+        times.append(clock() - began)
+    return min(times)
+
+
+def _gpu_clock() -> float:
+    torch.cuda.synchronize()
+    return time.perf_counter()

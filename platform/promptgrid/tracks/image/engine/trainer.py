@@ -12,8 +12,8 @@ from torch import Tensor
 from promptgrid.contract import Batch, Method, Params, Project, Task
 from promptgrid.tracks.image.engine.optimizers import Optimizer, project
 from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.speed import PLAIN, Speed
-from promptgrid.tracks.image.engine.support import Support
+from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Speed, plainly
+from promptgrid.tracks.image.engine.support import Support, Window
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
@@ -30,11 +30,13 @@ class Fit:
         params: of every slot, each (K, ...).
         losses: the mean loss of every epoch (epochs,) of each slot.
         validation: the scores of its checkpoints, of each slot; empty lists without validation.
+        speed: the shortcuts that were taken.
     """
 
     params: Params
     losses: list[Tensor]
     validation: list[list[float]]
+    speed: Speed = PLAIN
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def fit(
     schedules: Sequence[Schedule],
     validate: Validate | None = None,
     progress: Callable[[float], None] = lambda done: None,
-    speed: Speed = PLAIN,
+    choose: Choose = plainly,
 ) -> Fit:
     """Train every cell; cells share no parameter, so the gradient of the summed loss is the gradient of each.
 
@@ -102,12 +104,12 @@ def fit(
             the others go on without it.
         validate: (slot, its parameters) to its validation accuracy; the best checkpoint is kept, the later on ties.
         progress: told the share done after each window of steps.
-        speed: shortcuts that this machine takes.
+        choose: decides on shortcuts when the first batch is there.
     """
     lengths = [schedule.total for schedule in schedules]
     if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
-    run = _Run(packed, params, support, schedules, speed, validate)
+    run = _Run(packed, params, support, schedules, choose, validate)
     while run.active:
         run.window()
         progress(run.share)
@@ -122,7 +124,7 @@ class _Run:
     params: Params
     support: Support
     schedules: Sequence[Schedule]
-    speed: Speed
+    choose: Choose
     validate: Validate | None
     step: int = 0
     finished: Params = field(default_factory=dict)
@@ -132,6 +134,7 @@ class _Run:
         self.lengths = [schedule.total for schedule in self.schedules]
         self.active = len(self.lengths)
         self.now = self.packed
+        self.speed = PLAIN
         self.loss_of = self.speed.of(self.now.losses)
         self.trained = {name: value.clone() for name, value in self.params.items() if name not in frozen}
         self.held = {name: value for name, value in self.params.items() if name in frozen}
@@ -156,6 +159,8 @@ class _Run:
         steps = min(most, self.lengths[self.active - 1] - self.step)
         window = self.support.window(steps, self.active)
         policy = self._policy()
+        if not self.step:
+            self._choose(window, policy)
         for place in range(steps):
             batch = window.batch(place, self.packed.task.backbone)
             loss, grads = self._gradients(batch, window.labels[place], window.seeds[place], policy)
@@ -176,8 +181,8 @@ class _Run:
             for column, schedule in zip(self.losses.cpu().unbind(1), self.schedules, strict=True)
         ]
         if self.keeper is None:
-            return Fit(self.finished, losses, [[] for _ in self.lengths])
-        return Fit(self.keeper.stacked(), losses, self.keeper.scores)
+            return Fit(self.finished, losses, [[] for _ in self.lengths], self.speed)
+        return Fit(self.keeper.stacked(), losses, self.keeper.scores, self.speed)
 
     def _leave(self) -> None:
         """Set down the cells that have taken their steps; the tensors of the others shrink."""
@@ -192,6 +197,17 @@ class _Run:
         self.now = self.now.first(left)
         self.loss_of = self.speed.of(self.now.losses)
         self.active = left
+
+    def _choose(self, window: Window, policy: Project | None) -> None:
+        """Settle on the shortcuts by steps whose results are thrown away."""
+
+        def step(speed: Speed) -> None:
+            self.loss_of = speed.of(self.now.losses)
+            batch = window.batch(0, self.packed.task.backbone)
+            self._gradients(batch, window.labels[0], window.seeds[0], policy)
+
+        self.speed = self.choose(step, self.lengths[0])
+        self.loss_of = self.speed.of(self.now.losses)
 
     def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Project | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""

@@ -1,0 +1,118 @@
+"""Shortcuts are taken when they were measured to pay, and only where the suite allows them; packs fit the memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tests.contracts import small_world
+from tests.contracts.small_world import MemoryCache
+
+from promptgrid.contract import Outcome
+from promptgrid.spec import Cell, Pack, Reason, Request
+from promptgrid.tracks.image.engine import programs, runner
+from promptgrid.tracks.image.engine.speed import PLAIN, Speed, chooser, fastest, plainly
+
+AMP, COMPILED = Speed(autocast=True), Speed(compiled=True)
+
+
+class Machine:
+    """A clock that each step moves on by what its way takes; None: that way fails."""
+
+    def __init__(self, seconds: dict[Speed, float | None]) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+        self.tried: list[Speed] = []
+
+    def step(self, speed: Speed) -> None:
+        self.tried.append(speed)
+        taken = self.seconds[speed]
+        if taken is None:
+            raise RuntimeError("no kernel")
+        self.now += taken
+
+    def choose(self, steps: int, amp: bool) -> Speed:
+        return fastest(self.step, steps, amp=amp, clock=lambda: self.now)
+
+
+def test_what_is_quicker_is_taken() -> None:
+    assert Machine({PLAIN: 1.0, AMP: 0.5}).choose(10, amp=True) == AMP
+    assert Machine({PLAIN: 1.0, AMP: 0.95}).choose(10, amp=True) == PLAIN
+    both = Speed(autocast=True, compiled=True)
+    assert Machine({PLAIN: 1.0, AMP: 0.5, both: 0.2}).choose(1000, amp=True) == both
+    assert str(both) == "bf16 autocast, compiled"
+    assert str(PLAIN) == ""
+
+
+def test_autocast_is_never_tried_unasked_nor_a_compiler_for_a_short_training() -> None:
+    long, short = Machine({PLAIN: 1.0, COMPILED: 0.5}), Machine({PLAIN: 1.0})
+    assert long.choose(1000, amp=False) == COMPILED
+    assert AMP not in long.tried
+    assert short.choose(10, amp=False) == PLAIN
+
+
+def test_a_shortcut_that_fails_is_not_taken() -> None:
+    assert Machine({PLAIN: 1.0, AMP: None, COMPILED: None}).choose(1000, amp=True) == PLAIN
+
+
+def test_a_cpu_is_always_plain() -> None:
+    assert chooser("cpu", "amp") is plainly
+    assert chooser("cuda:0", "fp32") is not plainly
+
+
+def cells(precision: str = "fp32") -> list[Cell]:
+    plain = Request("image", "few_shot", "clip_adapter", {"epochs": 3}, "small", "pictures", 2, 1, "last", precision)
+    return small_world.track().resolve([replace(plain, seed=seed) for seed in (1, 2, 3, 4)])
+
+
+def run(pack: Pack) -> list[Outcome]:
+    wanted = frozenset(cell.key for cell in pack.cells)
+    return list(small_world.track().run(replace(pack, wanted=wanted), MemoryCache(), "cpu"))
+
+
+def test_precision_makes_another_cell_and_never_shares_a_pack() -> None:
+    plain, amp = cells(), cells("amp")
+    assert not {cell.key for cell in plain} & {cell.key for cell in amp}
+    assert len(small_world.track().pack(plain + amp)) == 2
+    for outcome in run(Pack(tuple(amp))):
+        assert outcome.record.status == "done"
+        assert outcome.record.provenance.speedups == ""
+
+
+@pytest.mark.parametrize(("free", "waves"), [(10_000, 1), (3_000, 2), (600, 4)])
+def test_a_pack_goes_in_as_many_waves_as_the_free_memory_asks_for(
+    monkeypatch: pytest.MonkeyPatch, free: int, waves: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * 2**20, 80_000 * 2**20))
+    pack = Pack(tuple(cells()), gpu_memory_mb=5000.0)
+    assert programs.waves_for(pack, "cuda") == waves
+    assert programs.waves_for(pack, "cpu") == 1
+
+
+def test_waves_train_every_cell_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = Pack(tuple(cells()))
+    whole = run(pack)
+    monkeypatch.setattr(runner, "waves_for", lambda pack, device: 3)
+    for one, other in zip(whole, run(pack), strict=True):
+        assert one.record.cell.key == other.record.cell.key
+        for name, value in one.state.items():
+            np.testing.assert_allclose(other.state[name], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("fits", "reason"), [(4, None), (1, None), (0, Reason.OOM_GPU)])
+def test_a_gpu_that_runs_out_of_memory_gets_smaller_waves(
+    monkeypatch: pytest.MonkeyPatch, fits: int, reason: Reason | None
+) -> None:
+    real = runner.train
+
+    def train(program: programs.Program, *rest: object) -> object:
+        if len(program.cells) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(program, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(empty_cache=lambda: None))
+    assert {outcome.record.reason for outcome in run(Pack(tuple(cells())))} == {reason}
