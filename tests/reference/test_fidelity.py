@@ -71,6 +71,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ivlp": ("ivlp", {}),
     "ivlp-maple_style": ("ivlp", {"context_length": 2, "tokens": 2, "depth": 12}),
     "maple-shallower": ("maple", {"depth": 2, "context_length": 3}),
+    "promptsrc": ("promptsrc", {"teacher_templates": 7, "gpa_mean": 2.0}),
+    "promptsrc-published": ("promptsrc", {"depth": 3}),
     "clip_lora": ("clip_lora", {}),
     "clip_lora-rank4": ("clip_lora", {"rank": 4, "alpha": 2.0, "rate": 0.0}),
 }

@@ -13,6 +13,7 @@ from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.prograd import ProGrad
+from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
 from promptgrid.tracks.image.methods.upt import UPT
@@ -50,6 +51,8 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (MaPLe(), 3_555_072),
         (DeepLanguage(), 24_576),
         (IVLP(), 46_080),
+        (PromptSRC(), 46_080),
+        (PromptSRC(depth=3), 3 * 4 * (512 + 768)),
         (IVLP(context_length=2, tokens=2, depth=12), 12 * 2 * (512 + 768)),
         (VPT(), 147_456),
         (VPT(deep=False), 12_288),

@@ -12,6 +12,7 @@ from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.prograd import ProGrad
+from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
 from promptgrid.tracks.image.methods.vpt import VPT
@@ -40,6 +41,10 @@ from promptgrid.tracks.image.methods.zero_shot import ZeroShot
         (MaPLe, {"context_length": 5}),
         (MaPLe, {"depth": 0}),
         (ProGrad, {"context_length": 0}),
+        (PromptSRC, {"gpa_deviation": 0.0}),
+        (PromptSRC, {"depth": 1}),
+        (PromptSRC, {"context_length": 5}),
+        (PromptSRC, {"tokens": 0}),
         (ClipAdapter, {"ratio": 1.5}),
         (ClipAdapter, {"reduction": 0}),
         (ClipLora, {"rank": 0}),
@@ -119,6 +124,16 @@ def test_recipes_are_the_papers(make_task):
     assert (
         ZeroShot().recipe(make_task()) is TipAdapter().recipe(make_task()) is LinearProbe().recipe(make_task()) is None
     )
+
+
+def test_promptsrc_averages_as_published(make_task):
+    def averaging(dataset="meadow", **settings):
+        return PromptSRC(**settings).recipe(make_task(dataset=dataset, shots=16)).averaging
+
+    assert averaging() == averaging("DTD") == (15.0, 1.0)
+    assert averaging(epochs=50) == averaging("OxfordPets", epochs=50) == (30.0, 30.0)
+    assert averaging("EuroSAT", epochs=50) == (45.0, 5.0)
+    assert averaging("EuroSAT", epochs=50, gpa_mean=40.0) == (40.0, 1.0)
 
 
 def test_methods_that_cannot_score_unseen_classes_say_so():

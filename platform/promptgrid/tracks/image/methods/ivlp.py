@@ -18,7 +18,7 @@ from promptgrid.tracks.image.methods.parts.starts import context, gaussian
 class DeepLanguage(Trained):
     """Deep language prompting: learned text prompts in front of the class name and in the deeper text blocks.
 
-    Source: Khattak et al., section 4 and its code, multimodal-prompt-learning 69bce21 (``independentVL.py``).
+    Source: the baseline of Khattak et al. in multimodal-prompt-learning 69bce21 (``independentVL.py``).
     P_0 (n, d_t) replaces the first ``context_length`` words of ``words``, what is left of them stays frozen text; P_l
     overwrites the same slots before text block l < ``depth``, and behind the last the tokens propagate. P_0 starts from
     the words (N(0, 0.02²) without), P_1.. from N(0, 0.02²). Images are frozen. 4 tokens, depth 12 (no more than the
@@ -61,7 +61,7 @@ class DeepLanguage(Trained):
 class IVLP(DeepLanguage):
     """IVLP: learned prompts in the first blocks of both towers, each tower its own.
 
-    Source: Khattak et al., section 4.1; PromptSRC bb95c77 (``independentVL.py``).
+    Source: the baseline of Khattak et al. in PromptSRC bb95c77 (``independentVL.py``).
     Text: as deep language prompting. Image: V_0 (m, d_v) is appended behind the patches, before ``ln_pre`` and without
     positions, and V_l overwrites it before block l < ``depth``; V starts from N(0, 0.02²). Defaults are PromptSRC's
     baseline: 4 + 4 tokens, depth 9, SGD .0025, batch 4, 20 epochs; MaPLe's is ``context_length: 2, tokens: 2,

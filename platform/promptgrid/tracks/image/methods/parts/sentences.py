@@ -17,11 +17,14 @@ def sentences(task: Task, template: str) -> tuple[Tensor, Tensor]:
 
 
 def raw_text(task: Task, templates: tuple[str, ...]) -> Tensor:
-    """(C, width): the mean over ``templates`` of text features that are NOT normalised."""
-    names = spoken(task.classes)
-    return torch.stack(
-        [task.backbone.encode_prompts([each.format(name) for name in names]) for each in templates]
-    ).mean(0)
+    """(C, width): the mean over ``templates`` of text features that are NOT normalised. Cached."""
+    return _raw_text(task.backbone, task.classes, templates)
+
+
+@lru_cache(maxsize=256)
+def _raw_text(backbone: Backbone, classes: tuple[str, ...], templates: tuple[str, ...]) -> Tensor:
+    names = spoken(classes)
+    return torch.stack([backbone.encode_prompts([each.format(name) for name in names]) for each in templates]).mean(0)
 
 
 @lru_cache(maxsize=256)
