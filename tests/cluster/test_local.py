@@ -24,12 +24,12 @@ def test_a_second_run_runs_nothing_and_says_so(store: Store) -> None:
     assert set(executions(store).values()) == {1}
 
 
-def test_sources_run_before_targets_and_the_longest_pack_first(store: Store) -> None:
+def test_sources_before_targets_then_one_pack_of_each_method_then_the_longest(store: Store) -> None:
     suite = toy_suite("after_sleep", "sleep", {"name": "nan", "seconds": 0.05}, seeds=[1])
     _, summary = run_toy(store, suite, **LOCAL)
     assert (summary.done, summary.failed) == (6, 0)
     started = [line.split()[2] for line in log_lines(store)]
-    assert started == ["nan", "nan", "sleep", "sleep", "after_sleep", "after_sleep"]
+    assert started == ["sleep", "nan", "after_sleep", "nan", "sleep", "after_sleep"]
 
 
 def test_a_failed_source_gives_its_targets_a_reason(store: Store) -> None:

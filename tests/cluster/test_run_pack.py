@@ -10,6 +10,7 @@ from toy_track import ToyTrack
 
 from promptgrid.cluster import make_plan
 from promptgrid.cluster.failures import reason_of, sentence
+from promptgrid.cluster.cost_model import CELL_SECONDS
 from promptgrid.cluster.run_pack import PackRun, Settled
 from promptgrid.contract import Outcome
 from promptgrid.spec import Pack, Reason
@@ -27,7 +28,7 @@ def run(store: Store, pack: Pack) -> list[Settled]:
 def test_every_cell_is_committed_when_it_is_settled(store: Store) -> None:
     pack = only_pack(store, "sleep")
     stream = PackRun(ToyTrack(), store, FeatureCache(store.root)).run(pack)
-    assert next(stream) == Settled(pack.cells[0].key)
+    assert next(stream) == Settled(pack.cells[0].key, took=pytest.approx(0.01 + CELL_SECONDS))
     assert store.finished(pack.wanted) == {pack.cells[0].key}
     assert len(list(stream)) == 2
     assert store.finished(pack.wanted) == pack.wanted
