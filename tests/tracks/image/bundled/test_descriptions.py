@@ -22,9 +22,12 @@ def test_every_class_has_two_to_four_sentences_of_its_own(name: str) -> None:
     card = next(card for card in Bundled().listing() if card.name == name)
     found = read_descriptions(FOLDER / f"{name}.yaml", card.classes)
     assert list(found) == list(card.classes)
-    for sentences in found.values():
+    for spoken, sentences in found.items():
         assert 2 <= len(sentences) <= 4
-        assert all(8 <= len(sentence) <= 120 and sentence == sentence.strip() for sentence in sentences)
+        for sentence in sentences:
+            said, _, named = sentence.rpartition(", ")
+            assert named == spoken
+            assert 8 <= len(said.strip()) == len(said) <= 120
     assert len(set(found.values())) == len(found), "two classes are described alike"
 
 
