@@ -7,11 +7,14 @@ from promptgrid.contract import Labelled, Task
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
+from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
+from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.taskres import TaskRes
@@ -46,6 +49,7 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (CoOp(context_length=4), 2_048),
         (CoOp(class_specific=True), 10 * 8_192),
         (KgCoOp(), 2_048),
+        (PRE(), 2_048 + 2 * (4 * 256 * (512 + 256) + 2 * 4 * 256)),
         (ProGrad(), 8_192),
         (CoCoOp(), 35_360),
         (MaPLe(), 3_555_072),
@@ -62,6 +66,8 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (ClipLora(rank=4), 368_640),
         (ClipAdapter(), 131_072),
         (LinearProbe(), 10 * 513),
+        (LPPlusPlus(), 10 * 514),
+        (ConES(), 10 * 512),
         (TipAdapterF(), 20 * 512),
     ],
     ids=lambda value: repr(value)[:40],

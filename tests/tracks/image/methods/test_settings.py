@@ -6,11 +6,14 @@ import torch
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
+from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
+from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.parts.published import paper_name
+from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.taskres import TaskRes
@@ -56,6 +59,10 @@ from promptgrid.tracks.image.methods.zero_shot import ZeroShot
         (VPT, {"place": "text"}),
         (ZeroShot, {"templates": "nine"}),
         (LinearProbe, {"c": 0.0}),
+        (LPPlusPlus, {"alpha_grad": "kept"}),
+        (LPPlusPlus, {"period": 0}),
+        (ConES, {"start": "names"}),
+        (PRE, {"context_length": 3}),
     ],
 )
 def test_a_bad_setting_is_named(kind, settings):
@@ -137,7 +144,7 @@ def test_promptsrc_averages_as_published(make_task):
 
 
 def test_methods_that_cannot_score_unseen_classes_say_so():
-    closed = [CoOp(class_specific=True), TaskRes(), TipAdapter(), TipAdapterF(), LinearProbe()]
+    closed = [CoOp(class_specific=True), TaskRes(), LPPlusPlus(), ConES(), TipAdapter(), TipAdapterF(), LinearProbe()]
     assert not any(method.open_vocabulary for method in closed)
     assert all(
         method.open_vocabulary for method in (CoOp(), KgCoOp(), CoCoOp(), MaPLe(), VPT(), ClipAdapter(), ClipLora())
