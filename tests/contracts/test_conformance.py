@@ -185,3 +185,49 @@ class Headless(FewShot):
 def test_a_broken_protocol_is_caught(broken: type[FewShot], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_protocol(broken(), small_world.Pictures())
+
+
+def _told(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
+    """Uses what comes with every batch and every list of classes."""
+    seen = batch.second.mean(-1, keepdim=True) * task.mean_text(("{}",)).mean()  # type: ignore[union-attr]
+    return batch.features * (1 + seen) + len(task.described()[0]) * params["shift"]
+
+
+def _collected(self: Any, task: Task, rng: torch.Generator) -> Params:
+    """Uses what comes with the images to learn from."""
+    parts = (task.unlabelled, task.second.support, task.pairs.features)  # type: ignore[union-attr]
+    assert len(task.domains) == len(task.support.labels)  # type: ignore[union-attr]
+    assert task.seen == len(task.classes)
+    return {"shift": torch.full((task.backbone.width,), float(sum(part.mean() for part in parts)) * 0.01)}
+
+
+ASKED = frozenset({"descriptions", "unlabelled", "second_backbone", "image_text_pairs", "domain_labels"})
+
+
+def test_a_method_that_needs_assets_is_given_small_ones() -> None:
+    told = _with(needs=ASKED, image=_told, init=_collected, text=lambda self, params, task: task.text,
+                 zero_shot_at_start=False)  # fmt: skip
+    check_method(told)
+    with pytest.raises((TypeError, AttributeError)):
+        check_method(_with(image=_told, init=_collected))
+
+
+class _Leaking(FewShot):
+    name = "leaking"
+    offers = frozenset({"unlabelled"})
+    extra: ClassVar[str] = "test"
+
+    def split(self, dataset: Any, shots: int, seed: int) -> Split:
+        return replace(super().split(dataset, shots, seed), unlabelled=tuple(dataset.splits[self.extra]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "the pool holds images that are not training images"),
+        ({"extra": "train"}, "a labelled image stands in the pool too"),
+    ],
+)
+def test_a_pool_of_the_wrong_images_is_named(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_protocol(type("Wrong", (_Leaking,), wrong)(), small_world.Pictures())
