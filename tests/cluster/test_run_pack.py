@@ -9,8 +9,8 @@ from tests.cluster.toy.driving import executions, toy_suite
 from toy_track import ToyTrack
 
 from promptgrid.cluster import make_plan
-from promptgrid.cluster.failures import reason_of, sentence
 from promptgrid.cluster.cost_model import CELL_SECONDS
+from promptgrid.cluster.failures import reason_of, sentence
 from promptgrid.cluster.run_pack import PackRun, Settled
 from promptgrid.contract import Outcome
 from promptgrid.spec import Pack, Reason
