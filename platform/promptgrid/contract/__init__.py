@@ -6,7 +6,7 @@ from promptgrid.contract.edits import Edits, LowRank, TokenPlan
 from promptgrid.contract.method import Method, Number, Outputs, Params, Project, Recipe, Trained, knob
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, stream
-from promptgrid.contract.task import Batch, Labelled, PromptTokens, Task
+from promptgrid.contract.task import Batch, Chosen, Labelled, PromptTokens, Task
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
@@ -16,6 +16,7 @@ __all__ = [
     "BackboneFamily",
     "Batch",
     "Cache",
+    "Chosen",
     "Dataset",
     "DatasetFamily",
     "Edits",

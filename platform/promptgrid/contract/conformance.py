@@ -66,8 +66,12 @@ class Trial:
         )
         patches = backbone.patches(pixels) if "vision_blocks" in method.needs else None
         second = second_look(pixels) if "second_backbone" in method.assets else None
+        pseudo, plain = None, None
+        if "unlabelled" in method.assets:
+            task = replace(task, mixture=(len(labels) - len(labels) // 2, len(labels) // 2))
+            pseudo, plain = torch.arange(len(labels)) % 2 == 1, features + 0.1 * features.roll(1, 0)
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches, second), labels)
+        return cls(method, task, start, Batch(features, patches, second, pseudo, plain), labels)
 
     @property
     def trained(self) -> list[str]:
@@ -105,7 +109,7 @@ def check_method(method: type[Method], backbone: Backbone | None = None, **setti
     assert not missing, f"{method.name} needs {', '.join(missing)}, which this backbone does not offer"
     before = fingerprint(backbone)
     trial = Trial.of(method(**settings), backbone)
-    for check in (check_start, check_logits, check_state, check_gradients, check_pack, check_new_classes):
+    for check in (check_start, check_pool, check_logits, check_state, check_gradients, check_pack, check_new_classes):
         check(trial)
     check_zero_shot_start(trial)
     assert fingerprint(backbone) == before, f"{method.name} changed the frozen backbone"
@@ -148,6 +152,25 @@ def check_start(trial: Trial) -> None:
     assert not unknown, f"{name}: `frozen` names {', '.join(unknown)}, which init does not return"
 
 
+def check_pool(trial: Trial) -> None:
+    """Each round trains on images of the pool, no more than said, with labels of the task or none."""
+    method, name, pool = trial.method, trial.method.name, trial.task.unlabelled
+    rounds = method.draws(trial.task, 0 if pool is None else len(pool))
+    assert bool(rounds) <= (pool is not None), f"{name} draws from a pool that it does not name in `needs`"
+    for turn, said in enumerate(rounds):
+        assert pool is not None
+        task = replace(trial.task, turn=turn)
+        logits = None if not turn else stream_logits(len(pool), len(task.classes), turn)
+        chosen = method.relabel(task, logits)
+        count = len(chosen.positions)
+        assert count == len(chosen.labels), f"{name}: {count} images of the pool and {len(chosen.labels)} labels"
+        assert count == said or (count < said and not method.packs), f"{name} said {said} images, and chose {count}"
+        inside = bool(((chosen.positions >= 0) & (chosen.positions < len(pool))).all())
+        assert inside, f"{name}: round {turn + 1} chose what is not in the pool"
+        labels = chosen.labels
+        assert bool(((labels >= -1) & (labels < len(task.classes))).all()), f"{name}: a label that the task has not"
+
+
 def check_logits(trial: Trial) -> None:
     """One finite score per image and class, the same bits twice."""
     name, logits = trial.method.name, trial.logits(trial.start)
@@ -188,7 +211,7 @@ def check_pack(trial: Trial) -> None:
     cells = [_cell(trial, i) for i in range(PACK)]
     alone = [_losses_and_gradients(_loss_of(trial), cell, trial.trained) for cell in cells]
     stacked = {key: _stacked([cell[key] for cell in cells]) for key in cells[0]}
-    axes = {key: None if value is None else 0 for key, value in stacked.items()}
+    axes = {key: _axes(value) for key, value in stacked.items()}
     try:
         together = _losses_and_gradients(torch.func.vmap(_loss_of(trial), in_dims=(axes,)), stacked, trial.trained)
     except RuntimeError as error:
@@ -236,16 +259,13 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
     own = {name: value + 0.01 * torch.randn(value.shape, generator=rng) for name, value in trial.shaken().items()}
     start = trial.start | {name: own[name] for name in trial.trained}
     knobs = {name: torch.tensor(float(getattr(method, name)) * (1.0 + 0.1 * i)) for name in method.knobs()}
-    patches = None if trial.batch.patches is None else trial.batch.patches[order]
-    second = None if trial.batch.second is None else trial.batch.second[order]
+    seen = {name: None if value is None else value[order] for name, value in vars(trial.batch).items()}
     held = {name: value for name, value in start.items() if name not in trial.trained}
     return {
         "trained": {name: start[name] for name in trial.trained},
         "held": held,
         "knobs": knobs,
-        "features": trial.batch.features[order],
-        "patches": patches,
-        "second": second,
+        "seen": seen,
         "labels": trial.labels[order],
         "seed": torch.tensor(100 + i),
     }
@@ -254,8 +274,7 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
 def _loss_of(trial: Trial) -> Callable[[dict[str, Any]], Tensor]:
     def loss(cell: dict[str, Any]) -> Tensor:
         method = replace(trial.method, **cell["knobs"])
-        own = replace(trial, method=method, batch=Batch(*(cell[part] for part in ("features", "patches", "second"))),
-                      labels=cell["labels"])  # fmt: skip
+        own = replace(trial, method=method, batch=Batch(**cell["seen"]), labels=cell["labels"])
         return own.loss(cell["trained"] | cell["held"], cell["seed"])
 
     return loss
@@ -270,7 +289,18 @@ def _losses_and_gradients(
     return losses.detach(), dict(zip(leaves, grads, strict=True))
 
 
+def stream_logits(images: int, classes: int, turn: int) -> Tensor:
+    """(images, classes) numbers in place of what a round has learned to say of a pool."""
+    return torch.randn(images, classes, generator=stream("conformance", "pool", turn))
+
+
+def _axes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _axes(own) for name, own in value.items()}
+    return None if value is None else 0
+
+
 def _stacked(values: list[Any]) -> Any:
     if isinstance(values[0], dict):
-        return {name: torch.stack([value[name] for value in values]) for name in values[0]}
+        return {name: _stacked([value[name] for value in values]) for name in values[0]}
     return None if values[0] is None else torch.stack(values)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import ASSETS
-from promptgrid.contract.task import Batch, Labelled, Task
+from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 
 Params = dict[str, Tensor]
@@ -46,6 +46,10 @@ class Recipe:
     step only, while its momentum gathers all gradients. ``clip`` bounds the norm of a cell's whole gradient.
     ``averaging`` (mean, deviation): kept is the sum of the parameters behind each epoch e = 1, 2, ..., weighted by
     N(e; mean, deviation²) over its sum (PromptSRC's GPA); ``selection: val`` chooses among epochs as they are.
+
+    ``warmup: linear`` climbs from 0 over the warm-up epochs, and the cosine then runs over the epochs that are left.
+    ``span`` is the part of the cosine that is walked, for a fit that another one goes on with. ``inverse`` (slope,
+    power) takes the place of both: rate (1 + slope step)^-power. ``undecayed`` names parameters without weight decay.
     """
 
     learning_rate: Number
@@ -67,6 +71,11 @@ class Recipe:
     every: tuple[tuple[str, int], ...] = ()
     clip: float | None = None
     averaging: tuple[float, float] | None = None
+    warmup: Literal["constant", "linear"] = "constant"
+    span: tuple[float, float] = (0.0, 1.0)
+    inverse: tuple[float, float] | None = None
+    nesterov: bool = False
+    undecayed: tuple[str, ...] = ()
 
 
 class Outputs(NamedTuple):
@@ -100,6 +109,10 @@ class Method(ABC):
     Fields are settings: a plain field changes shapes or control flow, a :func:`knob` only numbers. All hooks are
     pure functions of their arguments, written for one cell; inside them a knob may be a scalar tensor. ``needs`` names
     what the backbone must offer, and assets (:mod:`promptgrid.contract.assets`).
+
+    A method that trains on the unlabelled pool says by ``draws`` in how many rounds and on how many images, and by
+    ``relabel`` on which; ``with_labelled``: labelled images, where there are any, stand beside them; ``afresh``:
+    parameters are drawn anew for every round instead of trained on.
     """
 
     name: ClassVar[str]
@@ -110,6 +123,8 @@ class Method(ABC):
     packs: ClassVar[bool] = True
     frozen: ClassVar[frozenset[str]] = frozenset()
     zero_shot_at_start: ClassVar[bool] = False
+    with_labelled: ClassVar[bool] = False
+    afresh: ClassVar[bool] = False
 
     @property
     def open_vocabulary(self) -> bool:
@@ -159,6 +174,22 @@ class Method(ABC):
     def step(self, task: Task) -> Project | None:
         """The step policy: None descends the sum of the losses."""
         return None
+
+    def draws(self, task: Task, pool: int) -> tuple[int, ...]:
+        """On how many of ``pool`` unlabelled images each round trains; no rounds: on labelled images alone.
+
+        Read from what :meth:`recipe` is read from. Only a method that does not pack may then choose fewer images.
+        """
+        return ()
+
+    def relabel(self, task: Task, logits: Tensor | None) -> Chosen:
+        """The images of the pool that round ``task.turn`` trains on, with labels.
+
+        Args:
+            task: with ``unlabelled``.
+            logits: (M, C) what the round before has learned to say of the pool; None in the first round.
+        """
+        raise NotImplementedError(f"{self.name} draws from the pool and does not say which images")
 
     def finish(self, params: Params, task: Task) -> Params:
         """What is kept when training ends (closed forms, a search on validation images). Never packed."""

@@ -31,17 +31,34 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Images of the unlabelled pool to train on: ``positions`` (N,) in the pool, ``labels`` (N,), -1 for none."""
+
+    positions: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """The images of one step or one evaluation chunk.
 
     ``features`` (B, width) are the frozen image features, not normalised; ``patches`` (B, P, vision width) are there
     for methods that declare ``needs = {"vision_blocks"}``, ``second`` (B, second width), the features of the second
-    backbone, for those that need ``second_backbone``.
+    backbone, for those that need ``second_backbone``. In training on an unlabelled pool ``pseudo`` (B,) marks the
+    images of the pool, whose labels are the method's own or -1, and where the suite declares views ``plain`` (B, width)
+    are the features of the same images without augmentation.
     """
 
     features: Tensor
     patches: Tensor | None = None
     second: Tensor | None = None
+    pseudo: Tensor | None = None
+    plain: Tensor | None = None
+
+    @property
+    def weak(self) -> Tensor:
+        """(B, width) frozen features of the images without augmentation."""
+        return self.features if self.plain is None else self.plain
 
     @property
     def normalised(self) -> Tensor:
@@ -95,7 +112,9 @@ class Task:
     Assets are there for methods that need them. ``unlabelled`` (M, width) are features of training images whose
     labels nobody tells, in an order that says nothing, ``unlabelled_pixels`` (M, 3, size, size) uint8 the images
     themselves for methods inside the image tower; ``seen`` of the ``classes``, the first ones, have labelled images.
-    ``domains`` names the domain of each support image. Only ``descriptions`` stay when a task is rebound.
+    ``domains`` names the domain of each support image. Only ``descriptions`` stay when a task is rebound. While a
+    method trains on the pool, ``turn`` counts its rounds from 0, and ``mixture`` says how many labelled images and how
+    many of the pool it trains on in this round.
     """
 
     dataset: str
@@ -115,6 +134,8 @@ class Task:
     domains: tuple[str, ...] = ()
     second: Second | None = None
     pairs: Pairs | None = None
+    turn: int = 0
+    mixture: tuple[int, int] = (0, 0)
 
     @property
     def scale(self) -> float:

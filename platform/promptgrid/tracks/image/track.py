@@ -26,11 +26,11 @@ from promptgrid.tracks.image.engine.packing import (
     cell_memory_mb,
     packs_of,
     step_flops,
+    work,
 )
 from promptgrid.tracks.image.engine.preparing import Bench, task_of
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
-from promptgrid.tracks.image.engine.support import steps_per_epoch
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
 from promptgrid.tracks.image.resolve import Resolver
@@ -190,13 +190,15 @@ class ImageTrack(Track):
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
         sizes = self.resolver.sizes(cell.backbone)
-        shape = Shape(classes=classes, images=classes * cell.shots * max(1, _kept(cell)), **sizes)
+        labelled = classes * cell.shots
+        pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
+        shape = Shape(classes=classes, images=(labelled + pool) * max(1, _kept(cell)), **sizes)
         if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
             look = step_flops(method, shape, card.splits["test"]) / 3
             return Expectation(0, 0.05 + look / FLOPS_A_SECOND, 1.0)
         unloaded = cast(Backbone, None)  # a recipe never looks at it
         task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
-        steps, batch = _work(method, task, classes * cell.shots)
+        steps, batch = work(method, task, labelled, pool)
         call = CALL_SECONDS / (8 if method.packs else 1)
         seconds = 0.1 + steps * (call + step_flops(method, shape, batch) / FLOPS_A_SECOND)
         return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
@@ -205,12 +207,3 @@ class ImageTrack(Track):
 def _kept(cell: Cell) -> int:
     """Views of an image that are held at once; of ``online`` those of the next few epochs."""
     return 4 if cell.views == "online" else int(cell.views)
-
-
-def _work(method: Method, task: Task, images: int) -> tuple[int, int]:
-    """(training steps, batch size) that ``method`` takes on ``images`` training images."""
-    recipe = method.recipe(task)
-    if recipe is None:
-        return 0, images
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size)
-    return steps, min(recipe.batch_size, images)

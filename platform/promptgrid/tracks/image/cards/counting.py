@@ -12,8 +12,7 @@ from promptgrid.contract import Backbone, Method, stream
 from promptgrid.contract.conformance import Trial
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
-from promptgrid.tracks.image.engine.packing import Shape, step_flops
-from promptgrid.tracks.image.engine.support import steps_per_epoch
+from promptgrid.tracks.image.engine.packing import Shape, step_flops, work
 
 CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""
@@ -53,7 +52,7 @@ def losses(method: Method) -> dict[str, Any]:
     trial = Trial.of(method, PracticeBackbone())
     if method.recipe(trial.task) is None:
         return {"names": [], "policy": None}
-    task = replace(trial.task, support=None, validation=None, seed=torch.tensor(7))
+    task = replace(trial.task.without_images(), seed=torch.tensor(7))
     out = method.forward(trial.start, trial.batch, task)
     policy = method.step(task)
     told = "descends their sum" if policy is None else str(policy)
@@ -69,12 +68,11 @@ def recipe(method: Method) -> dict[str, Any] | None:
 def cost(method: Method) -> dict[str, Any]:
     """GFLOP of one training step on the bundled backbone, its batch, and the steps of a cell.
 
-    Zero steps: nothing is fitted by descent, and a "step" is one pass over the training images.
+    Methods that train on a pool have as many images in it. Zero steps: nothing is fitted by descent, and a "step" is
+    one pass over the training images.
     """
     images = CLASSES * SHOTS
-    found = method.recipe(task_on(bundled(), CLASSES, SHOTS))
-    batch = images if found is None else min(found.batch_size, images)
-    steps = 0 if found is None else found.iterations or found.epochs * steps_per_epoch(images, found.batch_size)
+    steps, batch = work(method, task_on(bundled(), CLASSES, SHOTS), images, images)
     gflop = step_flops(method, Shape(classes=CLASSES, images=images), batch) / 1e9
     return {
         "backbone": bundled().id,

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone, Edits, Labelled, Task
+from promptgrid.contract.assets import Second
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.tracks.image.backbones.bundled_models import ALIASES, FOLDER
 
 EOT = 1000
+SECOND = 768
+"""Width of the second backbone: that of a ViT-B."""
 
 
 class Shapes(Backbone):
@@ -68,8 +71,22 @@ def bundled() -> Shapes:
 
 
 def task_on(backbone: Backbone, classes: int, shots: int) -> Task:
-    """A task of so many classes and shots whose images are all zeros."""
+    """A task of so many classes and shots whose images are all zeros, with as many images again in the pool."""
     labels = torch.arange(classes).repeat_interleave(shots)
     support = Labelled(torch.zeros(len(labels), backbone.width), labels)
     names = tuple(f"thing {i}" for i in range(classes))
-    return Task("things", names, "a photo of a {}.", backbone, shots=shots, support=support, validation=support)
+    pool = torch.zeros(len(labels), backbone.width)
+    return Task(
+        "things",
+        names,
+        "a photo of a {}.",
+        backbone,
+        shots=shots,
+        support=support,
+        validation=support,
+        descriptions={name: (f"the look of {name}",) for name in names},
+        unlabelled=pool,
+        unlabelled_pixels=torch.zeros(len(labels), 3, 1, 1, dtype=torch.uint8),
+        seen=classes,
+        second=Second(torch.zeros(len(labels), SECOND), torch.zeros(len(labels), SECOND)),
+    )

@@ -58,14 +58,15 @@ class Optimizer:
             averages |= {name: value[:cells].clone() for name, value in averages.items()}
 
     def _sgd(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
-        grad = torch.addcmul(grad, _across(self.decay, value), value)
+        grad = torch.addcmul(grad, self._decay_of(name, value), value)
         held, momentum = self.first.get(name), self._momenta.get(name, self.recipe.momentum)
         self.first[name] = grad if held is None else held.mul_(momentum).add_(grad)
-        value.addcmul_(rate, self.first[name], value=-1.0)
+        ahead = torch.add(grad, self.first[name], alpha=momentum) if self.recipe.nesterov else self.first[name]
+        value.addcmul_(rate, ahead, value=-1.0)
 
     def _adam(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
         one, two = self.recipe.betas
-        decay = _across(self.decay, value)
+        decay = self._decay_of(name, value)
         if self.recipe.optimizer == "adamw":
             value.mul_(1.0 - rate * decay)
         else:
@@ -77,17 +78,30 @@ class Optimizer:
         spread = second.sqrt().div_(math.sqrt(1.0 - two**self.steps)).add_(self.recipe.epsilon)
         value.addcmul_(rate / (one**self.steps - 1.0), first / spread)
 
+    def _decay_of(self, name: str, like: Tensor) -> Tensor:
+        decay = torch.zeros_like(self.decay) if name in self.recipe.undecayed else self.decay
+        return _across(decay, like)
+
 
 def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> Tensor | float:
     """The learning rate of step ``step`` of ``steps``, in epoch ``epoch`` of ``epochs`` (all counted from 0).
 
     Warm-up epochs run at ``warmup_rate``; behind them the cosine starts from its own beginning over all epochs
-    (Dassl's WARMUP_RECOUNT), so it does not quite reach its end.
+    (Dassl's WARMUP_RECOUNT), so it does not quite reach its end. A linear warm-up climbs from 0, and its cosine runs
+    over the epochs behind it.
     """
+    if recipe.inverse is not None:
+        slope, power = recipe.inverse
+        return recipe.learning_rate * math.pow(1.0 + slope * step, -power)
+    climbs = recipe.warmup == "linear"
     if recipe.per == "epoch" and epoch < recipe.warmup_epochs:
+        if climbs:
+            return recipe.learning_rate * (epoch / recipe.warmup_epochs)
         return recipe.learning_rate * 0.0 + recipe.warmup_rate
-    passed = step / steps if recipe.per == "iteration" else (epoch - recipe.warmup_epochs) / epochs
-    share = 0.5 * (1.0 + math.cos(math.pi * passed))
+    behind = max(1, epochs - recipe.warmup_epochs) if climbs else epochs
+    passed = step / steps if recipe.per == "iteration" else (epoch - recipe.warmup_epochs) / behind
+    first, last = recipe.span
+    share = 0.5 * (1.0 + math.cos(math.pi * (first + (last - first) * passed)))
     return recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * share
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from promptgrid.contract import Method
+from promptgrid.contract import Method, Task
 from promptgrid.spec import Cell, Pack, canonical_json
+from promptgrid.tracks.image.engine.support import steps_per_epoch
 
 MEMORY_MB = 1500.0
 GPU_BASE_MB = 1200.0
@@ -92,6 +93,24 @@ def _pack(part: list[tuple[Expectation, Cell]]) -> Pack:
         seconds=sum(one.seconds for one, _ in part),
         gpu_memory_mb=GPU_BASE_MB + sum(one.memory_mb for one, _ in part),
     )
+
+
+def work(method: Method, task: Task, labelled: int, pool: int) -> tuple[int, int]:
+    """(training steps, batch size) that ``method`` takes on ``labelled`` training images and a pool of ``pool``."""
+    drawn = method.draws(task, pool)
+    if not drawn:
+        return _fit(method, task, labelled)
+    shots = labelled if method.with_labelled else 0
+    rounds = [_fit(method, replace(task, turn=turn), shots + count) for turn, count in enumerate(drawn)]
+    return sum(steps for steps, _ in rounds), max(batch for _, batch in rounds)
+
+
+def _fit(method: Method, task: Task, images: int) -> tuple[int, int]:
+    recipe = method.recipe(task)
+    if recipe is None:
+        return 0, images
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size)
+    return steps, min(recipe.batch_size, images)
 
 
 def step_flops(method: Method, shape: Shape, batch: int) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Cache, Dataset, Labelled, Method, Params, Protocol, Split, Task
+from promptgrid.contract import Backbone, Cache, Chosen, Dataset, Labelled, Method, Params, Protocol, Split, Task
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, feature_table, view_features
@@ -104,6 +104,38 @@ class Desk:
             pixels = read_views(bench.dataset, indices, views, first, last, bench.backbone.image_size)
         return features.to(bench.device), pixels
 
+    def pooled(self, ready: Prepared, chosen: Chosen) -> Album:
+        """What a method trains on for one round: images of the pool, and labelled ones where it takes them too."""
+        task, split, pool = ready.task, ready.split, chosen.positions.tolist()
+        shots = split.train if ready.method.with_labelled else ()
+        labelled = self.labelled("train", shots, split.classes)
+        indices = shots + tuple(split.unlabelled[position] for position in pool)
+        if task.unlabelled is None:
+            raise ValueError(f"method {ready.method.name!r} trains on a pool that it does not name in `needs`")
+        features = torch.cat([labelled.features, task.unlabelled[pool]])
+        labels = torch.cat([labelled.labels, chosen.labels.to(labelled.labels)])
+        pseudo = torch.arange(len(indices), device=labels.device) >= len(shots)
+        second = second_features(self.bench, "train", indices)
+        views = Views.of(ready.cell, self.bench.dataset)
+        if views.count:
+            look = partial(self._look_again, indices, views)
+            return Album(labels, look, views.drawn_from, second=second, pseudo=pseudo, plain=features)
+        pixels = None
+        if task.unlabelled_pixels is not None:
+            own = self.pixels("train", shots)
+            pixels = torch.cat([task.unlabelled_pixels[:0] if own is None else own, task.unlabelled_pixels[pool]])
+        return Album.still(features, labels, pixels, second=second, pseudo=pseudo)
+
+    def _look_again(
+        self, indices: tuple[int, ...], views: Views, first: int, last: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Views of ``indices`` in any order and number: each image is looked at once, whoever asks for the set."""
+        wanted = tuple(sorted(set(indices)))
+        place = {index: row for row, index in enumerate(wanted)}
+        rows = [place[index] for index in indices]
+        features, pixels = self._look(wanted, views, first, last)
+        return features[:, rows], None if pixels is None else pixels[:, rows]
+
     def augmented(self, indices: tuple[int, ...], views: Views) -> Tensor:
         """(V, N, width) features of the views of ``indices``; of ``online`` those of the first epochs."""
         last = views.drawn_from or VIEWS_A_BLOCK
@@ -190,10 +222,24 @@ def _tasks(dataset: Dataset, indices: Sequence[int]) -> list[int]:
     return [dataset.tasks[dataset.labels[index]] for index in indices]
 
 
-def schedule_of(cell: Cell, bench: Bench) -> Schedule | None:
-    """How ``cell`` is trained, found without looking at an image; None where nothing is."""
+def mixtures_of(cell: Cell, bench: Bench) -> tuple[tuple[int, int], ...]:
+    """How many labelled images and how many of the pool each round of training ``cell`` takes, at most."""
+    split, method = bench.desk.split(cell), bench.build(cell)
+    drawn = method.draws(bare_task(cell, split, bench), len(split.unlabelled))
+    if not drawn:
+        return ((len(split.train), 0),)
+    return tuple((len(split.train) if method.with_labelled else 0, count) for count in drawn)
+
+
+def schedules_of(cell: Cell, bench: Bench) -> tuple[Schedule, ...]:
+    """How ``cell`` is trained, by round, found without looking at an image; empty where nothing is."""
     if cell.reading == "evaluate":
-        return None
-    split = bench.desk.split(cell)
-    by_task = Counter(_tasks(bench.dataset, split.train)) if bench.dataset.tasks else {}
-    return Schedule.of(bench.build(cell), bare_task(cell, split, bench), len(split.train), list(by_task.values()))
+        return ()
+    split, method = bench.desk.split(cell), bench.build(cell)
+    by_task = list((Counter(_tasks(bench.dataset, split.train)) if bench.dataset.tasks else {}).values())
+    task = bare_task(cell, split, bench)
+    found = [
+        Schedule.of(method, replace(task, turn=turn, mixture=mixture), sum(mixture), () if mixture[1] else by_task)
+        for turn, mixture in enumerate(mixtures_of(cell, bench))
+    ]
+    return tuple(schedule for schedule in found if schedule is not None)

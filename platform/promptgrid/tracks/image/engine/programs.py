@@ -12,13 +12,14 @@ from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
 from promptgrid.spec import Cell, Pack, Refused
-from promptgrid.tracks.image.engine.preparing import Bench, Prepared, schedule_of
+from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_of, schedules_of
+from promptgrid.tracks.image.engine.rounds import album_of, mixture_of, schedules_for
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.speed import chooser
+from promptgrid.tracks.image.engine.speed import Choose, chooser
 from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
-from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+from promptgrid.tracks.image.engine.trainer import Fit, PackedMethod, fit
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
@@ -26,10 +27,14 @@ ROOM = 0.9
 
 @dataclass(frozen=True)
 class Program:
-    """Slots that train as one: equal batch sizes, longest first. Each slot has the schedule of its own cell."""
+    """Slots that train as one: equal batch sizes, longest first. Each slot has the schedules of its own cell.
+
+    ``rounds`` holds the schedules of all slots, round by round: one round, but for methods that train on a pool, label
+    it again and train again. Such slots go through their rounds in step.
+    """
 
     cells: tuple[Cell, ...]
-    schedules: tuple[Schedule, ...]
+    rounds: tuple[tuple[Schedule, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -52,21 +57,27 @@ def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Pro
     Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
     too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
     no mask, and a mean over a padded batch would be another loss. So are, for methods that keep a row for each
-    training image (kind ``cache``), cells with other numbers of images; and cells that tell other classes apart.
+    training image (kind ``cache``), cells with other numbers of images; cells that tell other classes apart; and, for
+    methods that train on a pool, cells of other shots or with other numbers of images in any round. Where the method
+    does not pack, every cell is a program.
     """
-    groups: dict[object, list[tuple[Cell, Schedule]]] = {}
+    groups: dict[object, list[tuple[Cell, tuple[Schedule, ...]]]] = {}
     for cell in cells:
-        schedule, split = schedule_of(cell, bench), bench.desk.split(cell)
-        if schedule is not None:
+        schedules, split = schedules_of(cell, bench), bench.desk.split(cell)
+        if schedules:
             rows = len(split.train) if bench.method.kind == "cache" else 0
-            groups.setdefault((schedule.batch, rows, split.classes, schedule.rule), []).append((cell, schedule))
+            mixtures = mixtures_of(cell, bench)
+            pooled = (cell.shots, mixtures) if any(pool for _, pool in mixtures) else ()
+            alone = "" if bench.method.packs else cell.key
+            name = schedules[0].batch, rows, split.classes, schedules[0].rule, pooled, alone
+            groups.setdefault(name, []).append((cell, schedules))
     programs = []
     for members in groups.values():
-        ordered = sorted(members, key=lambda member: -member[1].total)
+        ordered = sorted(members, key=lambda member: -member[1][0].total)
         size = -(-len(ordered) // waves)
         for first in range(0, len(ordered), size):
-            own, schedules = zip(*ordered[first : first + size], strict=True)
-            programs.append(Program(own, schedules))
+            own, schedules_by_cell = zip(*ordered[first : first + size], strict=True)
+            programs.append(Program(own, tuple(zip(*schedules_by_cell, strict=True))))
     return programs
 
 
@@ -99,33 +110,71 @@ def train(
         return {}
     slots = [ready.get(cell.key, present[0]) for cell in program.cells]
     began = time.perf_counter()
-    starts = {one.cell.key: start(one) for one in present}
-    stacked = {
-        name: torch.stack([starts[slot.cell.key][name] for slot in slots]).to(bench.device)
-        for name in starts[present[0].cell.key]
-    }
-    support = Support([slot.album for slot in slots], [slot.cell for slot in slots], program.schedules)
-    validate = _validator(slots, bench) if slots[0].cell.selection == "val" else None
-    choose = chooser(bench.device, present[0].cell.precision)
-    found = fit(_packed(program, slots, bench), stacked, support, program.schedules, validate, progress, choose)
-    a_step = (time.perf_counter() - began) / sum(schedule.total for schedule in program.schedules)
+    fits: list[Fit] = []
+    for turn in range(len(program.rounds)):
+        step = _share_of(progress, turn, len(program.rounds))
+        fits.append(_fit(program, slots, bench, fits[-1] if fits else None, turn, step))
+    totals = [sum(schedule.total for schedule in own) for own in zip(*program.rounds, strict=True)]
+    a_step = (time.perf_counter() - began) / sum(totals)
     return {
         cell.key: Trained(
-            params={name: value[place] for name, value in found.params.items()},
-            losses=found.losses[place],
-            validation=found.validation[place],
-            seconds=a_step * program.schedules[place].total,
-            speed=str(found.speed),
+            params={name: value[place] for name, value in fits[-1].params.items()},
+            losses=torch.cat([found.losses[place] for found in fits]),
+            validation=[score for found in fits for score in found.validation[place]],
+            seconds=a_step * totals[place],
+            speed=str(fits[0].speed),
         )
         for place, cell in enumerate(program.cells)
         if cell.key in ready
     }
 
 
-def start(ready: Prepared) -> Params:
+def _fit(
+    program: Program,
+    slots: list[Prepared],
+    bench: Bench,
+    before: Fit | None,
+    turn: int,
+    progress: Callable[[float], None],
+) -> Fit:
+    """One round of training all slots, the only one but for methods that train on a pool."""
+    learned = [
+        None if before is None else {name: value[place] for name, value in before.params.items()}
+        for place in range(len(slots))
+    ]
+    looked_at = [album_of(slot, bench, own, turn) for slot, own in zip(slots, learned, strict=True)]
+    schedules = schedules_for(program.rounds[turn], slots, looked_at, turn)
+    stacked = _starts(slots, bench, turn) if before is None or bench.method.afresh else before.params
+    support = Support(looked_at, [slot.cell for slot in slots], schedules, turn)
+    validate = _validator(slots, bench) if slots[0].cell.selection == "val" else None
+    choose = chooser(bench.device, slots[0].cell.precision) if before is None else _as_before(before)
+    mixture = (0, 0) if looked_at[0].pseudo is None else mixture_of(looked_at[0])
+    packed = _packed(program, slots, bench, turn, mixture)
+    return fit(packed, stacked, support, schedules, validate, progress, choose)
+
+
+def _starts(slots: list[Prepared], bench: Bench, turn: int) -> Params:
+    """What the slots start round ``turn`` from, each (slots, ...)."""
+    starts = {slot.cell.key: start(slot, turn) for slot in slots}
+    return {
+        name: torch.stack([starts[slot.cell.key][name] for slot in slots]).to(bench.device)
+        for name in starts[slots[0].cell.key]
+    }
+
+
+def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Callable[[float], None]:
+    return lambda done: progress((turn + done) / rounds)
+
+
+def _as_before(before: Fit) -> Choose:
+    return lambda step, steps: before.speed
+
+
+def start(ready: Prepared, turn: int = 0) -> Params:
     """The parameters that a cell starts from: drawn, or carried over from where they were learned.
 
-    What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training.
+    What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training. Every
+    round that starts ``afresh`` draws from a stream of its own.
 
     Raises:
         Refused: what was learned has other shapes than this task needs.
@@ -133,7 +182,8 @@ def start(ready: Prepared) -> Params:
     cell, carried = ready.cell, ready.carried
     if carried is not None and cell.reading == "evaluate":
         return carried
-    drawn = ready.method.init(ready.task, stream(cell.identity.get("split"), cell.shots, cell.seed, "init"))
+    names = cell.identity.get("split"), cell.shots, cell.seed, "init", *([turn] if turn else [])
+    drawn = ready.method.init(ready.task, stream(*names))
     if carried is None:
         return drawn
     for name, value in drawn.items():
@@ -144,14 +194,16 @@ def start(ready: Prepared) -> Params:
     return {name: value if name in ready.method.frozen else carried[name] for name, value in drawn.items()}
 
 
-def _packed(program: Program, slots: Sequence[Prepared], bench: Bench) -> PackedMethod:
+def _packed(
+    program: Program, slots: Sequence[Prepared], bench: Bench, turn: int, mixture: tuple[int, int]
+) -> PackedMethod:
     knobs = {
         name: torch.tensor([float(getattr(slot.method, name)) for slot in slots], device=bench.device)
         for name in bench.method.knobs()
     }
     shots = [cell.shots for cell in program.cells]
     mixed = torch.tensor(shots, device=bench.device) if len(set(shots)) > 1 else None
-    shared: Task = replace(slots[0].task.without_images(), shots=shots[0])
+    shared: Task = replace(slots[0].task.without_images(), shots=shots[0], turn=turn, mixture=mixture)
     return PackedMethod(slots[0].method, knobs, shared, mixed)
 
 

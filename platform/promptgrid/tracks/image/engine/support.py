@@ -29,6 +29,8 @@ class Album:
             tower, uint8 pixels (V, N, 3, size, size).
         tasks: (N,) which of several joined tasks each image is of; None where there is one.
         second: (N, second width) features of the images as a second backbone sees them, whatever the view.
+        pseudo: (N,) whether an image is of the unlabelled pool; None where there is no pool.
+        plain: (N, width) features of the images without augmentation; None where no one asks or there is no other.
         views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
     """
 
@@ -37,6 +39,8 @@ class Album:
     views: int = 1
     tasks: Tensor | None = None
     second: Tensor | None = None
+    pseudo: Tensor | None = None
+    plain: Tensor | None = None
 
     @classmethod
     def still(
@@ -46,20 +50,21 @@ class Album:
         pixels: Tensor | None = None,
         tasks: Tensor | None = None,
         second: Tensor | None = None,
+        pseudo: Tensor | None = None,
     ) -> Album:
         """One view of each image: (N, width) features, (N,) labels, (N, 3, size, size) pixels, (N,) tasks."""
         seen = features.unsqueeze(0), None if pixels is None else pixels.unsqueeze(0)
-        return cls(labels, lambda first, last: seen, tasks=tasks, second=second)
+        return cls(labels, lambda first, last: seen, tasks=tasks, second=second, pseudo=pseudo)
 
 
 class Feed:
     """The batches of one cell in the order of its steps."""
 
-    def __init__(self, cell: Cell, album: Album, schedule: Schedule) -> None:
+    def __init__(self, cell: Cell, album: Album, schedule: Schedule, turn: int = 0) -> None:
         self.album = album
         self._schedule = schedule
         self._orders, self._views, self._drops = (
-            streams((cell,), purpose)[0] for purpose in ("batches", "views", "dropout")
+            streams((cell,), purpose, turn)[0] for purpose in ("batches", "views", "dropout")
         )
         self._epoch = 0
         self._held = torch.zeros(0, 2, schedule.batch, dtype=torch.int64)
@@ -98,6 +103,8 @@ class Window:
         labels: (W, A, B).
         seeds: (W, A).
         second: a step to (A, B, second width), for methods that look through a second backbone.
+        pseudo: a step to (A, B), for methods that train on a pool.
+        plain: a step to (A, B, width), for methods that look at an image with and without augmentation.
     """
 
     features: Tensor
@@ -106,31 +113,36 @@ class Window:
     labels: Tensor
     seeds: Tensor
     second: Callable[[int], Tensor] | None = None
+    pseudo: Callable[[int], Tensor] | None = None
+    plain: Callable[[int], Tensor] | None = None
 
     def batch(self, step: int, backbone: Backbone) -> Batch:
         """The batch (A, B, ...) of step ``step`` of this window."""
         rows = self.rows[step]
         flat = rows.flatten()
         features = self.features.index_select(0, flat).view(*rows.shape, -1)
-        second = None if self.second is None else self.second(step)
+        extras = [None if look is None else look(step) for look in (self.second, self.pseudo, self.plain)]
         if self.pixels is None:
-            return Batch(features, second=second)
+            return Batch(features, None, *extras)
         with torch.no_grad():
             patches = backbone.patches(self.pixels.index_select(0, flat.to(self.pixels.device)))
-        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]), second)
+        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]), *extras)
 
 
 class Support:
     """What the cells of a program train on, in slot order: slots that leave do so from the end.
 
-    Cells with the same split, shots and seed draw the same batches, so these are drawn once for all of them.
+    Cells with the same split, shots and seed draw the same batches, so these are drawn once for all of them. ``turn``
+    is the round of training on a pool that it is for.
     """
 
-    def __init__(self, albums: Sequence[Album], cells: Sequence[Cell], schedules: Sequence[Schedule]) -> None:
+    def __init__(
+        self, albums: Sequence[Album], cells: Sequence[Cell], schedules: Sequence[Schedule], turn: int = 0
+    ) -> None:
         names = [(id(album), *_names(cell)) for album, cell in zip(albums, cells, strict=True)]
         first = {name: slot for slot, name in reversed(list(enumerate(names)))}
         order = sorted(first, key=lambda name: first[name])
-        self._feeds = [Feed(cells[first[name]], albums[first[name]], schedules[first[name]]) for name in order]
+        self._feeds = [Feed(cells[first[name]], albums[first[name]], schedules[first[name]], turn) for name in order]
         self._feed_of = torch.tensor([order.index(name) for name in names])
         self._spans: list[tuple[Album, int, int]] = []
         self._seen: tuple[Tensor, Tensor | None] = (torch.zeros(0), None)
@@ -165,7 +177,9 @@ class Support:
             rows=rows[feed_of].transpose(0, 1).to(device),
             labels=labels[feed_of_there].transpose(0, 1),
             seeds=seeds[feed_of].transpose(0, 1).to(device),
-            second=_second(feeds, [positions for positions, _, _ in drawn], feed_of_there),
+            second=_looked_up([feed.album.second for feed in feeds], drawn, feed_of_there),
+            pseudo=_looked_up([feed.album.pseudo for feed in feeds], drawn, feed_of_there),
+            plain=_looked_up([feed.album.plain for feed in feeds], drawn, feed_of_there),
         )
 
     def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:
@@ -177,15 +191,17 @@ class Support:
         return self._seen
 
 
-def _second(feeds: list[Feed], positions: list[Tensor], feed_of: Tensor) -> Callable[[int], Tensor] | None:
-    """A step to (A, B, second width): what the images of its batches are to the second backbone."""
-    tables = [feed.album.second for feed in feeds]
+def _looked_up(
+    tables: list[Tensor | None], drawn: list[tuple[Tensor, Tensor, Tensor]], feed_of: Tensor
+) -> Callable[[int], Tensor] | None:
+    """A step to (A, B, ...): the rows of each feed's table that belong to the images of its batch."""
     if any(table is None for table in tables):
         return None
 
     def at(step: int) -> Tensor:
-        pairs = zip(tables, positions, strict=True)
-        return torch.stack([table[own[step].to(table.device)] for table, own in pairs if table is not None])[feed_of]
+        pairs = zip(tables, drawn, strict=True)
+        rows = [table[positions[step].to(table.device)] for table, (positions, _, _) in pairs if table is not None]
+        return torch.stack(rows)[feed_of]
 
     return at
 
@@ -213,13 +229,13 @@ def _names(cell: Cell) -> tuple[object, ...]:
     return cell.track, cell.protocol, cell.identity.get("split", cell.dataset), cell.shots, cell.seed
 
 
-def streams(cells: Sequence[Cell], purpose: str) -> list[torch.Generator]:
-    """One generator a cell, named by its task and seed and not by its method.
+def streams(cells: Sequence[Cell], purpose: str, turn: int = 0) -> list[torch.Generator]:
+    """One generator a cell, named by its task and seed and not by its method, and by the round after the first.
 
     All methods see the same batches and the same draws for one (dataset, shots, seed): differences between methods
     are then paired, and a cell's numbers never depend on who shares its pack.
     """
-    return [stream(*_names(cell), purpose) for cell in cells]
+    return [stream(*_names(cell), purpose, *([turn] if turn else [])) for cell in cells]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

@@ -65,22 +65,15 @@ class PackedMethod:
         """Named losses, each (K,)."""
 
         def one(
-            own: Params,
-            knobs: Params,
-            features: Tensor,
-            patches: Tensor | None,
-            second: Tensor | None,
-            own_labels: Tensor,
-            seed: Tensor,
-            shots: Any,
+            own: Params, knobs: Params, own_labels: Tensor, seed: Tensor, shots: Any, features: Tensor, *more: Any
         ) -> dict[str, Tensor]:
             method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
             if shots is not None:
                 task = replace(task, shots=shots)
-            out = method.forward(own, Batch(features, patches, second), task)
+            out = method.forward(own, Batch(features, *more), task)
             return method.losses(own, out, own_labels, task)
 
-        given = (params, self.knobs, batch.features, batch.patches, batch.second, labels, seeds, self.shots)
+        given = (params, self.knobs, labels, seeds, self.shots, *vars(batch).values())
         packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
         return packed(*given)
 
