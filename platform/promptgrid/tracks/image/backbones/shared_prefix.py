@@ -15,8 +15,8 @@ from promptgrid.tracks.image.backbones.blocks import Block
 from promptgrid.tracks.image.backbones.class_rows import ClassRows
 from promptgrid.tracks.image.backbones.towers import TextTower
 
-AT_ONCE = 1024
-"""Tokens that run together on one CPU thread: what a block makes of them stays in the cache."""
+AT_ONCE = 8192
+"""Tokens that run together on one CPU thread: larger products gain nothing, and what they pass through takes memory."""
 MASKS = 8
 
 
