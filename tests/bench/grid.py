@@ -141,7 +141,7 @@ def main() -> None:
     best = {workers: min((run for run in runs if f", {workers} " in run["what"]), key=lambda run: run["packs s"])
             for workers in (1, 2)}  # fmt: skip
     rows = [*runs, {"what": f"function trainables, 2 workers: {len(said)} trials scaled up", "cells": len(cells),
-                    "wall s": core / 2, "packs s": float("nan")}]  # fmt: skip
+                    "wall s": core / 2, "packs s": ""}]  # fmt: skip
     show(f"{suite.name} as a grid", rows, None)
     show(
         "ratios",
