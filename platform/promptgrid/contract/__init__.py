@@ -2,7 +2,7 @@
 
 from promptgrid.contract.backbone import Backbone, BackboneFamily
 from promptgrid.contract.dataset import Dataset, DatasetFamily
-from promptgrid.contract.edits import Edits, LowRank, TokenPlan
+from promptgrid.contract.edits import Edits, LowRank, NormShift, TokenPlan
 from promptgrid.contract.method import Method, Number, Outputs, Params, Project, Recipe, Trained, knob
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, stream
@@ -24,6 +24,7 @@ __all__ = [
     "Labelled",
     "LowRank",
     "Method",
+    "NormShift",
     "Number",
     "Outcome",
     "Outputs",

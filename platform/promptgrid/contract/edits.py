@@ -11,6 +11,8 @@ from torch import Tensor
 from promptgrid.contract.randomness import dropout
 
 Part = Literal["q", "k", "v", "out", "fc", "proj"]
+NormPlace = tuple[int, Literal["first", "second"]] | Literal["pre", "post"]
+"""A block's two LayerNorms, ``pre``: the image tower's before its first block, ``post``: behind the last block."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,30 @@ class LowRank:
 
 
 @dataclass(frozen=True)
+class NormShift:
+    """What is added to the weight and to the bias of a LayerNorm, each (width,); None adds nothing."""
+
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+
+    def of(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """The weight and the bias to norm with, from the frozen ones."""
+        return (
+            weight if self.weight is None else weight + self.weight,
+            bias if self.bias is None else bias + self.bias,
+        )
+
+
+@dataclass(frozen=True)
 class Edits:
-    """All that one method changes in one tower: token insertions and deltas by (layer, part)."""
+    """All that one method changes in one tower: token insertions, deltas by (layer, part), norms by place."""
 
     tokens: TokenPlan | None = None
     deltas: Mapping[tuple[int, Part], LowRank] = field(default_factory=dict)
     seed: Tensor | None = None
+    norms: Mapping[NormPlace, NormShift] = field(default_factory=dict)
+
+    @property
+    def inside(self) -> bool:
+        """Whether blocks work otherwise than frozen: what was worked out for frozen blocks does not hold then."""
+        return bool(self.deltas or self.norms)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptgrid.contract import Edits
-from promptgrid.contract.edits import Part
+from promptgrid.contract.edits import NormPlace, Part
 from promptgrid.tracks.image.backbones.attention import attention
 
 _Step = Callable[[Tensor], Tensor]
@@ -21,12 +21,12 @@ _Step = Callable[[Tensor], Tensor]
 class Block:
     """One pre-norm residual block: the frozen weights, and where a delta may join them."""
 
-    norm1: _Step
+    norm1: nn.LayerNorm
     in_weight: Tensor
     in_bias: Tensor
     out: nn.Linear
     scale1: _Step
-    norm2: _Step
+    norm2: nn.LayerNorm
     fc: nn.Linear
     act: _Step
     proj: nn.Linear
@@ -73,12 +73,13 @@ class Block:
     def after(self, x: Tensor, mixed: Tensor, layer: int = 0, edits: Edits | None = None) -> Tensor:
         """Tokens behind the block, from those before it and what attention gathered for them."""
         x = x + self.scale1(_project(mixed, self.out, layer, "out", edits))
-        hidden = self.act(_project(self.norm2(x), self.fc, layer, "fc", edits))
+        hidden = self.act(_project(normed(self.norm2, x, (layer, "second"), edits), self.fc, layer, "fc", edits))
         return x + self.scale2(_project(hidden, self.proj, layer, "proj", edits))
 
     def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """(N, L, width) to (N, L, width)."""
-        query, key, value = self._projected(self.norm1(x), layer, edits)
+        given = normed(self.norm1, x, (layer, "first"), edits)
+        query, key, value = self._projected(given, layer, edits)
         first = self.heads_first
         mixed = attention(first(query), first(key), first(value), causal=causal)
         return self.after(x, mixed.transpose(1, 2).flatten(-2), layer, edits)
@@ -86,7 +87,8 @@ class Block:
     def pooled(self, x: Tensor, places: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """The block for one token of each row alone: (N, L, width) and its place (N,) to (N, width)."""
         rows, length = torch.arange(len(places), device=x.device), x.shape[1]
-        query, key, value = self._projected(self.norm1(x), layer, edits, (rows, places))
+        given = normed(self.norm1, x, (layer, "first"), edits)
+        query, key, value = self._projected(given, layer, edits, (rows, places))
         mask = None
         if causal:
             later = torch.arange(length, device=x.device) > places[:, None, None, None]
@@ -111,6 +113,15 @@ class Block:
                 more = deltas[layer, name](x, seed)  # of all tokens, so that dropout draws as it always did
                 parts[i] = parts[i] + (more if asking is None or name != "q" else more[asking])
         return parts
+
+
+def normed(norm: nn.LayerNorm, x: Tensor, place: NormPlace, edits: Edits | None) -> Tensor:
+    """``x`` (..., width) behind the LayerNorm that stands at ``place``."""
+    if edits is None or place not in edits.norms:
+        frozen: Tensor = norm(x)
+        return frozen
+    weight, bias = edits.norms[place].of(norm.weight, norm.bias)
+    return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps).to(x.dtype)
 
 
 def _project(x: Tensor, linear: nn.Linear, layer: int, part: Part, edits: Edits | None) -> Tensor:

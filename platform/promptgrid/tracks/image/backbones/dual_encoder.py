@@ -81,7 +81,7 @@ class DualEncoder(Backbone):
         if shared not in known:
             known[shared] = SharedPrefix(text, prompts, shared)
         encode, plan = known[shared], edits.tokens if edits is not None else None
-        if (edits is not None and edits.deltas) or not encode.fits(plan):
+        if (edits is not None and edits.inside) or not encode.fits(plan):
             return super().encode_context(prompts, context, edits)
         return over_cells(encode, context, *(plan.layers if plan is not None else ()))
 
@@ -101,7 +101,7 @@ class DualEncoder(Backbone):
 
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
         image, plan = self._need(self._image, "vision blocks"), edits.tokens if edits is not None else None
-        if plan is None or (edits is not None and edits.deltas):
+        if plan is None or (edits is not None and edits.inside):
             return image(patches, edits)
         return over_cells(PromptedImages(image, plan.before_norm), patches, *plan.layers)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Edits, TokenPlan
-from promptgrid.tracks.image.backbones.blocks import Block
+from promptgrid.tracks.image.backbones.blocks import Block, normed
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class TextTower:
         """(length, width) position embeddings."""
         return self.source.positional_embedding[:length]  # type: ignore[no-any-return]
 
-    def pooled(self, x: Tensor) -> Tensor:
+    def pooled(self, x: Tensor, edits: Edits | None = None) -> Tensor:
         """(..., width) EOT tokens behind the last block to (..., joint width)."""
-        return self.source.ln_final(x) @ self.source.text_projection  # type: ignore[no-any-return]
+        return normed(self.source.ln_final, x, "post", edits) @ self.source.text_projection  # type: ignore[no-any-return]
 
     def __call__(self, embeddings: Tensor, ends: Tensor, edits: Edits | None) -> Tensor:
         """(N, L, width) prompts with EOT at ``ends`` (N,) to (N, joint width)."""
@@ -55,7 +55,7 @@ class TextTower:
                 x = _overwrite(x, plan.layers[layer], start=1)
             last = layer + 1 == len(self.blocks)
             x = block.pooled(x, ends, layer, True, edits) if last else block(x, layer, True, edits)
-        return self.pooled(x)
+        return self.pooled(x, edits)
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class ImageTower:
         first = self.source.class_embedding.expand(*patches.shape[:-2], 1, -1)
         return torch.cat([first, patches], dim=-2) + self.source.positional_embedding  # type: ignore[no-any-return]
 
-    def pooled(self, x: Tensor) -> Tensor:
+    def pooled(self, x: Tensor, edits: Edits | None = None) -> Tensor:
         """(..., width) class tokens behind the last block to (..., joint width)."""
-        return self.source.ln_post(x) @ self.source.proj  # type: ignore[no-any-return]
+        return normed(self.source.ln_post, x, "post", edits) @ self.source.proj  # type: ignore[no-any-return]
 
     def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) patch embeddings to (B, joint width)."""
@@ -99,7 +99,7 @@ class ImageTower:
         plan = edits.tokens if edits is not None else None
         if plan is not None and plan.before_norm:
             x = _insert(x, plan)
-        x = self.source.ln_pre(x)
+        x = normed(self.source.ln_pre, x, "pre", edits)
         if plan is not None and not plan.before_norm:
             x = _insert(x, plan)
         first = torch.zeros(len(x), dtype=torch.long, device=x.device)
@@ -109,7 +109,7 @@ class ImageTower:
                 x = _overwrite(x, plan.layers[layer], start)
             last = layer + 1 == len(self.blocks)
             x = block.pooled(x, first, layer, False, edits) if last else block(x, layer, False, edits)
-        return self.pooled(x)
+        return self.pooled(x, edits)
 
 
 def _insert(x: Tensor, plan: TokenPlan) -> Tensor:
