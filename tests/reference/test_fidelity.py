@@ -62,6 +62,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "cones-random": ("cones", {"start": "random"}),
     "lp_plus_plus": ("lp_plus_plus", {"epochs": 6, "period": 2}),
     "lp_plus_plus-zeroed": ("lp_plus_plus", {"epochs": 6, "period": 3, "alpha_grad": "zeroed"}),
+    "mocoop": ("mocoop", {"warmup_epochs": 1}),
+    "mocoop-eurosat": ("mocoop", {"groups": "EuroSAT", "warmup_epochs": 1, "text_scale": 20.0}),
     "pre": ("pre", {"learning_rate": 0.01}),
     "pre-random": ("pre", {"context_length": 3, "words": "", "learning_rate": 0.01}),
     "vpt": ("vpt", {}),

@@ -94,12 +94,13 @@ class PlainBackbone(Backbone):
                 start = x.shape[1] - plan.count if plan.place == "end" else 1
                 tokens = plan.layers[layer].expand(len(x), -1, -1)
                 x = torch.cat([x[:, :start], tokens, x[:, start + plan.count :]], 1)
-            parts = []
+            parts, seen = [], _shifted(x, (layer, "first"), edits)
             for i, part in enumerate(("q", "k", "v")):
-                projected = x @ self.weights[tower][layer, i].T
+                projected = seen @ self.weights[tower][layer, i].T
                 delta = edits.deltas.get((layer, part)) if edits else None
-                parts.append(projected if delta is None else projected + delta(x, edits.seed))
-            x = x + torch.tanh(parts[0] * (mix @ parts[1])) + 0.3 * mix @ parts[2]
+                parts.append(projected if delta is None else projected + delta(seen, edits.seed))
+            gathered = _shifted(torch.tanh(parts[0] * (mix @ parts[1])), (layer, "second"), edits)
+            x = x + gathered + 0.3 * mix @ parts[2]
         return x
 
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
@@ -111,6 +112,14 @@ class PlainBackbone(Backbone):
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def _shifted(x: Tensor, place, edits: Edits | None) -> Tensor:
+    """What stands in for a LayerNorm whose frozen weight is 1 and bias 0."""
+    if edits is None or place not in edits.norms:
+        return x
+    weight, bias = edits.norms[place].of(torch.ones(x.shape[-1]), torch.zeros(x.shape[-1]))
+    return x * weight + bias
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.mocoop import MoCoOp
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
@@ -49,6 +50,7 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (CoOp(context_length=4), 2_048),
         (CoOp(class_specific=True), 10 * 8_192),
         (KgCoOp(), 2_048),
+        (MoCoOp(), (1 + 4 + 4 + 6 + 5) * 512 + 512 + (512 + 1) * 5 + 12 * 2 * 2 * 768),
         (PRE(), 2_048 + 2 * (4 * 256 * (512 + 256) + 2 * 4 * 256)),
         (ProGrad(), 8_192),
         (CoCoOp(), 35_360),

@@ -12,6 +12,7 @@ from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.mocoop import MoCoOp
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
@@ -63,6 +64,7 @@ from promptgrid.tracks.image.methods.zero_shot import ZeroShot
         (LPPlusPlus, {"period": 0}),
         (ConES, {"start": "names"}),
         (PRE, {"context_length": 3}),
+        (MoCoOp, {"groups": "meadow"}),
     ],
 )
 def test_a_bad_setting_is_named(kind, settings):

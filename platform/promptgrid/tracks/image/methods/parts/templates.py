@@ -1,4 +1,4 @@
-"""Prompt templates for ImageNet, published with CLIP (Radford et al., 2021): the list of 80 and the selection of 7."""
+"""Prompt templates: CLIP's for ImageNet (Radford et al., 2021), 80 and a selection of 7; and groups of them."""
 
 from __future__ import annotations
 
@@ -94,3 +94,26 @@ EIGHTY = (
     "a photo of a small {}.",
     "a tattoo of the {}.",
 )
+
+_LOW = (
+    "a low resolution photo of the {}.",
+    "a low resolution photo of a {}.",
+    "a pixelated photo of the {}.",
+    "a pixelated photo of a {}.",
+)
+_GOOD = ("a good photo of the {}.", "a good photo of a {}.")
+_PLAIN, _MANY = ("a photo of a {}.",), ("a photo of many {}.",)
+_LARGE = ("a photo of the large {}.", "a photo of a large {}.")
+GROUPS = {
+    "Caltech101": (("{} texture.",), _PLAIN, _MANY, _LOW, _GOOD),
+    "EuroSAT": (
+        ("a centered satellite photo of {}.",),
+        _PLAIN,
+        _LARGE,
+        ("a photo of the small {}.", "a photo of a small {}."),
+        _LOW,
+        _GOOD,
+    ),
+    "OxfordPets": (("a photo of the small {}.",), _LARGE, _PLAIN, _MANY, _LOW, _GOOD),
+}
+"""MoCoOp's groups of templates (configurations of dyabel/mocoop 04b5d2a), by dataset; DTD has Caltech101's."""
