@@ -37,7 +37,7 @@ class ReferenceLoop:
         """One step on the images at ``chosen`` (B,); the loss before it."""
         rate = rate_at(self.recipe, epoch, epochs, step, steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = float(torch.as_tensor(rate).float())
+            group["lr"] = float(torch.as_tensor(rate, dtype=self.problem.features.dtype))
         task, method = replace(self.task, seed=seed), self.problem.method
         labels = self.problem.labels[chosen]
         out = method.forward(self.params, self._batch(chosen), task)
