@@ -2,8 +2,8 @@
 
 from promptgrid.contract.backbone import Backbone, BackboneFamily
 from promptgrid.contract.dataset import Dataset, DatasetFamily
-from promptgrid.contract.edits import Edits, LowRank, NormShift, TokenPlan
-from promptgrid.contract.method import Method, Number, Outputs, Params, Project, Recipe, Trained, knob
+from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
+from promptgrid.contract.method import Agree, Method, Number, Outputs, Params, Project, Recipe, Trained, knob
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, stream
 from promptgrid.contract.task import Batch, Chosen, Labelled, PromptTokens, Task
@@ -11,6 +11,8 @@ from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
+    "Agree",
+    "Apart",
     "Axes",
     "Backbone",
     "BackboneFamily",
@@ -35,6 +37,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Selection",
+    "SidePath",
     "Split",
     "Task",
     "TokenPlan",

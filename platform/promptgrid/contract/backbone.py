@@ -88,6 +88,41 @@ class Backbone(ABC):
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
         """(B, P, vision width) patch embeddings to (B, width) image features, not normalised."""
 
+    def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        """All tokens of the image tower behind some of its blocks; part of ``vision_blocks``.
+
+        Args:
+            patches: (B, P, vision width), as for :meth:`encode_patches`.
+            edits: as there; tokens that enter the sequence are given too, where they stand.
+            layers: blocks, counted from 0; -1 is what enters the first.
+
+        Returns:
+            (B, layers, tokens, vision width); token 0 is the class token.
+        """
+        raise NotImplementedError(f"backbone {self.id} does not give the tokens of its image tower")
+
+    def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        """The EOT tokens of prompts behind some blocks; part of ``text_blocks``.
+
+        Args:
+            embeddings: (N, L, text width), as for :meth:`encode_text`.
+            ends: (N,) index of each prompt's EOT.
+            edits: as there.
+            layers: blocks, counted from 0.
+
+        Returns:
+            (N, layers, text width).
+        """
+        raise NotImplementedError(f"backbone {self.id} does not give the tokens of its text tower")
+
+    def project_image(self, tokens: Tensor) -> Tensor:
+        """Tokens (..., vision width) behind the last block to (..., width), as the class token becomes the feature."""
+        raise NotImplementedError(f"backbone {self.id} does not project tokens of its image tower")
+
+    def project_text(self, tokens: Tensor) -> Tensor:
+        """Tokens (..., text width) behind the last block to (..., width), as the EOT token becomes the feature."""
+        raise NotImplementedError(f"backbone {self.id} does not project tokens of its text tower")
+
     @abstractmethod
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) uint8 pixels to (B, width) image features, not normalised; works for every tower."""

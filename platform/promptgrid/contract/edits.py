@@ -71,15 +71,66 @@ class NormShift:
 
 
 @dataclass(frozen=True)
+class SidePath:
+    """Approximated prompts beside a block's attention (APT; Wu et al., arXiv:2306.15706).
+
+    They are never in the sequence: to what attention answers to a token h (normed, as attention reads it) they add
+    w e, where e = ReLU(h keysᵀ) tokens, and w is the largest of these scores, held fixed. ``gain`` multiplies the sum.
+    ``keys`` and ``tokens`` are (n, width).
+    """
+
+    keys: Tensor
+    tokens: Tensor
+    gain: Tensor | float = 1.0
+
+    def __call__(self, given: Tensor, answered: Tensor) -> Tensor:
+        """What goes on instead of ``answered`` (..., width), attention's answer to ``given`` (..., width)."""
+        scores = (given @ self.keys.mT).relu()
+        weight = scores.amax(-1, keepdim=True).detach()
+        return (answered + weight * (scores @ self.tokens)) * self.gain
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Tokens that a block's attention reads apart from its sequence (DPL; arXiv:2308.10061).
+
+    What a query gathers becomes ``share`` times what it gathers from the tokens, plus 1 - ``share`` times what it
+    gathers from the sequence. The block's own first norm and frozen projections read them; they are not written to.
+
+    Args:
+        tokens: (n, width), or (N, n, width) of each row its own.
+        share: a scalar in 0 .. 1.
+    """
+
+    tokens: Tensor
+    share: Tensor
+
+
+@dataclass(frozen=True)
 class Edits:
-    """All that one method changes in one tower: token insertions, deltas by (layer, part), norms by place."""
+    """All that one method changes in one tower.
+
+    Attributes:
+        tokens: that enter the sequence.
+        deltas: low-rank changes by (layer, part).
+        seed: of this training step, for dropout; None when evaluating.
+        norms: what is added to LayerNorms, by place.
+        biases: (outputs,) what is added to the bias of a projection, by (layer, part).
+        weights: (outputs, inputs) what the weight of a projection is multiplied by, number by number.
+        sides: what joins attention's answer, by layer.
+        apart: what attention reads beside the sequence, by layer.
+    """
 
     tokens: TokenPlan | None = None
     deltas: Mapping[tuple[int, Part], LowRank] = field(default_factory=dict)
     seed: Tensor | None = None
     norms: Mapping[NormPlace, NormShift] = field(default_factory=dict)
+    biases: Mapping[tuple[int, Part], Tensor] = field(default_factory=dict)
+    weights: Mapping[tuple[int, Part], Tensor] = field(default_factory=dict)
+    sides: Mapping[int, SidePath] = field(default_factory=dict)
+    apart: Mapping[int, Apart] = field(default_factory=dict)
 
     @property
     def inside(self) -> bool:
         """Whether blocks work otherwise than frozen: what was worked out for frozen blocks does not hold then."""
-        return bool(self.deltas or self.norms)
+        return any((self.deltas, self.norms, self.biases, self.weights, self.sides, self.apart))

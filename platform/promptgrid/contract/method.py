@@ -103,6 +103,23 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Agree:
+    """Step policy of R-AMT: descend ``main``, dropping by chance the numbers of its gradient that ``guide`` opposes.
+
+    With a, b the gradients of main and guide, number by number: P = (1 + sign(a) (a + b) / (|a| + |b| + 1e-8)) / 2,
+    and a is multiplied by (1 - level) + level [P > U], U ~ U(0, 1) drawn from the step's seed. ``level`` 0 is plain
+    descent of main; a loss that is neither main nor guide is not looked at.
+    """
+
+    main: str
+    guide: str
+    level: Number = 1.0
+
+
+Policy = Project | Agree
+
+
+@dataclass(frozen=True)
 class Method(ABC):
     """The contract of a method. Override what differs from "cosine similarity of frozen features".
 
@@ -171,7 +188,7 @@ class Method(ABC):
         """Named scalar losses of one batch; the step policy says what is done with them."""
         return {"cross_entropy": F.cross_entropy(out.logits, labels)}
 
-    def step(self, task: Task) -> Project | None:
+    def step(self, task: Task) -> Policy | None:
         """The step policy: None descends the sum of the losses."""
         return None
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.backbone import Backbone, TowerShape
-from promptgrid.contract.edits import Edits, Part, TokenPlan
+from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, TokenPlan
 from promptgrid.contract.randomness import stream
 
 WORDS, SOS, EOT = 997, 998, 999
 LONGEST = 77
-PARTS: tuple[Part, ...] = ("q", "k", "v", "out")
+PARTS: tuple[Part, ...] = ("q", "k", "v", "out", "fc", "proj")
+NOTHING, FROZEN = Edits(), NormShift()
 
 
 class PracticeBackbone(Backbone):
     """Everything a backbone can offer, small enough that a method's conformance test takes a second.
 
-    Words are embedded by a hash of their letters; blocks are pre-norm attention of one head. Its features mean
+    Words are embedded by a hash of their letters; blocks are pre-norm, with attention of one head. Its features mean
     nothing: it tells whether a method keeps the contract, never how good it is.
     """
 
@@ -35,8 +36,8 @@ class PracticeBackbone(Backbone):
         self._table, self._text_places = _draw("table", EOT + 1, text), _draw("text places", LONGEST, text)
         self._patch, self._class = _draw("patch", vision, 3 * self.patch_size**2), _draw("class", 1, vision)
         self._image_places = _draw("image places", 1 + (self.image_size // self.patch_size) ** 2, vision)
-        self._text_blocks = _draw("text blocks", self.text.layers, len(PARTS), text, text)
-        self._image_blocks = _draw("image blocks", self.vision.layers, len(PARTS), vision, vision)
+        self._text_blocks = [_weights("text", text, layer) for layer in range(self.text.layers)]
+        self._image_blocks = [_weights("image", vision, layer) for layer in range(self.vision.layers)]
         self._text_out, self._image_out = _draw("text out", self.width, text), _draw("image out", self.width, vision)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
@@ -48,12 +49,18 @@ class PracticeBackbone(Backbone):
         return self._table[tokens]
 
     def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
+        behind = self.text_ends(embeddings, ends, edits, [self.text.layers - 1])[:, 0]
+        return F.linear(_norm(behind, "post", edits or NOTHING), self._text_out)
+
+    def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         length = int(ends.max()) + 1
         x = embeddings[:, :length] + self._text_places[:length]
-        hidden = torch.full((length, length), -torch.inf).triu(1)
-        for layer, weights in enumerate(self._text_blocks):
-            x = _block(_overwritten(x, edits, layer, 1), weights, layer, hidden, edits)
-        return F.linear(x[torch.arange(x.shape[0]), ends], self._text_out)
+        hidden, rows = torch.full((length, length), -torch.inf).triu(1), torch.arange(x.shape[0])
+        seen = [each[rows, ends] for each in _behind(x, self._text_blocks, 1, hidden, edits or NOTHING)]
+        return torch.stack([seen[layer] for layer in layers], dim=1)
+
+    def project_text(self, tokens: Tensor) -> Tensor:
+        return F.linear(_norm(tokens, "post", NOTHING), self._text_out)
 
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
         tokens = self.tokenize(texts)
@@ -64,17 +71,23 @@ class PracticeBackbone(Backbone):
         return F.linear(cut.mT, self._patch)
 
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
+        behind = self.image_tokens(patches, edits, [self.vision.layers - 1])[:, 0, 0]
+        return F.linear(_norm(behind, "post", edits or NOTHING), self._image_out)
+
+    def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         x = torch.cat([self._class.expand(patches.shape[0], 1, -1), patches], 1) + self._image_places
         plan = edits.tokens if edits is not None else None
         if plan is not None and plan.before_norm:
             x = _inserted(x, plan)
-        x = F.layer_norm(x, x.shape[-1:])
+        x = _norm(x, "pre", edits or NOTHING)
         if plan is not None and not plan.before_norm:
             x = _inserted(x, plan)
         start = x.shape[1] - plan.count if plan is not None and plan.place == "end" else 1
-        for layer, weights in enumerate(self._image_blocks):
-            x = _block(_overwritten(x, edits, layer, start), weights, layer, None, edits)
-        return F.linear(x[:, 0], self._image_out)
+        seen = [x, *_behind(x, self._image_blocks, start, None, edits or NOTHING)]
+        return torch.stack([seen[1 + layer] for layer in layers], dim=1)
+
+    def project_image(self, tokens: Tensor) -> Tensor:
+        return F.linear(_norm(tokens, "post", NOTHING), self._image_out)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return self.encode_patches(self.patches(pixels))
@@ -85,22 +98,59 @@ def _draw(name: str, *shape: int) -> Tensor:
     return drawn
 
 
+def _weights(tower: str, width: int, layer: int) -> list[Tensor]:
+    """The weights of one block, in the order of ``PARTS``; its MLP is four times as wide, as in CLIP."""
+    inputs = {"proj": 4 * width}
+    return [
+        _draw(f"{tower} {layer} {part}", 4 * width if part == "fc" else width, inputs.get(part, width))
+        for part in PARTS
+    ]
+
+
+def _behind(
+    x: Tensor, blocks: Sequence[Sequence[Tensor]], start: int, hidden: Tensor | None, edits: Edits
+) -> Iterator[Tensor]:
+    """All tokens behind each block."""
+    for layer, weights in enumerate(blocks):
+        x = _block(_overwritten(x, edits, layer, start), weights, layer, hidden, edits)
+        yield x
+
+
 def _word(word: str) -> int:
     return 1 + int.from_bytes(hashlib.sha256(word.lower().encode()).digest()[:4], "big") % (WORDS - 1)
 
 
-def _block(x: Tensor, weights: Tensor, layer: int, hidden: Tensor | None, edits: Edits | None) -> Tensor:
-    """One residual attention block on (N, L, width)."""
-    normal = F.layer_norm(x, x.shape[-1:])
-    q, k, v = (_project(normal, weights[i], (layer, PARTS[i]), edits) for i in range(3))
-    affinity = q @ k.mT / x.shape[-1] ** 0.5
-    mixed = (affinity if hidden is None else affinity + hidden).softmax(-1) @ v
-    return x + _project(mixed, weights[3], (layer, "out"), edits)
+def _block(x: Tensor, weights: Sequence[Tensor], layer: int, hidden: Tensor | None, edits: Edits) -> Tensor:
+    """One residual block on (N, L, width)."""
+    given = _norm(x, (layer, "first"), edits)
+    q, k, v = (_project(given, weights[i], (layer, PARTS[i]), edits) for i in range(3))
+    mixed = _attention(q, k, v, hidden)
+    if layer in edits.apart:
+        beside = _norm(edits.apart[layer].tokens, (layer, "first"), edits)
+        share = edits.apart[layer].share
+        mixed = share * _attention(q, beside @ weights[1].mT, beside @ weights[2].mT, None) + (1.0 - share) * mixed
+    answered = _project(mixed, weights[3], (layer, "out"), edits)
+    x = x + (edits.sides[layer](given, answered) if layer in edits.sides else answered)
+    wide = _project(_norm(x, (layer, "second"), edits), weights[4], (layer, "fc"), edits).tanh()
+    return x + _project(wide, weights[5], (layer, "proj"), edits)
 
 
-def _project(x: Tensor, weight: Tensor, place: tuple[int, Part], edits: Edits | None) -> Tensor:
-    y = F.linear(x, weight)
-    return y + edits.deltas[place](x, edits.seed) if edits is not None and place in edits.deltas else y
+def _attention(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
+    affinity = q @ k.mT / q.shape[-1] ** 0.5
+    mixed: Tensor = (affinity if hidden is None else affinity + hidden).softmax(-1) @ v
+    return mixed
+
+
+def _project(x: Tensor, weight: Tensor, place: tuple[int, Part], edits: Edits) -> Tensor:
+    y = F.linear(x, weight * edits.weights[place] if place in edits.weights else weight, edits.biases.get(place))
+    return y + edits.deltas[place](x, edits.seed) if place in edits.deltas else y
+
+
+def _norm(x: Tensor, place: NormPlace, edits: Edits) -> Tensor:
+    """A LayerNorm of weight 1 and bias 0, and what edits add to them."""
+    width = x.shape[-1]
+    weight, bias = edits.norms.get(place, FROZEN).of(x.new_ones(width), x.new_zeros(width))
+    return F.layer_norm(x, (width,), weight, bias)
 
 
 def _inserted(x: Tensor, plan: TokenPlan) -> Tensor:
@@ -108,8 +158,8 @@ def _inserted(x: Tensor, plan: TokenPlan) -> Tensor:
     return torch.cat([x[:, :1], tokens, x[:, 1:]] if plan.place == "after_class" else [x, tokens], dim=1)
 
 
-def _overwritten(x: Tensor, edits: Edits | None, layer: int, start: int) -> Tensor:
-    plan = edits.tokens if edits is not None else None
+def _overwritten(x: Tensor, edits: Edits, layer: int, start: int) -> Tensor:
+    plan = edits.tokens
     if plan is None or not 0 < layer < len(plan.layers):
         return x
     tokens = plan.layers[layer].expand(x.shape[0], -1, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,13 +31,18 @@ def dropout(x: Tensor, rate: float, seed: Tensor | None, salt: int) -> Tensor:
     return x * mask
 
 
+def draws(shape: Sequence[int], seed: int, salt: int) -> Tensor:
+    """``shape`` draws of U(0, 1), float32, on the CPU: a function of (``seed``, ``salt``) alone."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + salt) % 2**63)
+    return torch.rand(tuple(shape), generator=generator)
+
+
 class _Mask(torch.autograd.Function):
     """The dropout mask; its own batching rule draws for each cell from that cell's seed."""
 
     @staticmethod
     def forward(x: Tensor, seed: Tensor, rate: float, salt: int) -> Tensor:
-        generator = torch.Generator().manual_seed((int(seed) * 1_000_003 + salt) % 2**63)
-        kept = torch.rand(x.shape, generator=generator) >= rate
+        kept = draws(x.shape, int(seed), salt) >= rate
         return kept.to(x) / (1.0 - rate)
 
     @staticmethod

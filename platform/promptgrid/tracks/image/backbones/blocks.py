@@ -11,15 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptgrid.contract import Edits
-from promptgrid.contract.edits import NormPlace, Part
+from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.backbones.attention import attention
+from promptgrid.tracks.image.backbones.edited import Frozen, normed, projected, weighted
 
 _Step = Callable[[Tensor], Tensor]
+QKV: tuple[Part, ...] = ("q", "k", "v")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One pre-norm residual block: the frozen weights, and where a delta may join them."""
+    """One pre-norm residual block: the frozen weights, and where edits may join them."""
 
     norm1: nn.LayerNorm
     in_weight: Tensor
@@ -70,62 +72,70 @@ class Block:
         """(N, L, width) to (N, heads, L, width / heads)."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
-    def after(self, x: Tensor, mixed: Tensor, layer: int = 0, edits: Edits | None = None) -> Tensor:
-        """Tokens behind the block, from those before it and what attention gathered for them."""
-        x = x + self.scale1(_project(mixed, self.out, layer, "out", edits))
-        hidden = self.act(_project(normed(self.norm2, x, (layer, "second"), edits), self.fc, layer, "fc", edits))
-        return x + self.scale2(_project(hidden, self.proj, layer, "proj", edits))
+    def after(
+        self, x: Tensor, mixed: Tensor, layer: int = 0, edits: Edits | None = None, given: Tensor | None = None
+    ) -> Tensor:
+        """Tokens behind the block, from those before it, what attention gathered for them and what it was ``given``."""
+        answered = projected(mixed, _frozen(self.out), (layer, "out"), edits)
+        if edits is not None and layer in edits.sides and given is not None:
+            answered = edits.sides[layer](given, answered)
+        x = x + self.scale1(answered)
+        normal = normed(self.norm2, x, (layer, "second"), edits)
+        hidden = self.act(projected(normal, _frozen(self.fc), (layer, "fc"), edits))
+        return x + self.scale2(projected(hidden, _frozen(self.proj), (layer, "proj"), edits))
 
     def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """(N, L, width) to (N, L, width)."""
         given = normed(self.norm1, x, (layer, "first"), edits)
-        query, key, value = self._projected(given, layer, edits)
-        first = self.heads_first
-        mixed = attention(first(query), first(key), first(value), causal=causal)
-        return self.after(x, mixed.transpose(1, 2).flatten(-2), layer, edits)
+        query, key, value = (self.heads_first(part) for part in self._projected(given, layer, edits))
+        mixed = self._joined(query, attention(query, key, value, causal=causal), layer, edits)
+        return self.after(x, mixed.transpose(1, 2).flatten(-2), layer, edits, given)
 
     def pooled(self, x: Tensor, places: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """The block for one token of each row alone: (N, L, width) and its place (N,) to (N, width)."""
         rows, length = torch.arange(len(places), device=x.device), x.shape[1]
         given = normed(self.norm1, x, (layer, "first"), edits)
-        query, key, value = self._projected(given, layer, edits, (rows, places))
+        asked, key, value = self._projected(given, layer, edits, (rows, places))
         mask = None
         if causal:
             later = torch.arange(length, device=x.device) > places[:, None, None, None]
             mask = x.new_zeros(later.shape).masked_fill(later, -torch.inf)
-        first = self.heads_first
-        mixed = attention(first(query.unsqueeze(1)), first(key), first(value), mask)
-        return self.after(x[rows, places], mixed.flatten(1), layer, edits)
+        query = self.heads_first(asked.unsqueeze(1))
+        mixed = attention(query, self.heads_first(key), self.heads_first(value), mask)
+        mixed = self._joined(query, mixed, layer, edits)
+        return self.after(x[rows, places], mixed.flatten(1), layer, edits, given[rows, places])
 
     def _projected(
         self, x: Tensor, layer: int, edits: Edits | None, asking: tuple[Tensor, Tensor] | None = None
     ) -> list[Tensor]:
         """Queries, keys and values of normed tokens; queries of the tokens at ``asking`` alone, if that is given."""
-        deltas = {} if edits is None else edits.deltas
-        seed = None if edits is None else edits.seed
-        if asking is None:
+        asked = x if asking is None else x[asking]
+        if edits is not None and any((layer, name) in edits.weights for name in QKV):
+            frozen = list(zip(self.in_weight.chunk(3), self.in_bias.chunk(3), strict=True))
+            read = (asked, x, x)
+            parts = [weighted(read[i], frozen[i], (layer, name), edits) for i, name in enumerate(QKV)]
+        elif asking is None:
             parts = list(self.project(x, "qkv").chunk(3, dim=-1))
         else:
-            parts = [self.project(x[asking], "q"), *self.project(x, "kv").chunk(2, dim=-1)]
-        names: tuple[Part, ...] = ("q", "k", "v")
-        for i, name in enumerate(names):
-            if (layer, name) in deltas:
-                more = deltas[layer, name](x, seed)  # of all tokens, so that dropout draws as it always did
+            parts = [self.project(asked, "q"), *self.project(x, "kv").chunk(2, dim=-1)]
+        for i, name in enumerate(QKV if edits is not None else ()):
+            assert edits is not None
+            if (layer, name) in edits.deltas:
+                more = edits.deltas[layer, name](x, edits.seed)  # of all tokens, so that dropout draws as it always did
                 parts[i] = parts[i] + (more if asking is None or name != "q" else more[asking])
+            if (layer, name) in edits.biases:
+                parts[i] = parts[i] + edits.biases[layer, name]
         return parts
 
+    def _joined(self, query: Tensor, mixed: Tensor, layer: int, edits: Edits | None) -> Tensor:
+        """``mixed``, what (N, heads, L, d) queries gathered, with what they gather from tokens that stand apart."""
+        if edits is None or layer not in edits.apart:
+            return mixed
+        own = edits.apart[layer]
+        read = self.project(normed(self.norm1, own.tokens, (layer, "first"), edits), "kv")
+        key, value = (self.heads_first(part.expand(mixed.shape[0], -1, -1)) for part in read.chunk(2, dim=-1))
+        return own.share * attention(query, key, value) + (1.0 - own.share) * mixed
 
-def normed(norm: nn.LayerNorm, x: Tensor, place: NormPlace, edits: Edits | None) -> Tensor:
-    """``x`` (..., width) behind the LayerNorm that stands at ``place``."""
-    if edits is None or place not in edits.norms:
-        frozen: Tensor = norm(x)
-        return frozen
-    weight, bias = edits.norms[place].of(norm.weight, norm.bias)
-    return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps).to(x.dtype)
 
-
-def _project(x: Tensor, linear: nn.Linear, layer: int, part: Part, edits: Edits | None) -> Tensor:
-    y = F.linear(x, linear.weight, linear.bias)
-    if edits is not None and (layer, part) in edits.deltas:
-        y = y + edits.deltas[layer, part](x, edits.seed)
-    return y
+def _frozen(linear: nn.Linear) -> Frozen:
+    return linear.weight, linear.bias

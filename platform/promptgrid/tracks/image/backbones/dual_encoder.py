@@ -105,6 +105,18 @@ class DualEncoder(Backbone):
             return image(patches, edits)
         return over_cells(PromptedImages(image, plan.before_norm), patches, *plan.layers)
 
+    def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        return self._need(self._image, "vision blocks").tokens_behind(patches, edits, layers)
+
+    def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        return self._need(self._text, "text blocks").ends_behind(embeddings, ends, edits, layers)
+
+    def project_image(self, tokens: Tensor) -> Tensor:
+        return self._need(self._image, "vision blocks").pooled(tokens)
+
+    def project_text(self, tokens: Tensor) -> Tensor:
+        return self._need(self._text, "text blocks").pooled(tokens)
+
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
             features: Tensor = self._model.encode_image(self._normalise(pixels))

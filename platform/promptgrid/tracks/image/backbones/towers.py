@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Edits, TokenPlan
-from promptgrid.tracks.image.backbones.blocks import Block, normed
+from promptgrid.tracks.image.backbones.blocks import Block
+from promptgrid.tracks.image.backbones.edited import normed
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,25 @@ class TextTower:
 
     def __call__(self, embeddings: Tensor, ends: Tensor, edits: Edits | None) -> Tensor:
         """(N, L, width) prompts with EOT at ``ends`` (N,) to (N, joint width)."""
+        x = self._entered(embeddings, ends)
+        *blocks, last = self.blocks
+        for layer, block in enumerate(blocks):
+            x = block(_fresh(x, layer, edits), layer, True, edits)
+        layer = len(blocks)
+        return self.pooled(last.pooled(_fresh(x, layer, edits), ends, layer, True, edits), edits)
+
+    def ends_behind(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        """EOT tokens (N, layers, width) behind blocks."""
+        x, seen = self._entered(embeddings, ends), {}
+        rows = torch.arange(len(ends), device=ends.device)
+        for layer in range(max(layers) + 1):
+            x = self.blocks[layer](_fresh(x, layer, edits), layer, True, edits)
+            seen[layer] = x[rows, ends]
+        return torch.stack([seen[layer] for layer in layers], dim=1)
+
+    def _entered(self, embeddings: Tensor, ends: Tensor) -> Tensor:
         length = int(ends.max()) + 1
-        x = embeddings[:, :length] + self.positions(length)
-        plan = edits.tokens if edits is not None else None
-        for layer, block in enumerate(self.blocks):
-            if plan is not None and 0 < layer < len(plan.layers):
-                x = _overwrite(x, plan.layers[layer], start=1)
-            last = layer + 1 == len(self.blocks)
-            x = block.pooled(x, ends, layer, True, edits) if last else block(x, layer, True, edits)
-        return self.pooled(x, edits)
+        return embeddings[:, :length] + self.positions(length)
 
 
 @dataclass(frozen=True)
@@ -95,21 +107,38 @@ class ImageTower:
 
     def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) patch embeddings to (B, joint width)."""
+        x = self._entered(patches, edits)
+        first = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        *blocks, last = self.blocks
+        for layer, block in enumerate(blocks):
+            x = block(_fresh(x, layer, edits), layer, False, edits)
+        layer = len(blocks)
+        return self.pooled(last.pooled(_fresh(x, layer, edits), first, layer, False, edits), edits)
+
+    def tokens_behind(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        """All tokens (B, layers, tokens, width) behind blocks; -1 is what enters the first."""
+        x = self._entered(patches, edits)
+        seen = {-1: x}
+        for layer in range(max(layers) + 1):
+            seen[layer] = x = self.blocks[layer](_fresh(x, layer, edits), layer, False, edits)
+        return torch.stack([seen[layer] for layer in layers], dim=1)
+
+    def _entered(self, patches: Tensor, edits: Edits | None) -> Tensor:
+        """What enters the first block."""
         x = self.tokens(patches)
         plan = edits.tokens if edits is not None else None
         if plan is not None and plan.before_norm:
             x = _insert(x, plan)
         x = normed(self.source.ln_pre, x, "pre", edits)
-        if plan is not None and not plan.before_norm:
-            x = _insert(x, plan)
-        first = torch.zeros(len(x), dtype=torch.long, device=x.device)
-        for layer, block in enumerate(self.blocks):
-            if plan is not None and 0 < layer < len(plan.layers):
-                start = 1 if plan.place == "after_class" else x.shape[1] - plan.count
-                x = _overwrite(x, plan.layers[layer], start)
-            last = layer + 1 == len(self.blocks)
-            x = block.pooled(x, first, layer, False, edits) if last else block(x, layer, False, edits)
-        return self.pooled(x, edits)
+        return _insert(x, plan) if plan is not None and not plan.before_norm else x
+
+
+def _fresh(x: Tensor, layer: int, edits: Edits | None) -> Tensor:
+    """``x`` with the tokens that enter before block ``layer`` in place of those before them."""
+    plan = edits.tokens if edits is not None else None
+    if plan is None or not 0 < layer < len(plan.layers):
+        return x
+    return _overwrite(x, plan.layers[layer], start=x.shape[1] - plan.count if plan.place == "end" else 1)
 
 
 def _insert(x: Tensor, plan: TokenPlan) -> Tensor:

@@ -81,7 +81,13 @@ def _overwritten(x: Tensor, tokens: Tensor, start: int) -> Tensor:
 
 
 def _run(block: Any, x: Tensor, layer: int, mask: Tensor | None, edits: Edits | None) -> Tensor:
-    """open_clip's block itself; opened by hand only where a delta joins one of its projections."""
+    """open_clip's block itself; opened by hand only where a delta joins one of its projections.
+
+    Raises:
+        NotImplementedError: edits other than tokens and deltas, which no loop of the field is measured on.
+    """
+    if edits is not None and (edits.norms or edits.biases or edits.weights or edits.sides or edits.apart):
+        raise NotImplementedError("the plain backbone knows tokens and deltas only")
     if edits is None or not any(place[0] == layer for place in edits.deltas):
         untouched: Tensor = block(x, attn_mask=mask)
         return untouched

@@ -50,6 +50,18 @@ class Shapes(Backbone):
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
         return torch.zeros(len(patches), self.width)
 
+    def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        return torch.zeros(len(patches), len(layers), 1 + patches.shape[1], self.vision.width)
+
+    def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
+        return torch.zeros(len(ends), len(layers), self.text.width)
+
+    def project_image(self, tokens: Tensor) -> Tensor:
+        return torch.zeros(*tokens.shape[:-1], self.width)
+
+    def project_text(self, tokens: Tensor) -> Tensor:
+        return torch.zeros(*tokens.shape[:-1], self.width)
+
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return torch.zeros(len(pixels), self.width)
 

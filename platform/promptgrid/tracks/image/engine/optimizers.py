@@ -134,6 +134,20 @@ def project(main: Tensor, guide: Tensor, strength: Tensor | float) -> Tensor:
     return main - _across(share, main) * guide
 
 
+def agree(main: Tensor, guide: Tensor, level: Tensor | float, drawn: Tensor) -> Tensor:
+    """R-AMT's gradient dropout: numbers of ``main`` (cells, ...) that ``guide`` opposes are dropped by chance.
+
+    Args:
+        main: gradients of what is descended.
+        guide: gradients of what they are to agree with.
+        level: (cells,) 0: nothing is dropped; 1: what is dropped is 0.
+        drawn: U(0, 1), like ``main``.
+    """
+    purity = (1.0 + main.sign() * (main + guide) / (main.abs() + guide.abs() + 1e-8)) / 2.0
+    share = _across(level, main) if isinstance(level, Tensor) else level
+    return main * ((1.0 - share) + share * (purity > drawn).to(main))
+
+
 def _across(per_cell: Tensor, like: Tensor) -> Tensor:
     """(cells,) as (cells, 1, ...) beside ``like``."""
     return per_cell.view(-1, *[1] * (like.dim() - 1))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptgrid.contract import Method, Project, Recipe, Task
+from promptgrid.contract import Method, Recipe, Task
+from promptgrid.contract.method import Policy
 from promptgrid.tracks.image.engine.optimizers import epoch_weights, rate_at
 from promptgrid.tracks.image.engine.support import steps_per_epoch
 
@@ -26,7 +27,7 @@ class Schedule:
     """
 
     recipe: Recipe
-    policy: Project | None
+    policy: Policy | None
     batch: int
     each: int
     total: int

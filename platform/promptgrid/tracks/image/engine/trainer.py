@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Params, Project, Task
-from promptgrid.tracks.image.engine.optimizers import Optimizer, project
+from promptgrid.contract import Agree, Batch, Method, Params, Project, Task
+from promptgrid.contract.method import Policy
+from promptgrid.contract.randomness import draws
+from promptgrid.tracks.image.engine.optimizers import Optimizer, agree, project
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Speed, plainly
 from promptgrid.tracks.image.engine.support import Support, Window
@@ -19,6 +21,8 @@ WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
 MOVING_WINDOW = 16
 """The same where every epoch brings new views, which are kept for so long."""
+SALT = 1 << 32
+"""Keeps what a step policy draws apart from the dropout masks of the same step."""
 Validate = Callable[[int, Params], float]
 
 
@@ -191,7 +195,7 @@ class _Run:
         self.loss_of = self.speed.of(self.now.losses)
         self.active = left
 
-    def _choose(self, window: Window, policy: Project | None) -> None:
+    def _choose(self, window: Window, policy: Policy | None) -> None:
         """Settle on the shortcuts by steps whose results are thrown away."""
 
         def step(speed: Speed) -> None:
@@ -202,7 +206,7 @@ class _Run:
         self.speed = self.choose(step, self.lengths[0])
         self.loss_of = self.speed.of(self.now.losses)
 
-    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Project | None) -> tuple[Tensor, Params]:
+    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
         leaves = {name: value.detach().requires_grad_() for name, value in self.trained.items()}
         losses = self.loss_of(leaves | self.held, batch, labels, seeds)
@@ -211,14 +215,30 @@ class _Run:
             return total, _gradient(total, leaves)
         main, guide = losses[policy.main], losses[policy.guide]
         first, second = _gradient(main, leaves, keep=True), _gradient(guide, leaves)
+        if isinstance(policy, Agree):
+            drawn = self._drawn(leaves, seeds)
+            return main, {name: agree(first[name], second[name], policy.level, drawn[name]) for name in leaves}
         return main, {name: project(first[name], second[name], policy.strength) for name in leaves}
 
-    def _policy(self) -> Project | None:
+    def _drawn(self, leaves: Params, seeds: Tensor) -> Params:
+        """U(0, 1) like each parameter, of every cell from its own seed of this step; parameters in order of name."""
+        drawn = {}
+        for place, name in enumerate(sorted(leaves)):
+            shape = leaves[name].shape[1:]
+            each = [draws(shape, seed, SALT + place) for seed in seeds.tolist()]
+            drawn[name] = torch.stack(each).to(leaves[name])
+        return drawn
+
+    def _policy(self) -> Policy | None:
         policies = [schedule.policy for schedule in self.schedules[: self.active]]
-        if policies[0] is None:
+        first = policies[0]
+        if first is None:
             return None
-        strengths = [float(policy.strength) for policy in policies if policy is not None]
-        return replace(policies[0], strength=self._tensor(strengths))
+        if isinstance(first, Agree):
+            levels = [float(policy.level) for policy in policies if isinstance(policy, Agree)]
+            return replace(first, level=self._tensor(levels))
+        strengths = [float(policy.strength) for policy in policies if isinstance(policy, Project)]
+        return replace(first, strength=self._tensor(strengths))
 
     def _rates(self) -> Tensor:
         """(steps, K) learning rates, 0 once a cell is done."""
