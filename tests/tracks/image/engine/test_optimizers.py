@@ -90,7 +90,9 @@ def _fitted(*settings: dict[str, float], shots: tuple[int, ...] = (2,)) -> list[
     own = track().resolver
     image = ImageTrack({"averaged": Averaged}, own.datasets, own.backbones, own.protocols)
     cells = image.resolve([
-        replace(request("averaged", protocol="few_shot", learning_rate=0.1, **each), shots=few) for each in settings for few in shots
+        replace(request("averaged", protocol="few_shot", learning_rate=0.1, **each), shots=few)
+        for each in settings
+        for few in shots
     ])  # fmt: skip
     pack = Pack(tuple(cells), wanted=frozenset(cell.key for cell in cells))
     outcomes = list(image.run(pack, MemoryCache(), "cpu"))
