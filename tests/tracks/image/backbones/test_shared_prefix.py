@@ -164,6 +164,17 @@ def test_a_nan_cell_leaves_the_others_as_they_are_to_the_bit(small: DualEncoder)
         assert beside[2].isnan().any()
 
 
+def test_a_first_step_in_bf16_rounds_nothing_that_is_kept() -> None:
+    """Training under autocast comes before evaluation in full precision, on the same prompts."""
+    backbone = encoder(3, torch.float32)
+    prompts, context = task(backbone, CLASSES["mixed lengths"]).prompts(CONTEXT), drawn(backbone, CONTEXT)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = backbone.encode_context(prompts, context)
+    wanted = plain(backbone, prompts, context, None)
+    assert far(rough.float(), wanted) > 10, "autocast did nothing"
+    assert far(shared(backbone, prompts, context, None), wanted) < 1
+
+
 @pytest.mark.parametrize("change", ["mask", "pooling"])
 def test_a_tower_that_is_not_causal_or_not_pooled_at_eot_is_not_taken_for_one(change: str) -> None:
     model = small_clip(2, torch.float32)

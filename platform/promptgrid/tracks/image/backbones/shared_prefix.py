@@ -34,7 +34,8 @@ class SharedPrefix:
     def __init__(self, tower: TextTower, prompts: PromptTokens, shared: bool) -> None:
         self.tower = tower
         self.rows = rows = ClassRows.of(prompts, shared, tower.width)
-        with torch.no_grad():
+        # Kept for steps in any precision: what is worked out under autocast would be rounded for all that follow.
+        with torch.no_grad(), torch.autocast(prompts.embeddings.device.type, enabled=False):
             positions = tower.positions(prompts.embeddings.shape[1])
             frozen = prompts.embeddings + positions
             own = prompts.slots
