@@ -15,6 +15,7 @@ from promptgrid.contract.track import Arrays
 from promptgrid.spec import DatasetCard, Request, digest
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = ("red_square", "blue disc", "green fern leaf", "grey stone", "yellow sun")
@@ -79,12 +80,33 @@ class Pictures(Dataset):
         facts = {"name": "pictures", "classes": CLASSES, "splits": sizes}
         self.card = DatasetCard.model_validate({**facts, "sha256": digest(facts)})
 
+    @property
+    def descriptions(self) -> dict[str, tuple[str, ...]]:
+        return {name: (f"a picture of a {name}", f"stripes on a {name}") for name in CLASSES}
+
+    @property
+    def domain_labels(self) -> list[str]:
+        return ["dawn" if index % 2 else "dusk" for index in range(len(self.labels))]
+
     def read(self, index: int) -> Image.Image:
         rng = np.random.default_rng(index)
         colour = np.random.default_rng(1000 + self.labels[index]).integers(0, 255, 3)
         field = np.clip(colour + rng.normal(0, 60, (32, 32, 3)), 0, 255)
         field[:: 2 + self.labels[index]] = 255 - colour
         return Image.fromarray(field.astype(np.uint8))
+
+
+class Captioned(Pictures):
+    """Other pictures, in the place of the images with captions: 2 of each class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.splits = {"train": list(range(2 * len(CLASSES)))}
+        self.labels = [index % len(CLASSES) for index in range(len(self.labels) + 50)]
+        self.card = self.card.model_copy(update={"name": "captioned", "sha256": "c" * 64})
+
+    def read(self, index: int) -> Image.Image:
+        return super().read(index + 50)
 
 
 class SmallDatasets(DatasetFamily):
@@ -123,13 +145,16 @@ def track() -> ImageTrack:
     found = catalog.track("image")
     assert isinstance(found, ImageTrack)
     methods, protocols = found.resolver.methods, found.resolver.protocols
-    return ImageTrack(methods, [SmallDatasets()], [SmallBackbones()], protocols)
+    small = ImageTrack(methods, [SmallDatasets()], [SmallBackbones()], protocols)
+    captioned = Captioned()
+    small.resolver.assets.pairs = lambda called: PairPool(((captioned, tuple(captioned.splits["train"])),))
+    return small
 
 
-def request(method: str, seed: int = 1, protocol: str = "few_shot", **settings: Any) -> Request:
+def request(method: str, seed: int = 1, protocol: str = "", **settings: Any) -> Request:
     return Request(
         track="image",
-        protocol=protocol,
+        protocol=protocol or protocol_of(method),
         method=method,
         settings=settings,
         backbone="small",
@@ -141,8 +166,15 @@ def request(method: str, seed: int = 1, protocol: str = "few_shot", **settings: 
     )
 
 
+def protocol_of(method: str) -> str:
+    """A protocol that gives ``method`` what it needs."""
+    return "semi_supervised" if "unlabelled" in track().resolver.method(method).needs else "few_shot"
+
+
 def brief(method: str) -> dict[str, Any]:
     """Settings that keep a fit to two epochs of two steps, and spare it a search on validation images."""
     known = track().resolver.method(method).defaults()
-    short = {"epochs": 2, "batch_size": 5, "search": False}
+    short = {"epochs": 2, "batch_size": 5, "search": False, "rounds": 2, "confident": 1, "members": 2, "iterations": 4}
+    short |= {"gan_epochs": 2, "meta_steps": 2}
+    short |= {"second": "small", "views": 6, "generated": 3, "variations": "stand_in"}
     return {name: value for name, value in short.items() if name in known}

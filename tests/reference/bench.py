@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from tests.contracts.small_world import MemoryCache
 from tests.reference.clip import Clip
-from tests.reference.task import Params, Pictures, Plain
+from tests.reference.task import Batches, Params, Pictures, Plain
 from torch import Tensor
 
 from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, stream
+from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.engine.support import epoch_batches, streams
+from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES, SHOTS, TESTS = 4, 2, 2
@@ -35,6 +38,30 @@ class Cut(Dataset):
         counts = {name: len(rows) for name, rows in self.splits.items()}
         card = whole.card.model_dump() | {"classes": whole.card.classes[:CLASSES], "splits": counts, "bundled": False}
         self.card = DatasetCard.model_validate(card)
+
+    @property
+    def descriptions(self) -> Descriptions:
+        return {name: self.whole.descriptions[name] for name in self.card.classes}
+
+    @property
+    def domain_labels(self) -> list[str]:
+        """Every third image is of another domain."""
+        return ["ab"[index % 3 == 0] for index in range(len(self.labels))]
+
+    def read(self, index: int) -> Any:
+        return self.whole.read(index)
+
+
+class Captioned(Dataset):
+    """Two training images of every other class of the task: the images with captions."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.labels = whole.labels
+        others = range(CLASSES, len(whole.card.classes))
+        by_label = [[i for i in whole.splits["train"] if whole.labels[i] == label][:2] for label in others]
+        self.splits = {"train": [i for images in by_label for i in images]}
+        self.card = whole.card.model_copy(update={"sha256": "c" * 64, "bundled": False})
 
     def read(self, index: int) -> Any:
         return self.whole.read(index)
@@ -100,6 +127,28 @@ class Bench:
     learned: dict[str, Params] = field(default_factory=dict)
     """What the reference learned, by cell key."""
 
+    def __post_init__(self) -> None:
+        pool = self.pool
+        self.track.resolver.assets.pairs = lambda called: pool
+
+    @cached_property
+    def pool(self) -> PairPool:
+        """The images with captions that methods are given: few, and not those of other bundled tasks."""
+        assert isinstance(self.task, Cut)
+        other = Captioned(self.task.whole)
+        return PairPool(((other, tuple(other.splits["train"])),))
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The caption of each image of the pool."""
+        return tuple(self.pool.captions())
+
+    @cached_property
+    def shown(self) -> Tensor:
+        """(N, 3, s, s) pixels of the pool."""
+        ((dataset, indices),) = self.pool.parts
+        return torch.stack([self.clip.read(dataset.read(index)) for index in indices])
+
     @property
     def task(self) -> Dataset:
         return self.track.resolver.dataset("cut")
@@ -129,6 +178,11 @@ class Bench:
             train=train,
             val=self.pictures(split.val),
             batches=batches(cell, len(train.labels), int(cell.settings.get("batch_size", BATCH))),
+            later=batches(cell, len(train.labels), int(cell.settings.get("batch_size", BATCH)), turn=1),
+            domains=tuple(task.domain_labels[index] for index in split.train),
+            shown=self.shown,
+            captions=self.captions,
+            start_rng=lambda: stream(cell.identity["split"], cell.shots, cell.seed, "init"),
         )
 
     def pictures(self, indices: Any) -> Pictures:
@@ -136,19 +190,19 @@ class Bench:
         return Pictures(torch.stack([self.clip.read(self.task.read(index)) for index in indices]), labels)
 
 
-def batches(cell: Cell, images: int, size: int) -> list[list[tuple[Tensor, int]]]:
-    """The engine's documented streams: the positions of each step, and the seed of its dropout."""
-    orders, drops = streams((cell,), "batches"), streams((cell,), "dropout")
+def batches(cell: Cell, images: int, size: int, turn: int = 0, epochs: int = EPOCHS) -> Batches:
+    """The engine's documented streams: the positions of each step, and the seed of its dropout, in round ``turn``."""
+    orders, drops = streams((cell,), "batches", turn), streams((cell,), "dropout", turn)
     return [
         [
             (chosen[0], int(torch.randint(2**62, (), generator=drops[0])))
             for chosen in epoch_batches(orders, images, size)
         ]
-        for _ in range(EPOCHS)
+        for _ in range(epochs)
     ]
 
 
-def first(bench: Bench, cell: Cell, method: Method, task: Any) -> Params:
-    """The starting parameters that the engine draws for ``cell``."""
-    rng = stream(cell.identity["split"], cell.shots, cell.seed, "init")
-    return method.init(task, rng)
+def first(bench: Bench, cell: Cell, method: Method, task: Any, turn: int = 0) -> Params:
+    """The starting parameters that the engine draws for ``cell``, of a later round from a stream of its own."""
+    names = cell.identity["split"], cell.shots, cell.seed, "init", *([turn] if turn else [])
+    return method.init(task, stream(*names))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+import torch
 from tests.reference.clip import Clip
-from torch import Tensor
+from torch import Generator, Tensor
 
 Params = dict[str, Tensor]
 
@@ -18,13 +20,42 @@ class Pictures:
     labels: Tensor
 
 
+Batches = list[list[tuple[Tensor, int]]]
+
+
 @dataclass(frozen=True)
 class Plain:
-    """One task. ``batches`` lists, epoch by epoch and step by step, (positions in ``train``, dropout seed)."""
+    """One task. ``batches`` lists, epoch by epoch and step by step, (positions in ``train``, dropout seed).
+
+    ``later`` are those of a second stage, ``domains`` names the domain of each image of ``train``. ``shown`` are other
+    images with a caption each, ``start_rng`` the stream that the start is drawn from.
+    """
 
     clip: Clip
     classes: tuple[str, ...]
     template: str
     train: Pictures
     val: Pictures
-    batches: list[list[tuple[Tensor, int]]]
+    batches: Batches
+    later: Batches = field(default_factory=list)
+    domains: tuple[str, ...] = ()
+    shown: Tensor = field(default_factory=lambda: torch.zeros(0))
+    captions: tuple[str, ...] = ()
+    start_rng: Callable[[], Generator] = Generator
+
+
+@dataclass(frozen=True)
+class Pooled(Plain):
+    """One task with an unlabelled ``pool`` (M, 3, s, s); ``train`` may be empty.
+
+    ``draw`` gives the batches of a round over so many images, labelled ones first; ``start_of`` what a round starts
+    from where it starts afresh, ``rng`` the stream that the first start is drawn from. The first ``seen`` classes are
+    those of the labelled images. ``said`` holds descriptions by class. The second backbone is the first one again.
+    """
+
+    pool: Tensor = field(kw_only=True)
+    draw: Callable[[int, int], Batches] = field(kw_only=True)
+    start_of: Callable[[int], Params] = field(kw_only=True)
+    rng: Callable[[], Generator] = field(kw_only=True)
+    seen: int = 0
+    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

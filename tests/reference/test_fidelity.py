@@ -7,10 +7,11 @@ number of a parameter that holds numbers above 1 (LP++'s alpha is near 60). The 
 cut prompts, three cells at once with their own seeds and rates; the reference from pixels, with 77-token prompts,
 torch.optim and torch's schedulers, one cell at a time. They share the start and the batches.
 
-One exception, in float32 only: CLIP-LoRA. AdamW divides each gradient by its own size, so where a gradient is as small
-as float32's rounding the step has full length in a direction that rounding chose (A's gradients pass through B, which
-starts at zero; seen in 1 to 2 of some 5,000 numbers, off by up to 8e-5; in float64 all agree to 1e-8). There the weight
-change B A, which is all the model sees of it, is compared at 1e-6, and of A and B all numbers but 1 in 1,000 at 1e-5.
+One exception, in float32 only: CLIP-LoRA and SPG. AdamW divides each gradient by its own size, so where a gradient is
+as small as float32's rounding the step has full length in a direction that rounding chose (A's gradients pass through
+B, which starts at zero; seen in 1 to 2 of some 5,000 numbers, off by up to 8e-5; in float64 all agree to 1e-8). There
+the weight change B A, which is all the model sees of it, is compared at 1e-6, and of A and B, as of SPG's two networks,
+all numbers but 1 in 1,000 at 1e-5.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.reference.bench import SHOTS, Bench, first
+from tests.reference.bench import EPOCHS, SHOTS, Bench, first
 from tests.reference.task import Params, Pictures, Plain
 from torch import Tensor
 
 from promptgrid.contract import Labelled, Task
+from promptgrid.contract.assets import Pairs
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
@@ -48,6 +50,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "coop-class_specific": ("coop", {"class_specific": True, "context_length": 4}),
     "coop-class_specific-middle": ("coop", {"class_specific": True, "position": "middle", "context_length": 4}),
     "cocoop": ("cocoop", {}),
+    "gram": ("gram", {"meta_steps": 5, "ways": 2, "meta_rate": 0.02}),
+    "gram-kgcoop": ("gram", {"host": "kgcoop", "meta_steps": 3, "ways": 3, "inner_rate": 0.2}),
     "kgcoop": ("kgcoop", {}),
     "prograd": ("prograd", {}),
     "prograd-random": ("prograd", {"from_template": False, "strength": 0.8, "temperature": 2.0, "context_length": 4}),
@@ -69,6 +73,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vpt": ("vpt", {}),
     "vpt-shallow": ("vpt", {"deep": False, "tokens": 4}),
     "vpt-maple_style": ("vpt", {"tokens": 8, "place": "end", "before_norm": True}),
+    "spg": ("spg", {"gan_epochs": EPOCHS, "gan_rate": 2e-3}),
+    "spg-pacs": ("spg", {"gan_epochs": EPOCHS, "gan_rate": 1e-3, "clipping": "PACS"}),
     "upt": ("upt", {}),
     "upt-shallow": ("upt", {"deep": False, "position": "middle", "width": 32, "tokens": 3}),
     "mvlpt_coop": ("mvlpt_coop", {"context_length": 5}),
@@ -86,6 +92,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "clip_lora-rank4": ("clip_lora", {"rank": 4, "alpha": 2.0, "rate": 0.0}),
 }
 every_case = pytest.mark.parametrize("case", CASES)
+BY_ADAMW = {"clip_lora", "spg"}
+"""See the exception above."""
+SLOW = {"judge_bias3"}
+"""Hardly moves in so few steps: a single number, pushed to and fro."""
 DEAR = {"zero_shot-eighty"}  # 80 templates, the same rule as seven: compared once
 every_cheap_case = pytest.mark.parametrize("case", [case for case in CASES if case not in DEAR])
 LEARNING = [case for case, (method, _) in CASES.items() if method not in {"zero_shot", "linear_probe", "tip_adapter"}]
@@ -165,15 +175,18 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
         features=bench.exact.encode_pixels(plain.train.pixels),
         labels=plain.train.labels,
         pixels=plain.train.pixels if "vision_blocks" in method.needs else None,
+        domains=_places(plain.domains) if "domain_labels" in method.needs else None,
     )
-    schedule = Schedule.of(method, task, len(plain.train.labels))
-    assert schedule is not None
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
-    stacked = {name: value[None] for name, value in start.items()}
-    support = Support([album], [cell], [schedule])
-    result = fit(PackedMethod(method, knobs, task), stacked, support, [schedule])
+    fitted = {name: value[None] for name, value in start.items()}
+    for turn in range(method.stages):
+        now = replace(task, turn=turn)
+        schedule = Schedule.of(method, now, len(plain.train.labels))
+        assert schedule is not None
+        support = Support([album], [cell], [schedule], turn)
+        fitted = fit(PackedMethod(method, knobs, now), fitted, support, [schedule]).params
     settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
-    learned = {name: value[0] for name, value in result.params.items()}
+    learned = {name: value[0] for name, value in fitted.items()}
     _same_params(learned, _reference(cell).train(plain, start, **settings), EXACT)
 
 
@@ -204,7 +217,20 @@ def _task(bench: Bench, plain: Plain) -> Task:
         shots=SHOTS,
         support=labelled(plain.train),
         validation=labelled(plain.val),
+        domains=plain.domains,
+        pairs=_pairs(bench, plain),
     )
+
+
+def _pairs(bench: Bench, plain: Plain) -> Pairs:
+    captions = tuple(dict.fromkeys(plain.captions))
+    which = torch.tensor([captions.index(caption) for caption in plain.captions])
+    return Pairs(bench.encoder.encode_pixels(plain.shown), captions, which)
+
+
+def _places(domains: tuple[str, ...]) -> Tensor:
+    names = sorted(set(domains))
+    return torch.tensor([names.index(name) for name in domains])
 
 
 def _start(bench: Bench, cell: Cell, plain: Plain) -> Params:
@@ -263,16 +289,21 @@ def _same_params(found: Params, wanted: Params, tolerance: float) -> None:
 
 def _same_learned(cell: Cell, found: Params, wanted: Params) -> None:
     """Parameters after training in float32; see the exception above."""
-    if cell.method != "clip_lora":
+    if cell.method not in BY_ADAMW:
         _same_params(found, wanted, TOLERANCE)
         return
+    if cell.method == "clip_lora":
+        _same_changes(found, wanted)
+    for name, value in wanted.items():
+        off = (found[name] - value).abs() > TOLERANCE
+        assert float(off.double().mean()) <= 1e-3, f"{name}: {int(off.sum())} of {off.numel()} numbers differ"
+
+
+def _same_changes(found: Params, wanted: Params) -> None:
     changes = [{t: p[f"{t}_up"] @ p[f"{t}_down"] for t in ("text", "image")} for p in (found, wanted)]
     least = min(float(change.abs().max()) for change in changes[1].values())
     assert least > 10 * OF_CHANGES, "the weights hardly changed"
     _same_params(changes[0], changes[1], OF_CHANGES)
-    for name, value in wanted.items():
-        off = (found[name] - value).abs() > TOLERANCE
-        assert float(off.double().mean()) <= 1e-3, f"{name}: {int(off.sum())} of {off.numel()} numbers differ"
 
 
 def _moved(bench: Bench, cell: Cell, learned: Params) -> None:
@@ -281,5 +312,5 @@ def _moved(bench: Bench, cell: Cell, learned: Params) -> None:
     if bench.method(cell).recipe(_task(bench, plain)) is None:
         return
     start = _start(bench, cell, plain)
-    for name in start.keys() - bench.method(cell).frozen:
+    for name in start.keys() - bench.method(cell).frozen - SLOW:
         assert float((learned[name] - start[name]).abs().max()) > 10 * TOLERANCE, f"{name} hardly moved"

@@ -3,15 +3,27 @@
 from promptgrid.contract.backbone import Backbone, BackboneFamily
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
-from promptgrid.contract.method import Agree, Method, Number, Outputs, Params, Project, Recipe, Trained, knob
+from promptgrid.contract.method import (
+    Agree,
+    Alternate,
+    Method,
+    Number,
+    Outputs,
+    Params,
+    Project,
+    Recipe,
+    Trained,
+    knob,
+)
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
-from promptgrid.contract.randomness import dropout, stream
+from promptgrid.contract.randomness import dropout, gaussian, stream
 from promptgrid.contract.task import Batch, Chosen, Labelled, PromptTokens, Task
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
     "Agree",
+    "Alternate",
     "Apart",
     "Axes",
     "Backbone",
@@ -44,6 +56,7 @@ __all__ = [
     "Track",
     "Trained",
     "dropout",
+    "gaussian",
     "knob",
     "stream",
 ]

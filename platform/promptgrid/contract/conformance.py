@@ -70,8 +70,9 @@ class Trial:
         if "unlabelled" in method.assets:
             task = replace(task, mixture=(len(labels) - len(labels) // 2, len(labels) // 2))
             pseudo, plain = torch.arange(len(labels)) % 2 == 1, features + 0.1 * features.roll(1, 0)
+        domain = torch.arange(len(labels)) % 2 if "domain_labels" in method.assets else None
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches, second, pseudo, plain), labels)
+        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain), labels)
 
     @property
     def trained(self) -> list[str]:
@@ -91,10 +92,13 @@ class Trial:
             return self.method.forward(params, self.batch, task or replace(self.task, validation=None)).logits
 
     def loss(self, params: Params, seed: Tensor) -> Tensor:
-        """The sum of the method's losses on the batch, at one training step."""
-        task = replace(self.task.without_images(), seed=seed)
-        out = self.method.forward(params, self.batch, task)
-        return torch.stack(list(self.method.losses(params, out, self.labels, task).values())).sum()
+        """The sum of the method's losses on the batch, at one training step of each of its stages."""
+        found: list[Tensor] = []
+        for turn in range(self.method.stages):
+            task = replace(self.task.without_images(), seed=seed, turn=turn)
+            out = self.method.forward(params, self.batch, task)
+            found += self.method.losses(params, out, self.labels, task).values()
+        return torch.stack(found).sum()
 
 
 def check_method(method: type[Method], backbone: Backbone | None = None, **settings: Any) -> None:

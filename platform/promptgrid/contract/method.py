@@ -50,6 +50,7 @@ class Recipe:
     ``warmup: linear`` climbs from 0 over the warm-up epochs, and the cosine then runs over the epochs that are left.
     ``span`` is the part of the cosine that is walked, for a fit that another one goes on with. ``inverse`` (slope,
     power) takes the place of both: rate (1 + slope step)^-power. ``undecayed`` names parameters without weight decay.
+    ``clips`` bound the norm of the gradient of single parameters.
     """
 
     learning_rate: Number
@@ -76,6 +77,7 @@ class Recipe:
     inverse: tuple[float, float] | None = None
     nesterov: bool = False
     undecayed: tuple[str, ...] = ()
+    clips: tuple[tuple[str, float], ...] = ()
 
 
 class Outputs(NamedTuple):
@@ -116,7 +118,18 @@ class Agree:
     level: Number = 1.0
 
 
-Policy = Project | Agree
+@dataclass(frozen=True)
+class Alternate:
+    """Step policy of adversaries: in turns, each loss moves its own parameters and sees what the turn before has moved.
+
+    ``turns`` are (loss, how the names of its parameters begin), in order; each parameter belongs to one turn at most.
+    All turns of a step look at the same images with the same seed.
+    """
+
+    turns: tuple[tuple[str, str], ...]
+
+
+Policy = Project | Agree | Alternate
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,9 @@ class Method(ABC):
 
     A method that trains on the unlabelled pool says by ``draws`` in how many rounds and on how many images, and by
     ``relabel`` on which; ``with_labelled``: labelled images, where there are any, stand beside them; ``afresh``:
-    parameters are drawn anew for every round instead of trained on.
+    parameters are drawn anew for every round instead of trained on. One that learns from labelled images in several
+    ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
+    from.
     """
 
     name: ClassVar[str]
@@ -142,6 +157,7 @@ class Method(ABC):
     zero_shot_at_start: ClassVar[bool] = False
     with_labelled: ClassVar[bool] = False
     afresh: ClassVar[bool] = False
+    stages: ClassVar[int] = 1
 
     @property
     def open_vocabulary(self) -> bool:
@@ -191,6 +207,14 @@ class Method(ABC):
     def step(self, task: Task) -> Policy | None:
         """The step policy: None descends the sum of the losses."""
         return None
+
+    def regulate(self, params: Params, grads: Params, task: Task) -> Params:
+        """What is descended in the place of ``grads``, the gradients of what is trained, after the step policy."""
+        return grads
+
+    def track(self, params: Params, batch: Batch, task: Task) -> Params:
+        """New values of those ``frozen`` parameters that follow the batches (running statistics), before each step."""
+        return {}
 
     def draws(self, task: Task, pool: int) -> tuple[int, ...]:
         """On how many of ``pool`` unlabelled images each round trains; no rounds: on labelled images alone.

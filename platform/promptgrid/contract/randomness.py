@@ -37,6 +37,39 @@ def draws(shape: Sequence[int], seed: int, salt: int) -> Tensor:
     return torch.rand(tuple(shape), generator=generator)
 
 
+def gaussian(x: Tensor, size: int, seed: Tensor, salt: int) -> Tensor:
+    """(B, ``size``) draws of N(0, 1) for the B rows of ``x``: a function of (``seed``, ``salt``) alone.
+
+    Under ``vmap`` each cell draws from its own seed, as in :func:`dropout`.
+    """
+    drawn: Tensor = _Normal.apply(x.detach(), size, seed, salt)  # type: ignore[no-untyped-call]
+    return drawn
+
+
+class _Normal(torch.autograd.Function):
+    """Normal noise; its own batching rule draws for each cell from that cell's seed."""
+
+    @staticmethod
+    def forward(x: Tensor, size: int, seed: Tensor, salt: int) -> Tensor:
+        generator = torch.Generator().manual_seed((int(seed) * 1_000_003 + salt) % 2**63)
+        return torch.randn(x.shape[0], size, generator=generator).to(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None, None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, size: int, seed: Tensor, salt: int) -> tuple[Tensor, int]:
+        x_dim, seed_dim = in_dims[0], in_dims[2]
+        xs = [x] * info.batch_size if x_dim is None else list(x.movedim(x_dim, 0))
+        seeds = [seed] * info.batch_size if seed_dim is None else list(seed.movedim(seed_dim, 0))
+        return torch.stack([_Normal.forward(a, size, b, salt) for a, b in zip(xs, seeds, strict=True)]), 0
+
+
 class _Mask(torch.autograd.Function):
     """The dropout mask; its own batching rule draws for each cell from that cell's seed."""
 

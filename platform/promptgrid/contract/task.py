@@ -46,7 +46,8 @@ class Batch:
     for methods that declare ``needs = {"vision_blocks"}``, ``second`` (B, second width), the features of the second
     backbone, for those that need ``second_backbone``. In training on an unlabelled pool ``pseudo`` (B,) marks the
     images of the pool, whose labels are the method's own or -1, and where the suite declares views ``plain`` (B, width)
-    are the features of the same images without augmentation.
+    are the features of the same images without augmentation. In training, methods that need ``domain_labels`` find in
+    ``domain`` (B,) which of the sorted names in ``task.domains`` each image is of.
     """
 
     features: Tensor
@@ -54,6 +55,7 @@ class Batch:
     second: Tensor | None = None
     pseudo: Tensor | None = None
     plain: Tensor | None = None
+    domain: Tensor | None = None
 
     @property
     def weak(self) -> Tensor:

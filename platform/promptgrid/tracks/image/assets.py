@@ -50,7 +50,7 @@ class Assets:
                 hint="choose a backbone with transformer towers, or leave the method out",
             )
         protocol.admit(method)
-        for name in sorted(method.assets):
+        for name in sorted(_used(method, request)):
             self._admit(name, method, request, protocol)
 
     def identity(self, method: Method, request: Request) -> dict[str, JsonValue]:
@@ -59,7 +59,7 @@ class Assets:
         Pairs say in words what they are, so that no one who reads a record takes them for a corpus of captions.
         """
         own: dict[str, JsonValue] = {
-            name: self._digest(name, request.dataset) for name in sorted(method.assets & _OF_DATASETS)
+            name: self._digest(name, request.dataset) for name in sorted(_used(method, request) & _OF_DATASETS)
         }
         if "image_text_pairs" in own:
             own["image_text_pairs"] = [own["image_text_pairs"], STAND_IN]
@@ -110,6 +110,12 @@ class Assets:
         return pair_pool(self._read(called), [self._read(name) for name in bundled])
 
 
+def _used(method: Method, request: Request) -> frozenset[str]:
+    """The assets of ``method`` that the cell looks at: one that is only scored trains on none."""
+    return method.assets - _TO_TRAIN_ON if request.reading == "evaluate" else method.assets
+
+
+_TO_TRAIN_ON = frozenset({"domain_labels", "image_text_pairs"})
 _OF_DATASETS = frozenset(name for name, asset in ASSETS.items() if asset.owner == "dataset")
 
 

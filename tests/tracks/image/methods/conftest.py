@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Backbone, Batch, Edits, Labelled, Task
+from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.backbone import TowerShape
 
 SOS, EOT = 900, 901
@@ -176,8 +177,14 @@ def make_task(plain):
         seed: int = 0, dataset: str = "meadow", template: str = "a photo of a {}.", shots: int = 4, **kwargs
     ) -> Task:
         backbone = kwargs.pop("backbone", plain)
-        support, held = (few(backbone, 10 * seed + i, shots, len(CLASSES))[1] for i in (1, 2))
-        given = {"backbone": backbone, "shots": shots, "support": support, "validation": held} | kwargs
+        support, held, pool = (few(backbone, 10 * seed + i, shots, len(CLASSES))[1] for i in (1, 2, 3))
+        given = {"backbone": backbone, "shots": shots, "support": support, "validation": held}
+        given |= {"unlabelled": pool.features, "seen": len(CLASSES), "mixture": (5, 5)}
+        given |= {"second": Second(None, pool.features[:, :7])}
+        captions = tuple(f"a {name} by a lake" for name in CLASSES)
+        given |= {"pairs": Pairs(pool.features, captions, pool.labels)}
+        given |= {"domains": tuple("ab"[place % 2] for place in range(len(support.labels)))}
+        given |= {"descriptions": {name: (f"the look of {name}", f"one more {name}") for name in CLASSES}} | kwargs
         return Task(dataset, CLASSES, template, **given)
 
     return make
@@ -189,7 +196,10 @@ def batch_of(plain):
 
     def make(seed: int = 0, backbone: Backbone = plain) -> tuple[Batch, Tensor]:
         patches, labelled = few(backbone, 1000 + seed, 2, len(CLASSES))
-        return Batch(labelled.features, patches), labelled.labels
+        pseudo = torch.arange(len(patches)) % 2 == 1
+        domain = torch.arange(len(patches)) % 2
+        seen = Batch(labelled.features, patches, labelled.features[:, :7], pseudo, domain=domain)
+        return seen, labelled.labels
 
     return make
 

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from promptgrid.contract import Labelled, Task
+from promptgrid.tracks.image.cards import shapes
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.gram import GRAM
 from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
@@ -18,6 +20,7 @@ from promptgrid.tracks.image.methods.mocoop import MoCoOp
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
+from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
 from promptgrid.tracks.image.methods.upt import UPT
@@ -38,6 +41,8 @@ UPT_COUNT = (
     + 2 * (WIDTH + WIDTH)  # two norms
 )
 assert UPT_COUNT == 566_400
+SPG_WRITER = (612 + 1) * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + (1024 + 1) * 2048 + 2 * (256 + 512 + 1024)
+SPG_JUDGE = (2048 + 512 + 1) * 512 + 2 * (512 + 1) * 512 + 512 + 1
 CLASSES = tuple(f"thing {i}" for i in range(10))
 
 
@@ -51,6 +56,8 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (CoOp(class_specific=True), 10 * 8_192),
         (KgCoOp(), 2_048),
         (MoCoOp(), (1 + 4 + 4 + 6 + 5) * 512 + 512 + (512 + 1) * 5 + 12 * 2 * 2 * 768),
+        (GRAM(), 2_048),
+        (SPG(), 2 * 2_048 + SPG_WRITER + SPG_JUDGE),
         (PRE(), 2_048 + 2 * (4 * 256 * (512 + 256) + 2 * 4 * 256)),
         (ProGrad(), 8_192),
         (CoCoOp(), 35_360),
@@ -78,6 +85,8 @@ def test_learned_numbers_on_vit_b16(method, count, vit_b16):
     rng = torch.Generator().manual_seed(0)
     support = Labelled(torch.randn(20, 512, generator=rng), torch.arange(20) % 10)
     task = Task("things", CLASSES, "a photo of a {}.", vit_b16, shots=2, support=support)
+    if {"unlabelled", "domain_labels", "image_text_pairs"} & method.needs:
+        task = shapes.task_on(shapes.vit_b16(), len(CLASSES), 2)
     params = method.init(task, rng)
     assert sum(value.numel() for name, value in params.items() if name not in method.frozen) == count
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from promptgrid.contract import Batch, Method, Task
+from promptgrid.contract.practice import PracticeBackbone
 
 CELLS = 3
 
@@ -17,17 +18,27 @@ def knob_values(method: Method, cell: int) -> dict[str, float]:
     }
 
 
-def forward(method: Method, params, knobs, patches, features, labels, seed, task: Task):
-    """Logits, losses by name and their sum, of one cell."""
+def forward(method: Method, params, knobs, patches, features, second, pseudo, domain, labels, seed, task: Task):
+    """Logits, losses by name and their sum, of one cell; losses of all stages."""
     method, task = replace(method, **knobs), replace(task, seed=seed)
-    out = method.forward(params, Batch(features, patches), task)
-    losses = method.losses(params, out, labels, task)
-    return out.logits, losses, sum(losses.values())
+    batch, losses = Batch(features, patches, second, pseudo, domain=domain), {}
+    outs = [method.forward(params, batch, replace(task, turn=turn)) for turn in range(method.stages)]
+    for turn, out in enumerate(outs):
+        losses |= method.losses(params, out, labels, replace(task, turn=turn))
+    return outs[0].logits, losses, sum(losses.values())
 
 
-@pytest.fixture(params=["plain", "open_clip_backbone"])
+@pytest.fixture(params=["practice", "open_clip_backbone"])
 def backbone(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def practice():
+    """The contract's own, which knows all edits: 16 x 16 pictures in patches of 8."""
+    backbone = PracticeBackbone()
+    backbone.patch_count = 4
+    return backbone
 
 
 @pytest.fixture
@@ -44,7 +55,8 @@ def cells(any_method, make_task, batch_of, backbone):
         }
         batch, labels = batch_of(cell, backbone)
         knobs = {name: torch.tensor(value) for name, value in knob_values(any_method, cell).items()}
-        rows.append((moved, knobs, batch.patches, batch.features, labels, torch.tensor(cell)))
+        seen = batch.patches, batch.features, batch.second, batch.pseudo, batch.domain
+        rows.append((moved, knobs, *seen, labels, torch.tensor(cell)))
     return rows
 
 
@@ -56,7 +68,7 @@ def stack(values):
 
 def test_three_packed_cells_equal_three_single_ones(any_method, cells, make_task, backbone):
     bare = make_task(backbone=backbone, support=None, validation=None)  # the packed hooks may not look at them
-    packed = [stack([row[i] for row in cells]) for i in range(6)]
+    packed = [stack([row[i] for row in cells]) for i in range(len(cells[0]))]
     trained = [name for name in packed[0] if name not in any_method.frozen]
     for name in trained:
         packed[0][name].requires_grad_()
@@ -68,7 +80,7 @@ def test_three_packed_cells_equal_three_single_ones(any_method, cells, make_task
         for name in trained:
             params[name] = params[name].clone().requires_grad_()
         single, named, total = forward(any_method, params, knob_values(any_method, cell), *rest, bare)
-        torch.testing.assert_close(logits[cell], single, atol=1e-5, rtol=1e-6)  # logits are scaled by 14 or 20
+        torch.testing.assert_close(logits[cell], single, atol=1e-5, rtol=1e-6)  # logits are scaled by 14 or 30
         assert named.keys() == losses.keys()
         for name, value in named.items():
             torch.testing.assert_close(losses[name][cell], value, atol=1e-6, rtol=1e-6)

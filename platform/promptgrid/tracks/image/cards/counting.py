@@ -52,11 +52,15 @@ def losses(method: Method) -> dict[str, Any]:
     trial = Trial.of(method, PracticeBackbone())
     if method.recipe(trial.task) is None:
         return {"names": [], "policy": None}
-    task = replace(trial.task.without_images(), seed=torch.tensor(7))
-    out = method.forward(trial.start, trial.batch, task)
-    policy = method.step(task)
-    told = "descends their sum" if policy is None else str(policy)
-    return {"names": list(method.losses(trial.start, out, trial.labels, task)), "policy": told}
+    names: list[str] = []
+    told: list[str] = []
+    for turn in range(method.stages):
+        task = replace(trial.task.without_images(), seed=torch.tensor(7), turn=turn)
+        out = method.forward(trial.start, trial.batch, task)
+        policy = method.step(task)
+        names += method.losses(trial.start, out, trial.labels, task)
+        told.append("descends their sum" if policy is None else str(policy))
+    return {"names": names, "policy": ", then ".join(told)}
 
 
 def recipe(method: Method) -> dict[str, Any] | None:

@@ -32,19 +32,23 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         self._momenta, self._every = dict(self.recipe.momenta), dict(self.recipe.every)
+        self._clips = dict(self.recipe.clips)
 
-    def update(self, params: Params, grads: Params, rate: Tensor) -> None:
+    def update(self, params: Params, grads: Params, rate: Tensor, *, same_step: bool = False) -> None:
         """Change ``params`` in place.
 
         Args:
             params: each (cells, ...).
             grads: like ``params``; left as they are.
             rate: (cells,) learning rates of this step; a cell at rate 0 stays as it is, to the bit.
+            same_step: whether other parameters have been changed in this step before.
         """
-        self.steps += 1
+        self.steps += not same_step
         rule = self._sgd if self.recipe.optimizer == "sgd" else self._adam
         if self.recipe.clip is not None:
             grads = clipped(grads, self.recipe.clip)
+        for name in self._clips.keys() & grads.keys():
+            grads = grads | clipped({name: grads[name]}, self._clips[name])
         for name, value in params.items():
             own = rate * self.factors[name] if name in self.factors else rate
             rests = self.steps % self._every.get(name, 1) != 0

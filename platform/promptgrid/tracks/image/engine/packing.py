@@ -99,7 +99,8 @@ def work(method: Method, task: Task, labelled: int, pool: int) -> tuple[int, int
     """(training steps, batch size) that ``method`` takes on ``labelled`` training images and a pool of ``pool``."""
     drawn = method.draws(task, pool)
     if not drawn:
-        return _fit(method, task, labelled)
+        stages = [_fit(method, replace(task, turn=turn), labelled) for turn in range(method.stages)]
+        return sum(steps for steps, _ in stages), max(batch for _, batch in stages)
     shots = labelled if method.with_labelled else 0
     rounds = [_fit(method, replace(task, turn=turn), shots + count) for turn, count in enumerate(drawn)]
     return sum(steps for steps, _ in rounds), max(batch for _, batch in rounds)

@@ -91,10 +91,20 @@ class Desk:
         seen = self.labelled("train", indices, classes)
         tasks = torch.tensor(_tasks(self.bench.dataset, indices)) if self.bench.dataset.tasks else None
         second = second_features(self.bench, "train", indices)
+        domains = self._domains(indices)
         if not views.count:
-            return Album.still(seen.features, seen.labels, self.pixels("train", indices), tasks, second)
+            pixels = self.pixels("train", indices)
+            return Album.still(seen.features, seen.labels, pixels, tasks, second, domains=domains)
         look = partial(self._look, indices, views)
-        return Album(seen.labels, look, views.drawn_from, tasks, second)
+        return Album(seen.labels, look, views.drawn_from, tasks, second, domains=domains)
+
+    def _domains(self, indices: tuple[int, ...]) -> Tensor | None:
+        """(N,) which of their domains, in order of name, each image is of; None for methods that do not ask."""
+        if "domain_labels" not in self.bench.method.needs:
+            return None
+        named = [self.bench.dataset.domain_labels[index] for index in indices]
+        place = {name: position for position, name in enumerate(sorted(set(named)))}
+        return torch.tensor([place[name] for name in named], device=self.bench.device)
 
     def _look(self, indices: tuple[int, ...], views: Views, first: int, last: int) -> tuple[Tensor, Tensor | None]:
         bench = self.bench
@@ -227,7 +237,7 @@ def mixtures_of(cell: Cell, bench: Bench) -> tuple[tuple[int, int], ...]:
     split, method = bench.desk.split(cell), bench.build(cell)
     drawn = method.draws(bare_task(cell, split, bench), len(split.unlabelled))
     if not drawn:
-        return ((len(split.train), 0),)
+        return ((len(split.train), 0),) * method.stages
     return tuple((len(split.train) if method.with_labelled else 0, count) for count in drawn)
 
 

@@ -61,7 +61,7 @@ class Schedule:
         recipe = self.recipe
         plain = recipe.optimizer, recipe.momentum, recipe.betas, recipe.epsilon
         own = tuple(name for name, _ in recipe.rates), recipe.momenta, recipe.every, recipe.clip
-        return *plain, *own, recipe.averaging is None, recipe.nesterov, recipe.undecayed
+        return *plain, *own, recipe.averaging is None, recipe.nesterov, recipe.undecayed, recipe.clips
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""

@@ -32,6 +32,7 @@ class Album:
         pseudo: (N,) whether an image is of the unlabelled pool; None where there is no pool.
         plain: (N, width) features of the images without augmentation; None where no one asks or there is no other.
         views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
+        domains: (N,) which of several domains each image is of; None where no one asks.
     """
 
     labels: Tensor
@@ -41,6 +42,7 @@ class Album:
     second: Tensor | None = None
     pseudo: Tensor | None = None
     plain: Tensor | None = None
+    domains: Tensor | None = None
 
     @classmethod
     def still(
@@ -51,10 +53,11 @@ class Album:
         tasks: Tensor | None = None,
         second: Tensor | None = None,
         pseudo: Tensor | None = None,
+        domains: Tensor | None = None,
     ) -> Album:
         """One view of each image: (N, width) features, (N,) labels, (N, 3, size, size) pixels, (N,) tasks."""
         seen = features.unsqueeze(0), None if pixels is None else pixels.unsqueeze(0)
-        return cls(labels, lambda first, last: seen, tasks=tasks, second=second, pseudo=pseudo)
+        return cls(labels, lambda first, last: seen, tasks=tasks, second=second, pseudo=pseudo, domains=domains)
 
 
 class Feed:
@@ -105,6 +108,7 @@ class Window:
         second: a step to (A, B, second width), for methods that look through a second backbone.
         pseudo: a step to (A, B), for methods that train on a pool.
         plain: a step to (A, B, width), for methods that look at an image with and without augmentation.
+        domain: a step to (A, B), for methods that tell domains apart.
     """
 
     features: Tensor
@@ -115,13 +119,14 @@ class Window:
     second: Callable[[int], Tensor] | None = None
     pseudo: Callable[[int], Tensor] | None = None
     plain: Callable[[int], Tensor] | None = None
+    domain: Callable[[int], Tensor] | None = None
 
     def batch(self, step: int, backbone: Backbone) -> Batch:
         """The batch (A, B, ...) of step ``step`` of this window."""
         rows = self.rows[step]
         flat = rows.flatten()
         features = self.features.index_select(0, flat).view(*rows.shape, -1)
-        extras = [None if look is None else look(step) for look in (self.second, self.pseudo, self.plain)]
+        extras = [None if look is None else look(step) for look in (self.second, self.pseudo, self.plain, self.domain)]
         if self.pixels is None:
             return Batch(features, None, *extras)
         with torch.no_grad():
@@ -180,6 +185,7 @@ class Support:
             second=_looked_up([feed.album.second for feed in feeds], drawn, feed_of_there),
             pseudo=_looked_up([feed.album.pseudo for feed in feeds], drawn, feed_of_there),
             plain=_looked_up([feed.album.plain for feed in feeds], drawn, feed_of_there),
+            domain=_looked_up([feed.album.domains for feed in feeds], drawn, feed_of_there),
         )
 
     def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Agree, Batch, Method, Params, Project, Task
+from promptgrid.contract import Agree, Alternate, Batch, Method, Params, Project, Task
 from promptgrid.contract.method import Policy
 from promptgrid.contract.randomness import draws
 from promptgrid.tracks.image.engine.optimizers import Optimizer, agree, project
@@ -80,6 +80,32 @@ class PackedMethod:
         given = (params, self.knobs, labels, seeds, self.shots, *vars(batch).values())
         packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
         return packed(*given)
+
+    def regulated(self, params: Params, grads: Params) -> Params:
+        """What is descended in the place of ``grads``, each (K, ...)."""
+        if type(self.method).regulate is Method.regulate:
+            return grads
+
+        def one(own: Params, given: Params, knobs: Params) -> Params:
+            return replace(self.method, **knobs).regulate(own, given, self.task)
+
+        found: Params = torch.func.vmap(one)(params, grads, self.knobs)
+        return found
+
+    @property
+    def tracks(self) -> bool:
+        """Whether something follows the batches beside what is learned."""
+        return type(self.method).track is not Method.track
+
+    def tracked(self, params: Params, batch: Batch, seeds: Tensor) -> Params:
+        """What follows the batches, each (K, ...)."""
+
+        def one(own: Params, knobs: Params, seed: Tensor, features: Tensor, *more: Any) -> Params:
+            return replace(self.method, **knobs).track(own, Batch(features, *more), replace(self.task, seed=seed))
+
+        given = (params, self.knobs, seeds, *vars(batch).values())
+        found: Params = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))(*given)
+        return found
 
 
 def fit(
@@ -160,9 +186,11 @@ class _Run:
             self._choose(window, policy)
         for place in range(steps):
             batch = window.batch(place, self.packed.task.backbone)
-            loss, grads = self._gradients(batch, window.labels[place], window.seeds[place], policy)
+            if self.now.tracks:
+                with torch.no_grad():
+                    self.held |= self.now.tracked(self.trained | self.held, batch, window.seeds[place])
+            loss = self._descend(batch, window.labels[place], window.seeds[place], policy)
             with torch.no_grad():
-                self.optimizer.update(self.trained, grads, self.rates[self.step, : self.active])
                 self.losses[self.step, : self.active] = loss.detach()
                 if self.average is not None:
                     self.average.add(self.step, self.trained)
@@ -186,7 +214,8 @@ class _Run:
         left = sum(length > self.step for length in self.lengths)
         if left == self.active:
             return
-        for name, value in (self.trained if self.average is None else self.average.sums).items():
+        kept = self.trained if self.average is None else self.average.sums
+        for name, value in (kept | (self.held if self.now.tracks else {})).items():
             self.finished[name][left : self.active] = value[left : self.active]
         self.trained = {name: value[:left].clone() for name, value in self.trained.items()}
         self.held = {name: value[:left] for name, value in self.held.items()}
@@ -206,11 +235,31 @@ class _Run:
         self.speed = self.choose(step, self.lengths[0])
         self.loss_of = self.speed.of(self.now.losses)
 
+    def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> Tensor:
+        """Move the parameters by one step; the losses (A,) before it."""
+        rate = self.rates[self.step, : self.active]
+        if not isinstance(policy, Alternate):
+            loss, grads = self._gradients(batch, labels, seeds, policy)
+            with torch.no_grad():
+                grads = self.now.regulated(self.trained | self.held, grads)
+                self.optimizer.update(self.trained, grads, rate)
+            return loss
+        total = torch.zeros_like(rate)
+        for place, (loss_name, prefix) in enumerate(policy.turns):
+            own = {name: value for name, value in self.trained.items() if name.startswith(prefix)}
+            leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
+            loss = self.loss_of(self.trained | leaves | self.held, batch, labels, seeds)[loss_name]
+            grads = _gradient(loss, leaves)
+            with torch.no_grad():
+                self.optimizer.update(own, grads, rate, same_step=place > 0)
+            total = total + loss.detach()
+        return total
+
     def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
         leaves = {name: value.detach().requires_grad_() for name, value in self.trained.items()}
         losses = self.loss_of(leaves | self.held, batch, labels, seeds)
-        if policy is None:
+        if policy is None or isinstance(policy, Alternate):
             total = torch.stack(list(losses.values())).sum(0)
             return total, _gradient(total, leaves)
         main, guide = losses[policy.main], losses[policy.guide]
@@ -232,8 +281,8 @@ class _Run:
     def _policy(self) -> Policy | None:
         policies = [schedule.policy for schedule in self.schedules[: self.active]]
         first = policies[0]
-        if first is None:
-            return None
+        if first is None or isinstance(first, Alternate):
+            return first
         if isinstance(first, Agree):
             levels = [float(policy.level) for policy in policies if isinstance(policy, Agree)]
             return replace(first, level=self._tensor(levels))

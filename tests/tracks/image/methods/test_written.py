@@ -1,0 +1,104 @@
+"""What SPG writes for an image, and what GRAM learns from captions."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from promptgrid.contract import Batch
+from promptgrid.tracks.image.engine.scoring import logits_of
+from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.gram import GRAM
+from promptgrid.tracks.image.methods.parts.adversaries import CLIPS, clips
+from promptgrid.tracks.image.methods.parts.families import families
+from promptgrid.tracks.image.methods.spg import SPG
+
+
+def started(method, task, seed=0):
+    return method.init(task, torch.Generator().manual_seed(seed))
+
+
+def test_spg_answers_an_image_by_itself(make_task):
+    task = make_task()
+    params, features = started(SPG(), task), task.support.features
+    whole = logits_of(SPG(), params, task, features)
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(1))
+    for images_at_once in (1, 3):
+        found = logits_of(SPG(images_at_once=images_at_once), params, task, features[order])
+        torch.testing.assert_close(found, whole[order], rtol=0, atol=1e-4)
+    other = logits_of(SPG(), params | {"noise": params["noise"] + 1.0}, task, features)
+    assert not torch.allclose(other, whole, atol=1e-2), "the noise does nothing"
+
+
+def test_spg_teaches_each_domain_its_own_context(make_task):
+    task, method = make_task(), SPG()
+    params = started(method, task)
+    assert params["labels"].shape[0] == 2
+    leaf = params["labels"].clone().requires_grad_()
+    now = replace(task.without_images(), seed=torch.tensor(3))
+    for domain in (0, 1):
+        batch = Batch(task.support.features, domain=torch.full((len(task.support.labels),), domain))
+        out = method.forward(params | {"labels": leaf}, batch, now)
+        (grad,) = torch.autograd.grad(method.losses(params, out, task.support.labels, now)["cross_entropy"], leaf)
+        assert grad[domain].abs().max() > 1e-6
+        assert grad[1 - domain].abs().max() == 0
+
+
+def test_spg_knows_how_every_gradient_is_clipped(make_task):
+    params = started(SPG(), make_task())
+    for clipping in CLIPS:
+        assert dict(clips(clipping)).keys() == params.keys() - SPG.frozen - {"labels"}
+    others = dict(clips("others"))
+    assert others["judge_weight0"] == others["judge_bias3"] == 5.0
+    assert (others["judge_weight1"], others["judge_bias2"]) == (0.05, 0.5)
+    assert (others["writer_weight4"], others["writer_norm_weight1"], others["writer_norm_bias2"]) == (5e-3, 5e-3, 5e-8)
+    assert others["writer_norm_bias3"] == others["writer_bias4"] == 1.0
+
+
+@pytest.mark.parametrize(("count", "least"), [(10, 5), (23, 3), (64, 8), (4, 2), (97, 2)])
+def test_families_share_out_the_captions(count, least):
+    points = torch.randn(count, 6, generator=torch.Generator().manual_seed(count))
+    found = families(points, least)
+    members = sorted(int(row) for fork in found for branch in fork for row in branch)
+    assert members == list(range(count))
+    assert all(len(branch) >= least for fork in found for branch in fork)
+    assert all(len(left) + len(right) < 4 * least for left, right in found)
+
+
+def test_families_keep_neighbours_together():
+    """Two clouds far apart, each of two: the tree parts the clouds first, then each of them."""
+    centres = torch.tensor([[0.0, 0.0], [0.0, 2.0], [50.0, 0.0], [50.0, 2.0]]).repeat_interleave(4, 0)
+    points = centres + 0.1 * torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
+    found = [(left.tolist(), right.tolist()) for left, right in families(points, 4)]
+    assert found == [([0, 1, 2, 3], [4, 5, 6, 7]), ([8, 9, 10, 11], [12, 13, 14, 15])]
+
+
+def test_gram_without_a_meta_stage_is_its_host(make_task):
+    task, method = make_task(), GRAM(meta_steps=0)
+    params, host = started(method, task), CoOp(context_length=4, words="a photo of a")
+    assert torch.equal(params["context"], started(host, task)["context"])
+    grads = {"context": torch.randn(4, 12, generator=torch.Generator().manual_seed(1))}
+    assert torch.equal(method.regulate(params, grads, task)["context"], grads["context"])
+    features = task.support.features
+    same = logits_of(method, params, task, features), logits_of(host, {"context": params["context"]}, task, features)
+    assert torch.equal(*same)
+
+
+def test_gram_learns_from_captions_and_from_its_own_stream(make_task):
+    task, method = make_task(), GRAM(meta_steps=6, ways=2, reduction=2)
+    before, one, again, other = (started(own, task, seed) for own, seed in (
+        (replace(method, meta_steps=0), 0), (method, 0), (method, 0), (method, 1)))  # fmt: skip
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["context"], other["context"])
+    for name in ("context", "down", "up"):
+        assert (one[name] - before[name]).abs().max() > 1e-6, f"{name} learned nothing"
+    grads = {"context": torch.randn(4, 12, generator=torch.Generator().manual_seed(1))}
+    ratio = method.regulate(one, grads, task)["context"] / grads["context"]
+    assert ratio.min() > 0
+    assert ratio.max() < 2
+    assert (ratio - 1).abs().max() > 1e-4
+
+
+def test_gram_needs_captions(make_task):
+    with pytest.raises(ValueError, match="no image-text pairs"):
+        started(GRAM(), make_task(pairs=None))
