@@ -11,7 +11,7 @@ from tests.contracts import small_world
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Method, Number, Params, Split, Task, Trained, knob
+from promptgrid.contract import Adaptation, Batch, Method, Number, Params, Split, Task, Trained, knob
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
 from promptgrid.contract.practice import PracticeBackbone
@@ -231,3 +231,37 @@ class _Leaking(FewShot):
 def test_a_pool_of_the_wrong_images_is_named(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(AssertionError, match=words):
         check_protocol(type("Wrong", (_Leaking,), wrong)(), small_world.Pictures())
+
+
+@dataclass(frozen=True)
+class PerImage(Sound):
+    """Sound, moved on each test image by the entropy of its views."""
+
+    @property
+    def adaptation(self) -> Adaptation:
+        return Adaptation(0.1)
+
+    def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
+        return torch.distributions.Categorical(logits=self.forward(params, views, task).logits).entropy().sum()
+
+
+def _one_place(self: Method, logits: Tensor, views: Batch, task: Task) -> Tensor:
+    return torch.zeros(3, dtype=torch.long)
+
+
+def _of_no_view(self: Method, params: Params, views: Batch, task: Task) -> Tensor:
+    return params["shift"].sum() * 0.0
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"select_views": _one_place}, r"select_views gave \[0, 0, 0\] of 8 views"),
+        ({"adapt_loss": _of_no_view}, "no gradient of a test image reaches 'shift'"),
+    ],
+)
+def test_a_method_that_adapts_is_held_to_it(parts: dict[str, Any], words: str) -> None:
+    check_method(PerImage)
+    made = dataclass(frozen=True)(type("Changed", (PerImage,), {"__doc__": Sound.__doc__, **parts}))
+    with pytest.raises(AssertionError, match=words):
+        check_method(made)

@@ -18,8 +18,10 @@ from promptgrid.store import Store
 
 METHODS = sorted(track().resolver.methods)
 TRAINED = [name for name in METHODS if "learning_rate" in track().resolver.method(name).defaults()]
+LEARNED = [name for name in METHODS if track().resolver.method(name).axes.supervision != "none"]
+"""Those that learn from more than the test image."""
 READS_FEATURES = [
-    name for name in METHODS if name != "zero_shot" and "vision_blocks" not in track().resolver.method(name).needs
+    name for name in METHODS if name in LEARNED and "vision_blocks" not in track().resolver.method(name).needs
 ]
 """Those that learn, and from features: pixels cannot be NaN."""
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -71,7 +73,7 @@ def test_a_resumed_cell_has_the_bits_it_would_have_had(name: str, packed: dict[s
     _same_bits(packed[name][1], resumed)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "zero_shot"])  # it learns nothing
+@pytest.mark.parametrize("name", LEARNED)
 def test_seeds_matter(name: str, packed: dict[str, list[Outcome]]) -> None:
     states = [outcome.state for outcome in packed[name]]
     assert any(not np.array_equal(states[0][key], states[1][key]) for key in states[0])

@@ -1,5 +1,6 @@
 """The interfaces a plug-in keeps: Method, Task, Backbone, Dataset, Protocol, Track, and the data they exchange."""
 
+from promptgrid.contract.adaptation import Adaptation
 from promptgrid.contract.backbone import Backbone, BackboneFamily
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
@@ -22,6 +23,7 @@ from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
+    "Adaptation",
     "Agree",
     "Alternate",
     "Apart",

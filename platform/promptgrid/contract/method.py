@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.adaptation import Adaptation
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
@@ -235,6 +236,25 @@ class Method(ABC):
     def finish(self, params: Params, task: Task) -> Params:
         """What is kept when training ends (closed forms, a search on validation images). Never packed."""
         return params
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """How it is fitted to each test image by itself; None where it answers as it is. Read from the settings."""
+        return None
+
+    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
+        """(K,) positions of the views to adapt on, chosen once for each test image, before the first step.
+
+        Args:
+            logits: (V, C) of the views, by the parameters that adaptation starts from.
+            views: all V of one image, the centre crop first.
+            task: with the classes to choose between.
+        """
+        return torch.arange(len(logits), device=logits.device)
+
+    def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
+        """The scalar loss of one test image, from the chosen ``views`` of it. Nobody knows its label."""
+        raise NotImplementedError(f"{self.name} adapts to test images and does not say by which loss")
 
     # Beyond this line: used by the engine, the catalogue and the store; not for overriding.
 

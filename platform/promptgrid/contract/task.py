@@ -22,12 +22,14 @@ class Labelled:
     """Frozen features (N, width), not normalised, with their labels (N,).
 
     ``augmented`` is there where the suite declares ``views``: called, it gives (V, N, width) features of V augmented
-    views of each image.
+    views of each image. ``pixels`` is there for methods inside the image tower when they finish: called, it gives the
+    images themselves (N, 3, size, size) uint8.
     """
 
     features: Tensor
     labels: Tensor
     augmented: Callable[[], Tensor] | None = None
+    pixels: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from promptgrid.spec.cell import Scored, Setting
 from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.engine import ENGINE_VERSION
+from promptgrid.tracks.image.engine.looks import named
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
 from promptgrid.tracks.image.engine.views import AUGMENTATION
@@ -117,6 +118,8 @@ class Resolver:
         }
         if built.assets:
             identity["assets"] = self.assets.identity(built, request)
+        if built.adaptation is not None:
+            identity["test_time"] = named(built.adaptation)
         if request.scored != "test":
             identity["scored"] = request.scored
         if needs:

@@ -23,6 +23,7 @@ from promptgrid.tracks.image.engine.packing import (
     FLOPS_A_SECOND,
     Expectation,
     Shape,
+    adapting_flops,
     cell_memory_mb,
     packs_of,
     step_flops,
@@ -193,14 +194,16 @@ class ImageTrack(Track):
         labelled = classes * cell.shots
         pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
         shape = Shape(classes=classes, images=(labelled + pool) * max(1, _kept(cell)), **sizes)
+        tests = card.splits["test"]
+        adapting = adapting_flops(method, shape, tests) / FLOPS_A_SECOND
         if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
-            look = step_flops(method, shape, card.splits["test"]) / 3
-            return Expectation(0, 0.05 + look / FLOPS_A_SECOND, 1.0)
+            look = step_flops(method, shape, tests) / 3
+            return Expectation(0, 0.05 + look / FLOPS_A_SECOND + adapting, 1.0)
         unloaded = cast(Backbone, None)  # a recipe never looks at it
         task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
         steps, batch = work(method, task, labelled, pool)
         call = CALL_SECONDS / (8 if method.packs else 1)
-        seconds = 0.1 + steps * (call + step_flops(method, shape, batch) / FLOPS_A_SECOND)
+        seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / FLOPS_A_SECOND)
         return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
 
 

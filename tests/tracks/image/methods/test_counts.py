@@ -10,6 +10,7 @@ from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.gram import GRAM
 from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
@@ -19,10 +20,12 @@ from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
+from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.tpt import TPT
 from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
@@ -67,6 +70,9 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (PromptSRC(), 46_080),
         (PromptSRC(depth=3), 3 * 4 * (512 + 768)),
         (IVLP(context_length=2, tokens=2, depth=12), 12 * 2 * (512 + 768)),
+        (TPT(), 2_048),
+        (DiffTPT(), 2_048),
+        (PromptAlign(), 3 * (512 * 768 + 768) + 3 * 2 * 512),
         (VPT(), 147_456),
         (VPT(deep=False), 12_288),
         (UPT(), UPT_COUNT),

@@ -11,6 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from promptgrid.contract import Backbone, Method, Params, Task
+from promptgrid.tracks.image.engine.adapting import adapted_logits
+from promptgrid.tracks.image.engine.looks import looks_at
 from promptgrid.tracks.image.engine.pixels import centre_crop
 from promptgrid.tracks.image.engine.scoring import logits_of
 
@@ -46,14 +48,17 @@ class LearnedMethod:
 
     def logits(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
         """(N, classes) logits of ``images`` (PIL images or paths)."""
+        plan, inside = self.method.adaptation, "vision_blocks" in self.method.needs
+        if plan is not None:
+            looks = looks_at([_open(image) for image in images], plan, self.task.backbone, inside)
+            return adapted_logits(self.method, self.params, self.task, looks)
         size = self.task.backbone.image_size
         pixels = torch.stack([centre_crop(_open(image), size) for image in images])
-        inside = pixels if "vision_blocks" in self.method.needs else None
         features, second = self.task.backbone.encode_pixels(pixels), None
         if self.second is not None:
             own = [centre_crop(_open(image), self.second.image_size) for image in images]
             second = self.second.encode_pixels(torch.stack(own))
-        return logits_of(self.method, self.params, self.task, features, inside, second)
+        return logits_of(self.method, self.params, self.task, features, pixels if inside else None, second)
 
     def classify(self, images: Sequence[Image.Image | str | Path]) -> list[str]:
         """The most likely class name of each image."""

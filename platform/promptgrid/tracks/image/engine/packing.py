@@ -122,6 +122,15 @@ def step_flops(method: Method, shape: Shape, batch: int) -> float:
     return text + image * ("vision_blocks" in method.needs) + heads
 
 
+def adapting_flops(method: Method, shape: Shape, images: int) -> float:
+    """Of adapting to ``images`` test images one by one: their views through the image tower, and the steps."""
+    plan = method.adaptation
+    if plan is None:
+        return 0.0
+    look = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * (plan.views + plan.generated)
+    return images * (look + plan.steps * step_flops(method, shape, max(1, plan.views // 10)))
+
+
 def cell_memory_mb(method: Method, shape: Shape, batch: int) -> float:
     """Activations kept for the backward pass of one cell, and its training images.
 

@@ -84,6 +84,8 @@ class Desk:
         bench = self.bench
         found = [position[bench.dataset.labels[index]] for index in indices]
         labels = torch.tensor(found, dtype=torch.int64, device=bench.device)
+        if not indices:
+            return Labelled(torch.zeros(0, bench.backbone.width, device=bench.device), labels)
         table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache)
         return Labelled(table.take(indices).to(bench.device), labels)
 
@@ -186,6 +188,8 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
     views = Views.of(cell, bench.dataset)
     if views.count:
         train = replace(train, augmented=lambda: bench.desk.augmented(split.train, views))
+    if bench.inside_image_tower:
+        train = replace(train, pixels=lambda: read_pixels(bench.dataset, split.train, bench.backbone.image_size)[0])
     method = bench.build(cell)
     own = stocked(method, split, bench)
     task = replace(bare_task(cell, split, bench), support=train if split.train else None, validation=val, **own)

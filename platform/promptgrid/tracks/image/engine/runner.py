@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from promptgrid.contract import Evaluation, Outcome, Params, Predictions
 from promptgrid.spec import Cell, Cost, Pack, Record
+from promptgrid.tracks.image.engine.adapting import adapted_logits
 from promptgrid.tracks.image.engine.failures import Diverged, failed
+from promptgrid.tracks.image.engine.looks import looks_of
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, prepare
 from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.tracks.image.engine.provenance import now, peak_memory_mb, provenance
@@ -101,7 +104,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         finished = time.perf_counter()
         scores, predictions = {}, []
         for split, evaluation in scored_sets(ready):
-            scores[evaluation.name], given = _evaluate(split, evaluation, ready, params, bench)
+            scores[evaluation.name], given = _evaluate(split, evaluation, ready, params, run)
             predictions.append(given)
     except Exception as error:  # noqa: BLE001 - a cell that cannot be scored fails alone
         return run.failed(ready.cell, error)
@@ -137,17 +140,25 @@ def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _evaluate(
-    split: str, evaluation: Evaluation, ready: Prepared, params: Params, bench: Bench
+    split: str, evaluation: Evaluation, ready: Prepared, params: Params, run: _Run
 ) -> tuple[dict[str, float], Predictions]:
-    examples = bench.desk.labelled(split, evaluation.indices, evaluation.classes)
-    pixels = bench.desk.pixels(split, evaluation.indices)
-    task = ready.rebound(bench, evaluation.classes)
-    second = second_features(bench, split, evaluation.indices)
-    logits = logits_of(ready.method, params, task, examples.features, pixels, second)
+    examples = run.bench.desk.labelled(split, evaluation.indices, evaluation.classes)
+    logits = _logits(split, evaluation, ready, params, examples.features, run)
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
     given = predictions_of(evaluation.name, list(evaluation.indices), logits, examples.labels)
     return scores_of(logits, examples.labels), given
+
+
+def _logits(split: str, evaluation: Evaluation, ready: Prepared, params: Params, features: Tensor, run: _Run) -> Tensor:
+    """(N, classes) logits of the images, whose frozen ``features`` are (N, width)."""
+    bench, method, plan = run.bench, ready.method, ready.method.adaptation
+    task = ready.rebound(bench, evaluation.classes)
+    if plan is not None:
+        looks = looks_of(bench, plan, evaluation.indices, features)
+        return adapted_logits(method, params, task, looks, run.progress)
+    pixels = bench.desk.pixels(split, evaluation.indices)
+    return logits_of(method, params, task, features, pixels, second_features(bench, split, evaluation.indices))
 
 
 def _refuse_diverged(trained: Trained) -> None:

@@ -1,4 +1,4 @@
-"""Augmented views of training images, drawn from streams that every method, cell and source shares."""
+"""Augmented views of images, drawn from streams that every method, cell and source shares."""
 
 from __future__ import annotations
 
@@ -50,9 +50,17 @@ class Views:
         """What view ``number`` of an image is named by, beside its dataset and index: all that it depends on."""
         return ["online", self.seed, number] if self.count == "online" else ["view", number]
 
-    def stream(self, number: int, image: int) -> torch.Generator:
-        """The random stream of view ``number`` (of ``online``: of epoch ``number``) of dataset image ``image``."""
-        return stream("augmentation", self.dataset, *self.named(number), image)
+    def key(self, image: Image, index: int) -> int | str:
+        """What names ``image`` in its streams: its index in the dataset."""
+        return index
+
+    def stream(self, number: int, key: int | str) -> torch.Generator:
+        """The random stream of view ``number`` (of ``online``: of epoch ``number``) of the image called ``key``."""
+        return stream("augmentation", self.dataset, *self.named(number), key)
+
+    def look(self, image: Image, key: int | str, number: int, size: int) -> Tensor:
+        """(3, size, size) uint8: view ``number`` of ``image``."""
+        return augmented(image, size, self.stream(number, key))
 
 
 def read_views(dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, size: int) -> Tensor:
@@ -64,21 +72,22 @@ def read_views(dataset: Dataset, indices: Sequence[int], views: Views, first: in
     pixels = torch.zeros(last - first, len(indices), 3, size, size, dtype=torch.uint8)
     for row, index in enumerate(indices):
         image = dataset.read(index)
+        key = views.key(image, index)
         for number in range(first, last):
-            pixels[number - first, row] = augmented(image, size, views.stream(number, index))
+            pixels[number - first, row] = views.look(image, key, number, size)
     return pixels
 
 
-def augmented(image: Image, size: int, rng: torch.Generator) -> Tensor:
+def augmented(image: Image, size: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Tensor:
     """(3, size, size) uint8: CoOp's training transform without the normalisation, drawn from ``rng``."""
-    box = crop_box(image.width, image.height, rng)
+    box = crop_box(image.width, image.height, rng, areas)
     view = image.crop(box).resize((size, size), Resampling.BICUBIC)
     if float(torch.rand((), generator=rng)) < 0.5:
         view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
     return torch.from_numpy(np.array(view, dtype=np.uint8)).permute(2, 0, 1)
 
 
-def crop_box(width: int, height: int, rng: torch.Generator) -> Box:
+def crop_box(width: int, height: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Box:
     """Left, upper, right and lower edge of a random crop (Inception's rule, as torchvision's RandomResizedCrop).
 
     An area and, on a logarithmic scale, an aspect ratio are drawn until the box fits; after ten attempts it is the
@@ -87,7 +96,7 @@ def crop_box(width: int, height: int, rng: torch.Generator) -> Box:
     draws = torch.rand(ATTEMPTS, 4, generator=rng, dtype=torch.float64).tolist()
     low, high = math.log(RATIO[0]), math.log(RATIO[1])
     for area, ratio, across, down in draws:
-        surface = width * height * (AREA[0] + (AREA[1] - AREA[0]) * area)
+        surface = width * height * (areas[0] + (areas[1] - areas[0]) * area)
         aspect = math.exp(low + (high - low) * ratio)
         wide, tall = round(math.sqrt(surface * aspect)), round(math.sqrt(surface / aspect))
         if 0 < wide <= width and 0 < tall <= height:

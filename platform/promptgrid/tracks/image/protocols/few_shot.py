@@ -24,7 +24,7 @@ class FewShot(Protocol):
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
         train, val = few_shot_sample(dataset, shots, seed)
         classes = tuple(range(len(dataset.card.classes)))
-        return Split(classes, tuple(train), tuple(val), _tests(dataset, classes))
+        return Split(classes, tuple(train), tuple(val), test_sets(dataset, classes))
 
     def metrics(self, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         return {name: fmean(each[name] for each in scores.values()) for name in ("accuracy", "macro_f1")}
@@ -33,7 +33,7 @@ class FewShot(Protocol):
         check_few_shot(card, shots, selection)
 
 
-def _tests(dataset: Dataset, classes: tuple[int, ...]) -> tuple[Evaluation, ...]:
+def test_sets(dataset: Dataset, classes: tuple[int, ...]) -> tuple[Evaluation, ...]:
     """The whole test split; of joined tasks, each task's own images among its own classes."""
     images = dataset.splits["test"]
     if not dataset.tasks:

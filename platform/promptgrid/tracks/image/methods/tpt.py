@@ -1,0 +1,77 @@
+"""TPT: tune the prompt on the test image itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Adaptation, Axes, Batch, Method, Number, Params, Recipe, Task, knob
+from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.parts.confidence import entropy_of_mean, most_confident
+from promptgrid.tracks.image.methods.parts.settings import check
+from promptgrid.tracks.image.methods.parts.starts import check_words, context
+
+
+@dataclass(frozen=True)
+class TPT(Method):
+    """TPT: for each test image a context tuned until its confident views agree, then forgotten.
+
+    Source: Shu et al., section 3; azshue/TPT 63ecbac (``tpt_classification.py``).
+    Of ``views`` = 64 (the centre crop and 63 random resized crops with flips) the int(``kept`` x 64) = 6 whose
+    predictions have the least entropy count. ``tuning_steps`` = 1 step of AdamW (.005, decay .01) lowers the entropy
+    of their mean probability; the centre crop is answered with the tuned context. Every image starts from the same
+    context: ``words``, in front of every class name whatever the dataset's template, or with ``start: coop`` what CoOp
+    learns from them by its own recipe, in ``epochs`` if that is not 0 (TPT + CoOp). Tunes 4 x d_t numbers.
+    Deviations: fp32 without a gradient scaler; crops are bicubic where the code's are bilinear; no AugMix, which the
+    code adds on its ten fine-grained sets and not on ImageNet and its variants; a view is kept even where
+    ``kept`` x ``views`` is below one.
+    """
+
+    name: ClassVar[str] = "tpt"
+    kind: ClassVar = "text"
+    paper: ClassVar[str] = "Shu et al., NeurIPS 2022, arXiv:2209.07511"
+    axes: ClassVar = Axes(
+        "context", "text", supervision="none", stage="test_time", prompt="soft_tuning", design="objective"
+    )
+    needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
+
+    context_length: int = 4
+    words: str = "a photo of a"
+    start: Literal["words", "coop"] = "words"
+    epochs: int = 0
+    views: int = 64
+    kept: float = 0.1
+    tuning_rate: Number = knob(0.005, low=1e-6, high=1.0, log=True)
+    tuning_decay: Number = knob(0.01, low=0.0, high=1.0)
+    tuning_steps: int = 1
+
+    def __post_init__(self) -> None:
+        check(self, context_length=1, start=("words", "coop"), views=2, kept=1.0, tuning_steps=1)
+        check_words(self.words, self.context_length)
+
+    @property
+    def needs_labels(self) -> bool:
+        return self.start == "coop"
+
+    @property
+    def adaptation(self) -> Adaptation:
+        return Adaptation(float(self.tuning_rate), float(self.tuning_decay), self.tuning_steps, self.views)
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        return {"context": context(task, rng, self.context_length, self.words)}
+
+    def recipe(self, task: Task) -> Recipe | None:
+        coop = CoOp(context_length=self.context_length, words=self.words, epochs=self.epochs)
+        return coop.recipe(task) if self.start == "coop" else None
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        return task.backbone.encode_context(task.prompts(self.context_length), params["context"])
+
+    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
+        return most_confident(logits, self.kept)
+
+    def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
+        return entropy_of_mean(self.forward(params, views, task).logits)
