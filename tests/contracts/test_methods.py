@@ -134,7 +134,10 @@ def test_what_was_learned_is_used_again(name: str, packed: dict[str, list[Outcom
     logits = learned.logits([dataset.read(index) for index in dataset.splits["test"]])
     unit = 1.0 if name == "linear_probe" else backbone().logit_scale
     np.testing.assert_allclose(logits.numpy() / unit, _by_class(outcome) / unit, rtol=1e-5, atol=1e-5)
-    if learned.method.open_vocabulary:
+    if learned.method.open_vocabulary and "descriptions" in learned.method.assets:
+        with pytest.raises(ValueError, match="'a lamp' has no description"):
+            learned.rebind(["a lamp", "a boat"]).logits([dataset.read(0)])
+    elif learned.method.open_vocabulary:
         assert learned.rebind(["a lamp", "a boat"]).logits([dataset.read(0)]).shape == (1, 2)
     else:
         with pytest.raises(ValueError, match="not trained on"):

@@ -183,6 +183,7 @@ class Bench:
             shown=self.shown,
             captions=self.captions,
             start_rng=lambda: stream(cell.identity["split"], cell.shots, cell.seed, "init"),
+            said=task.descriptions,
         )
 
     def pictures(self, indices: Any) -> Pictures:

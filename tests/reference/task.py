@@ -28,7 +28,8 @@ class Plain:
     """One task. ``batches`` lists, epoch by epoch and step by step, (positions in ``train``, dropout seed).
 
     ``later`` are those of a second stage, ``domains`` names the domain of each image of ``train``. ``shown`` are other
-    images with a caption each, ``start_rng`` the stream that the start is drawn from.
+    images with a caption each, ``start_rng`` the stream that the start is drawn from. ``said`` holds descriptions
+    by class.
     """
 
     clip: Clip
@@ -42,6 +43,7 @@ class Plain:
     shown: Tensor = field(default_factory=lambda: torch.zeros(0))
     captions: tuple[str, ...] = ()
     start_rng: Callable[[], Generator] = Generator
+    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Pooled(Plain):
 
     ``draw`` gives the batches of a round over so many images, labelled ones first; ``start_of`` what a round starts
     from where it starts afresh, ``rng`` the stream that the first start is drawn from. The first ``seen`` classes are
-    those of the labelled images. ``said`` holds descriptions by class. The second backbone is the first one again.
+    those of the labelled images. The second backbone is the first one again.
     """
 
     pool: Tensor = field(kw_only=True)
@@ -58,4 +60,3 @@ class Pooled(Plain):
     start_of: Callable[[int], Params] = field(kw_only=True)
     rng: Callable[[], Generator] = field(kw_only=True)
     seen: int = 0
-    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

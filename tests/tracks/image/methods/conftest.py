@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Backbone, Batch, Edits, Labelled, Task
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.practice import PracticeBackbone
 
 SOS, EOT = 900, 901
 torch.set_num_threads(1)
@@ -152,6 +153,14 @@ CLASSES = ("red_fox", "owl", "grey seal", "newt", "elk")
 @pytest.fixture(scope="session")
 def plain() -> PlainBackbone:
     return PlainBackbone(16, TowerShape(12, 3), TowerShape(20, 4), patch_size=8, patches=6)
+
+
+@pytest.fixture(scope="session")
+def practice() -> PracticeBackbone:
+    """The contract's own, which knows all edits: 16 x 16 pictures in patches of 8."""
+    backbone = PracticeBackbone()
+    backbone.patch_count = 4
+    return backbone
 
 
 @pytest.fixture(scope="session")

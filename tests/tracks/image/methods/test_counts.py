@@ -5,16 +5,22 @@ import torch
 
 from promptgrid.contract import Labelled, Task
 from promptgrid.tracks.image.cards import shapes
+from promptgrid.tracks.image.methods.apt import APT
+from promptgrid.tracks.image.methods.bitfit import BitFit
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
+from promptgrid.tracks.image.methods.dpl import DPL
 from promptgrid.tracks.image.methods.gram import GRAM
 from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
+from promptgrid.tracks.image.methods.kapt import KAPT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
+from promptgrid.tracks.image.methods.ln_tuning import LNTuning
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
@@ -22,6 +28,8 @@ from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
+from promptgrid.tracks.image.methods.r_amt import AMT, MMT, PMT, RAMT
+from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
@@ -79,6 +87,19 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (UPT(deep=False), UPT_COUNT - 11 * 4 * 768),
         (ClipLora(), 184_320),
         (ClipLora(rank=4), 368_640),
+        (LNTuning(), 2 * (2 * 12 + 2) * 768),
+        (LNTuning(towers="both"), 2 * (26 * 768 + 25 * 512)),
+        (BitFit(), 12 * 8 * 768 + 26 * 768),
+        (BitFit(towers="both"), 12 * 8 * (768 + 512) + 26 * 768 + 25 * 512),
+        (RAMT(), 12 * 4 * 768**2),
+        (AMT(), 28_311_552),
+        (MMT(), 12 * 8 * 768**2),
+        (PMT(), 12 * 12 * 768**2),
+        (APT(), 12 * (50 * 768 + 2 * 4 * 768 + 1)),
+        (DPL(), 9 * 4 * (768 + 512) + 18 + 512 * 512 + 512),
+        (RESTORE(), 46_080 + 2 * (2 * 512 * 128 + 2)),
+        (KAPT(), 2_048 + (512 * 32 + 32) + (32 * 2_048 + 2_048) + 2 * 512 * 768),
+        (CTPTFT(), 2_048 + 2 * 512 * 768 + 512**2),
         (ClipAdapter(), 131_072),
         (LinearProbe(), 10 * 513),
         (LPPlusPlus(), 10 * 514),

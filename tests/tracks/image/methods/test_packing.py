@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from promptgrid.contract import Batch, Method, Task
-from promptgrid.contract.practice import PracticeBackbone
 
 CELLS = 3
 
@@ -31,14 +30,6 @@ def forward(method: Method, params, knobs, patches, features, second, pseudo, do
 @pytest.fixture(params=["practice", "open_clip_backbone"])
 def backbone(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="session")
-def practice():
-    """The contract's own, which knows all edits: 16 x 16 pictures in patches of 8."""
-    backbone = PracticeBackbone()
-    backbone.patch_count = 4
-    return backbone
 
 
 @pytest.fixture

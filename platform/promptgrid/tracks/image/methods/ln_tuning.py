@@ -1,0 +1,77 @@
+"""LayerNorm tuning: the norms of the towers move, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Axes, Batch, Edits, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.backbone import TowerShape
+from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts
+from promptgrid.tracks.image.methods.parts.sentences import sentences
+from promptgrid.tracks.image.methods.parts.settings import check
+
+
+@dataclass(frozen=True)
+class LNTuning(Trained):
+    """LayerNorm tuning: weights and biases of the LayerNorms of the image tower, or of both towers.
+
+    Source: a control without a paper of its own; the norms of the image tower are among what LaFTer, NoLA (ffd99ac)
+    and MoCoOp (dyabel/mocoop 04b5d2a) learn.
+    Learned is what is added to weight and bias, from zero, of both norms of each block, of ``ln_pre`` and ``ln_post``
+    (``towers: both``: and of the text tower, with ``ln_final``). Texts are the dataset's template; with ``both`` they
+    are encoded at each step. AdamW .001, no weight decay, batch 32, 50 epochs, cosine by epoch without warm-up.
+    Learns 2 x 26 x 768 = 39,936 numbers on ViT-B/16, with both towers 65,536.
+    Deviations: the recipe is ours.
+    """
+
+    name: ClassVar[str] = "ln_tuning"
+    kind: ClassVar = "weights"
+    paper: ClassVar[str] = "control baseline, after LaFTer, NeurIPS 2023, arXiv:2305.18287"
+    axes: ClassVar = Axes("norms_biases", "weights")
+    needs: ClassVar[frozenset[str]] = frozenset({"text_blocks", "vision_blocks"})
+    zero_shot_at_start: ClassVar[bool] = True
+
+    towers: Literal["vision", "both"] = "vision"
+    learning_rate: Number = knob(0.001, low=1e-6, high=1.0, log=True)
+    weight_decay: Number = knob(0.0, low=0.0, high=0.1)
+    epochs: int = 50
+
+    def __post_init__(self) -> None:
+        check(self, towers=("vision", "both"))
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        backbone, params = task.backbone, self.of_tower("vision", task, task.backbone.vision)
+        return params | self.of_tower("text", task, backbone.text) if self.towers == "both" else params
+
+    def of_tower(self, tower: str, task: Task, shape: TowerShape) -> Params:
+        """What is learned in one tower, at its start."""
+        own = torch.zeros(len(norm_places(task.backbone, tower)), shape.width)
+        return {f"{tower}_weights": own, f"{tower}_biases": own.clone()}
+
+    def edits(self, tower: str, params: Params, task: Task) -> Edits:
+        """What was learned of one tower, as it enters there."""
+        places = norm_places(task.backbone, tower)
+        return Edits(norms=shifts(places, params[f"{tower}_biases"], params[f"{tower}_weights"]))
+
+    def recipe(self, task: Task) -> Recipe | None:
+        return Recipe(
+            learning_rate=self.learning_rate,
+            optimizer="adamw",
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            warmup_epochs=0,
+        )
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        if self.towers != "both":
+            return task.text
+        return task.backbone.encode_text(*sentences(task, task.template), self.edits("text", params, task))
+
+    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
+        assert batch.patches is not None, "declared by needs"
+        return task.backbone.encode_patches(batch.patches, self.edits("vision", params, task))

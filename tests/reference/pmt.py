@@ -1,0 +1,11 @@
+"""PMT: R-AMT's masks on all weights of the blocks, by plain descent (Zheng et al., ICCV 2023)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.reference import r_amt
+
+start = partial(r_amt.start, masked="all")
+logits = r_amt.logits
+train = partial(r_amt.train, regularised=False)
