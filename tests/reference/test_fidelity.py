@@ -28,7 +28,8 @@ from tests.reference.task import Params, Pictures, Plain
 from torch import Tensor
 
 from promptgrid.contract import Labelled, Task
-from promptgrid.contract.assets import Pairs
+from promptgrid.contract.assets import Pairs, Second
+from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
@@ -88,6 +89,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "maple-shallower": ("maple", {"depth": 2, "context_length": 3}),
     "promptsrc": ("promptsrc", {"teacher_templates": 7, "gpa_mean": 2.0}),
     "promptsrc-published": ("promptsrc", {"depth": 3}),
+    "vp": ("vp", {"learning_rate": 0.5}),
+    "vp-wide": ("vp", {"learning_rate": 0.5, "border": 50}),
+    "vp_spsa": ("vp_spsa", {"learning_rate": 0.05, "size": 0.1}),
+    "bar": ("bar", {"learning_rate": 0.05, "last_rate": 0.01, "radius": 1.0}),
+    "bar-small": ("bar", {"inner": 100, "learning_rate": 0.05, "last_rate": 0.01, "radius": 1.0, "focus": 0.0}),
+    "blackvip": ("blackvip", {"second": "given", "size": 0.1, "learning_rate": 0.005}),
+    "blackvip-steep": ("blackvip", {"second": "given", "size": 0.05, "size_decay": 0.3, "strength": 0.4}),
     "clip_lora": ("clip_lora", {}),
     "clip_lora-rank4": ("clip_lora", {"rank": 4, "alpha": 2.0, "rate": 0.0}),
     "ln_tuning": ("ln_tuning", {}),
@@ -147,7 +155,8 @@ def test_logits_at_the_start(bench: Bench, case: str) -> None:
     plain, pixels = bench.plain(cell), _tests(bench).pixels
     method, params = bench.method(cell), _start(bench, cell, plain)
     task = _task(bench, plain)
-    found = logits_of(method, params, task, bench.encoder.encode_pixels(pixels), pixels)
+    features = bench.encoder.encode_pixels(pixels)
+    found = logits_of(method, params, task, features, pixels, features)
     with torch.no_grad():
         wanted = _reference(cell).logits(plain, params, pixels, **cell.settings)
     _same_logits(found, wanted, _unit(bench, cell, wanted))
@@ -159,7 +168,8 @@ def test_logits_at_the_start_in_float64(bench: Bench, case: str) -> None:
     plain, pixels = bench.plain(cell, exact=True), _tests(bench).pixels
     params = _exact_start(bench, cell, plain)
     task = replace(_task(bench, plain), backbone=bench.exact)
-    found = logits_of(bench.method(cell), params, task, bench.exact.encode_pixels(pixels), pixels)
+    features = bench.exact.encode_pixels(pixels)
+    found = logits_of(bench.method(cell), params, task, features, pixels, features)
     with torch.no_grad():
         wanted = _reference(cell).logits(plain, params, pixels, **cell.settings)
     assert found.dtype == wanted.dtype == torch.float64
@@ -198,7 +208,8 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
     album = Album.still(
         features=bench.exact.encode_pixels(plain.train.pixels),
         labels=plain.train.labels,
-        pixels=plain.train.pixels if "vision_blocks" in method.needs else None,
+        pixels=plain.train.pixels if INSIDE_IMAGES & method.needs else None,
+        second=bench.exact.encode_pixels(plain.train.pixels),
         domains=_places(plain.domains) if "domain_labels" in method.needs else None,
     )
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
@@ -232,18 +243,19 @@ def _task(bench: Bench, plain: Plain) -> Task:
     def labelled(pictures: Pictures) -> Labelled:
         return Labelled(bench.encoder.encode_pixels(pictures.pixels), pictures.labels)
 
-    card = bench.task.card
+    card, support = bench.task.card, labelled(plain.train)
     return Task(
         dataset=card.name,
         classes=tuple(card.classes),
         template=card.template,
         backbone=bench.encoder,
         shots=SHOTS,
-        support=labelled(plain.train),
+        support=support,
         validation=labelled(plain.val),
         descriptions=plain.said or None,
         domains=plain.domains,
         pairs=_pairs(bench, plain),
+        second=Second(support.features, None),
     )
 
 

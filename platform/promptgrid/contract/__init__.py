@@ -2,8 +2,10 @@
 
 from promptgrid.contract.adaptation import Adaptation
 from promptgrid.contract.backbone import Backbone, BackboneFamily
+from promptgrid.contract.black_box import LogitsOnly
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
+from promptgrid.contract.estimates import Sphere, Spsa
 from promptgrid.contract.method import (
     Agree,
     Alternate,
@@ -38,6 +40,7 @@ __all__ = [
     "Edits",
     "Evaluation",
     "Labelled",
+    "LogitsOnly",
     "LowRank",
     "Method",
     "NormShift",
@@ -52,7 +55,9 @@ __all__ = [
     "Recipe",
     "Selection",
     "SidePath",
+    "Sphere",
     "Split",
+    "Spsa",
     "Task",
     "TokenPlan",
     "Track",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from promptgrid.contract.edits import Edits
@@ -26,7 +29,8 @@ class Backbone(ABC):
     """Frozen image and text towers with a joint space.
 
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
-    ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower).
+    ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
+    them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.black_box`).
     """
 
     id: str
@@ -126,6 +130,34 @@ class Backbone(ABC):
     @abstractmethod
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) uint8 pixels to (B, width) image features, not normalised; works for every tower."""
+
+    @property
+    def pixel_range(self) -> Tensor:
+        """(2, 3, 1, 1): black and white as :meth:`encode_image` reads them; part of ``pixels``."""
+        raise NotImplementedError(f"backbone {self.id} does not take images as floats")
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) uint8 pixels to floats as :meth:`encode_image` reads them; part of ``pixels``."""
+        black, white = self.pixel_range.unbind(0)
+        return black + pixels.to(black) / 255.0 * (white - black)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) normalised floats to (B, width) features, not normalised; part of ``pixels``.
+
+        Gradients flow to the pixels. Of unchanged images they are the features of :meth:`encode_pixels`.
+        """
+        raise NotImplementedError(f"backbone {self.id} does not take images as floats")
+
+    def ask(self, pixels: Tensor, texts: tuple[str, ...]) -> Tensor:
+        """(B, texts) logits of (B, 3, size, size) normalised floats: scaled cosine similarity; part of ``logits``."""
+        return self.logit_scale * F.normalize(self.encode_image(pixels), dim=-1) @ _said(self, texts).mT
+
+
+@lru_cache(maxsize=256)
+def _said(backbone: Backbone, texts: tuple[str, ...]) -> Tensor:
+    """(texts, width) unit text features."""
+    with torch.no_grad():
+        return F.normalize(backbone.encode_prompts(texts), dim=-1)
 
 
 class BackboneFamily(ABC):

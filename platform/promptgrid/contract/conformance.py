@@ -19,6 +19,7 @@ from torch import Tensor
 
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.backbone import Backbone
+from promptgrid.contract.black_box import face_of
 from promptgrid.contract.conformance_data import (
     CLASSES,
     NEW_CLASSES,
@@ -30,6 +31,7 @@ from promptgrid.contract.conformance_data import (
     pictures,
     second_look,
 )
+from promptgrid.contract.estimates import Sphere, Spsa
 from promptgrid.contract.method import Kind, Method, Params
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.contract.randomness import stream
@@ -54,17 +56,20 @@ class Trial:
         pixels, labels = pictures(backbone, seed)
         features = backbone.encode_pixels(pixels)
         held = Labelled(backbone.encode_pixels(pictures(backbone, seed + 1000)[0]), labels)
+        if "logits" in method.needs:
+            features, held = features[:, :0], Labelled(held.features[:, :0], labels)
         task = Task(
             dataset="conformance",
             classes=CLASSES,
             template="a photo of a {}.",
-            backbone=backbone,
+            backbone=face_of(method, backbone),
             shots=SHOTS,
             support=Labelled(features, labels, pixels=lambda: pixels),
             validation=held,
             **assets_for(method.assets, backbone),
         )
         patches = backbone.patches(pixels) if "vision_blocks" in method.needs else None
+        floats = backbone.normalised(pixels) if {"pixels", "logits"} & method.needs else None
         second = second_look(pixels) if "second_backbone" in method.assets else None
         pseudo, plain = None, None
         if "unlabelled" in method.assets:
@@ -72,7 +77,7 @@ class Trial:
             pseudo, plain = torch.arange(len(labels)) % 2 == 1, features + 0.1 * features.roll(1, 0)
         domain = torch.arange(len(labels)) % 2 if "domain_labels" in method.assets else None
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain), labels)
+        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain, floats), labels)
 
     @property
     def trained(self) -> list[str]:
@@ -117,6 +122,7 @@ def check_method(method: type[Method], backbone: Backbone | None = None, **setti
         check(trial)
     check_zero_shot_start(trial)
     check_adaptation(trial)
+    check_tracked(trial)
     assert fingerprint(backbone) == before, f"{method.name} changed the frozen backbone"
 
 
@@ -135,6 +141,9 @@ def check_declaration(method: type[Method]) -> None:
     for item in fields(method):
         plain = item.default is not MISSING and isinstance(item.default, bool | int | float | str)
         assert plain, f"{name}: setting {item.name!r} needs a default that is a number, a text or true/false"
+    if method.axes is not None:
+        closed = (method.axes.access == "black_box") == ("logits" in method.needs)
+        assert closed, f"{name}: access 'black_box' and the need for 'logits' go together"
     for key, knob in method.knobs().items():
         default = method.defaults()[key]
         ordered = knob.low <= default <= knob.high
@@ -201,12 +210,32 @@ def check_gradients(trial: Trial) -> None:
     """Training reaches every parameter that ``init`` returned and that is not frozen."""
     if not trial.trained:
         return
+    if isinstance(trial.method.step(trial.task), Spsa | Sphere):
+        check_answers(trial)
+        return
     params = trial.shaken()
     leaves = [params[name].clone().requires_grad_() for name in trial.trained]
     loss = trial.loss(params | dict(zip(trial.trained, leaves, strict=True)), torch.tensor(7))
     for name, grad in zip(trial.trained, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
         reached = grad is not None and bool(grad.abs().sum() > 0)
         assert reached, f"{trial.method.name}: no gradient reaches {name!r}; train it, or name it in `frozen`"
+
+
+def check_answers(trial: Trial) -> None:
+    """Without gradients: the loss moves with what is learned."""
+    params, seed = trial.shaken(), torch.tensor(7)
+    moved = params | {name: params[name] * 0.5 + 0.3 for name in trial.trained}
+    same = torch.allclose(trial.loss(params, seed), trial.loss(moved, seed))
+    assert not same, f"{trial.method.name}: the loss does not depend on what is learned"
+
+
+def check_tracked(trial: Trial) -> None:
+    """What follows the batches is frozen and keeps its shape."""
+    task = replace(trial.task.without_images(), seed=torch.tensor(7))
+    found = trial.method.track(trial.start, trial.batch, task)
+    for name, value in found.items():
+        frozen = name in trial.method.frozen and value.shape == trial.start[name].shape
+        assert frozen, f"{trial.method.name}: `track` returns {name!r}, which is no frozen parameter of this shape"
 
 
 def check_pack(trial: Trial) -> None:
@@ -326,6 +355,8 @@ def _losses_and_gradients(
 ) -> tuple[Tensor, Params]:
     leaves = {name: cell["trained"][name].clone().requires_grad_() for name in trained}
     losses = loss(cell | {"trained": leaves})
+    if not losses.requires_grad:  # a black box gives none
+        return losses, {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     grads = torch.autograd.grad(losses.sum(), list(leaves.values()))
     return losses.detach(), dict(zip(leaves, grads, strict=True))
 

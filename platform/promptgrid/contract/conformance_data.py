@@ -35,6 +35,16 @@ def check_backbone(backbone: Backbone) -> None:
         tokens = backbone.tokenize(["a cat.", "a dog."])
         again = backbone.encode_text(backbone.embed_tokens(tokens), tokens.argmax(-1))
         assert_close(again, texts, "encode_text of embedded tokens differs from encode_prompts")
+    if "pixels" in backbone.offers:
+        floats = backbone.normalised(pixels).requires_grad_()
+        changed = backbone.encode_image(floats)
+        assert_close(changed.detach(), images, "encode_image of normalised pixels differs from encode_pixels")
+        (slope,) = torch.autograd.grad(changed.sum(), floats)
+        assert bool(slope.abs().sum() > 0), "no gradient reaches the pixels"
+        ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, *pixels.shape[1:])
+        assert_close(
+            backbone.pixel_range.expand_as(ends), backbone.normalised(ends), "pixel_range is not black to white"
+        )
     if "vision_blocks" in backbone.offers:
         inside = backbone.encode_patches(backbone.patches(pixels))
         assert_close(inside, images, "encode_patches of patches differs from encode_pixels")

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.adaptation import Adaptation
 from promptgrid.contract.assets import ASSETS
+from promptgrid.contract.estimates import Estimate
 from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 
@@ -52,6 +53,9 @@ class Recipe:
     ``span`` is the part of the cosine that is walked, for a fit that another one goes on with. ``inverse`` (slope,
     power) takes the place of both: rate (1 + slope step)^-power. ``undecayed`` names parameters without weight decay.
     ``clips`` bound the norm of the gradient of single parameters.
+    ``warmup: climb`` (Dassl's linear) starts at ``warmup_rate``, then climbs in proportion to the epochs behind it, and
+    the cosine starts from its beginning. ``polynomial`` (span, power) takes the place of all: from the rate to
+    ``final_rate`` over that share of the steps, as (1 - share walked)^power.
     """
 
     learning_rate: Number
@@ -73,12 +77,13 @@ class Recipe:
     every: tuple[tuple[str, int], ...] = ()
     clip: float | None = None
     averaging: tuple[float, float] | None = None
-    warmup: Literal["constant", "linear"] = "constant"
+    warmup: Literal["constant", "linear", "climb"] = "constant"
     span: tuple[float, float] = (0.0, 1.0)
     inverse: tuple[float, float] | None = None
     nesterov: bool = False
     undecayed: tuple[str, ...] = ()
     clips: tuple[tuple[str, float], ...] = ()
+    polynomial: tuple[float, float] | None = None
 
 
 class Outputs(NamedTuple):
@@ -130,7 +135,7 @@ class Alternate:
     turns: tuple[tuple[str, str], ...]
 
 
-Policy = Project | Agree | Alternate
+Policy = Project | Agree | Alternate | Estimate
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,10 @@ class Method(ABC):
         return grads
 
     def track(self, params: Params, batch: Batch, task: Task) -> Params:
-        """New values of those ``frozen`` parameters that follow the batches (running statistics), before each step."""
+        """New values of those ``frozen`` parameters that follow the batches (running statistics), before each step.
+
+        Where the step policy asks for losses around the parameters, behind each of them instead, with its parameters.
+        """
         return {}
 
     def draws(self, task: Task, pool: int) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ class PracticeBackbone(Backbone):
         self.id = self.digest = "practice"
         self.width, self.image_size, self.patch_size, self.logit_scale = 16, 16, 8, 30.0
         self.text, self.vision = TowerShape(12, 3), TowerShape(20, 3)
-        self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks"})
+        self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"})
         text, vision = self.text.width, self.vision.width
         self._table, self._text_places = _draw("table", EOT + 1, text), _draw("text places", LONGEST, text)
         self._patch, self._class = _draw("patch", vision, 3 * self.patch_size**2), _draw("class", 1, vision)
@@ -66,8 +66,19 @@ class PracticeBackbone(Backbone):
         tokens = self.tokenize(texts)
         return self.encode_text(self.embed_tokens(tokens), tokens.argmax(-1))
 
+    @property
+    def pixel_range(self) -> Tensor:
+        return torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return pixels.float() / 255.0 - 0.5
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        cut = F.unfold(pixels, self.patch_size, stride=self.patch_size)
+        return self.encode_patches(F.linear(cut.mT, self._patch))
+
     def patches(self, pixels: Tensor) -> Tensor:
-        cut = F.unfold(pixels.float() / 255.0 - 0.5, self.patch_size, stride=self.patch_size)
+        cut = F.unfold(self.normalised(pixels), self.patch_size, stride=self.patch_size)
         return F.linear(cut.mT, self._patch)
 
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:

@@ -55,6 +55,7 @@ class Protocol(ABC):
     ``readings`` are the ways in which its cells start from what was learned on another dataset; empty: all of them
     start afresh. ``narrows``: a pair may be scored on less than the target's own classes, so that a method which learns
     nothing has to be scored there too, to be compared. ``offers`` are the assets it gives to methods that need them.
+    ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class Protocol(ABC):
     readings: ClassVar[tuple[Reading, ...]] = ()
     narrows: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset()
+    traced: ClassVar[bool] = False
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:

@@ -70,6 +70,12 @@ class _Normal(torch.autograd.Function):
         return torch.stack([_Normal.forward(a, size, b, salt) for a, b in zip(xs, seeds, strict=True)]), 0
 
 
+def normals(shape: Sequence[int], seed: int, salt: int) -> Tensor:
+    """``shape`` draws of N(0, 1), float32, on the CPU: a function of (``seed``, ``salt``) alone."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + salt) % 2**63)
+    return torch.randn(tuple(shape), generator=generator)
+
+
 class _Mask(torch.autograd.Function):
     """The dropout mask; its own batching rule draws for each cell from that cell's seed."""
 

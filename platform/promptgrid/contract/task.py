@@ -49,7 +49,9 @@ class Batch:
     backbone, for those that need ``second_backbone``. In training on an unlabelled pool ``pseudo`` (B,) marks the
     images of the pool, whose labels are the method's own or -1, and where the suite declares views ``plain`` (B, width)
     are the features of the same images without augmentation. In training, methods that need ``domain_labels`` find in
-    ``domain`` (B,) which of the sorted names in ``task.domains`` each image is of.
+    ``domain`` (B,) which of the sorted names in ``task.domains`` each image is of. ``pixels`` (B, 3, size, size) are
+    the images as floats, normalised as :meth:`Backbone.encode_image` reads them, for methods that need ``pixels`` or
+    ``logits``; for the latter ``features`` have no columns.
     """
 
     features: Tensor
@@ -58,6 +60,7 @@ class Batch:
     pseudo: Tensor | None = None
     plain: Tensor | None = None
     domain: Tensor | None = None
+    pixels: Tensor | None = None
 
     @property
     def weak(self) -> Tensor:
@@ -161,6 +164,12 @@ class Task:
     def mean_text(self, templates: tuple[str, ...]) -> Tensor:
         """(C, width): the mean of the unit features of ``templates``, before the last normalisation."""
         return _mean_text(self.backbone, self.classes, templates)
+
+    def ask(self, pixels: Tensor) -> Tensor:
+        """(B, C) logits of images (B, 3, size, size), normalised, with each class named as its template does."""
+        said = self.templates or (self.template,) * len(self.classes)
+        texts = (template.format(name) for template, name in zip(said, spoken(self.classes), strict=True))
+        return self.backbone.ask(pixels, tuple(texts))
 
     def words(self, text: str) -> Tensor:
         """(n, text width) token embeddings of ``text`` without SOS and EOT: the usual start of a context."""

@@ -52,7 +52,7 @@ def test_a_local_folder_gives_open_clips_own_features(folder: Path) -> None:
     assert torch.allclose(backbone.encode_patches(backbone.patches(pixels)), images, atol=1e-5)
     assert torch.allclose(backbone.encode_pixels(pixels), images, atol=1e-5)
     assert torch.allclose(backbone.encode_prompts(texts), full, atol=1e-5)
-    assert backbone.offers == {"features", "text_tokens", "text_blocks", "vision_blocks"}
+    assert backbone.offers == {"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"}
 
 
 def test_the_digest_is_that_of_the_weights_file(folder: Path) -> None:

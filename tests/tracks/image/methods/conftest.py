@@ -115,6 +115,15 @@ class PlainBackbone(Backbone):
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         raise NotImplementedError
 
+    @property
+    def pixel_range(self) -> Tensor:
+        return torch.tensor([-2.0, 2.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Stripes of an image stand in for its patches."""
+        stripes = F.adaptive_avg_pool2d(pixels, (1, self.patch_count)).squeeze(2).mT
+        return self.encode_patches(stripes.repeat(1, 1, self.vision.width // 3 + 1)[..., : self.vision.width])
+
 
 def _shifted(x: Tensor, place, edits: Edits | None) -> Tensor:
     """What stands in for a LayerNorm whose frozen weight is 1 and bias 0."""
@@ -207,7 +216,9 @@ def batch_of(plain):
         patches, labelled = few(backbone, 1000 + seed, 2, len(CLASSES))
         pseudo = torch.arange(len(patches)) % 2 == 1
         domain = torch.arange(len(patches)) % 2
-        seen = Batch(labelled.features, patches, labelled.features[:, :7], pseudo, domain=domain)
+        size = backbone.image_size
+        pixels = torch.randn(len(patches), 3, size, size, generator=torch.Generator().manual_seed(seed))
+        seen = Batch(labelled.features, patches, labelled.features[:, :7], pseudo, domain=domain, pixels=pixels)
         return seen, labelled.labels
 
     return make

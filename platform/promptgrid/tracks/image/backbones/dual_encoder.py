@@ -117,6 +117,23 @@ class DualEncoder(Backbone):
     def project_text(self, tokens: Tensor) -> Tensor:
         return self._need(self._text, "text blocks").pooled(tokens)
 
+    @property
+    def pixel_range(self) -> Tensor:
+        precision = self._model.logit_scale.dtype
+        mean, std = self._mean.to(precision), self._std.to(precision)
+        return torch.cat([(0.0 - mean) / std, (1.0 - mean) / std])
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return self._normalise(pixels)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return over_cells(self._encode_cells, pixels)
+
+    def _encode_cells(self, pixels: Tensor) -> Tensor:
+        """(K, B, 3, size, size) normalised floats to (K, B, width)."""
+        features: Tensor = self._model.encode_image(pixels.flatten(0, 1))
+        return features.view(*pixels.shape[:2], -1)
+
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         with torch.no_grad():
             features: Tensor = self._model.encode_image(self._normalise(pixels))
@@ -134,7 +151,8 @@ class DualEncoder(Backbone):
 
 def offers(text: bool, image: bool) -> frozenset[str]:
     """What a model with reachable towers offers."""
-    return frozenset({"features"} | ({"text_tokens", "text_blocks"} if text else set()) | _vision(image))
+    inside_text = {"text_tokens", "text_blocks"} if text else set()
+    return frozenset({"features", "pixels", "logits"} | inside_text | _vision(image))
 
 
 def _vision(image: bool) -> set[str]:

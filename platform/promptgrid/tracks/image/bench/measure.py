@@ -16,9 +16,10 @@ from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
+from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, steps_per_epoch, streams
-from promptgrid.tracks.image.engine.trainer import Fit, PackedMethod, fit
+from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
 TURN_SECONDS = 1.0

@@ -28,7 +28,7 @@ class Shapes(Backbone):
         self.id = self.digest = name
         self.width, self.text, self.vision = width, text, vision
         self.patch_size, self.image_size, self.logit_scale = patch_size, image_size, 100.0
-        self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks"})
+        self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"})
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         rows = [[1] * (1 + len(text.replace(".", " .").split())) + [EOT] for text in texts]
@@ -61,6 +61,13 @@ class Shapes(Backbone):
 
     def project_text(self, tokens: Tensor) -> Tensor:
         return torch.zeros(*tokens.shape[:-1], self.width)
+
+    @property
+    def pixel_range(self) -> Tensor:
+        return torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return torch.zeros(len(pixels), self.width)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return torch.zeros(len(pixels), self.width)

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Method, Params, Task
+from promptgrid.contract import Backbone, LogitsOnly, Method, Params, Task
+from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.tracks.image.engine.adapting import adapted_logits
 from promptgrid.tracks.image.engine.looks import looks_at
 from promptgrid.tracks.image.engine.pixels import centre_crop
@@ -48,13 +49,14 @@ class LearnedMethod:
 
     def logits(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
         """(N, classes) logits of ``images`` (PIL images or paths)."""
-        plan, inside = self.method.adaptation, "vision_blocks" in self.method.needs
+        plan, inside = self.method.adaptation, bool(INSIDE_IMAGES & self.method.needs)
         if plan is not None:
             looks = looks_at([_open(image) for image in images], plan, self.task.backbone, inside)
             return adapted_logits(self.method, self.params, self.task, looks)
         size = self.task.backbone.image_size
         pixels = torch.stack([centre_crop(_open(image), size) for image in images])
-        features, second = self.task.backbone.encode_pixels(pixels), None
+        closed = isinstance(self.task.backbone, LogitsOnly)
+        features, second = torch.zeros(len(pixels), 0) if closed else self.task.backbone.encode_pixels(pixels), None
         if self.second is not None:
             own = [centre_crop(_open(image), self.second.image_size) for image in images]
             second = self.second.encode_pixels(torch.stack(own))

@@ -94,12 +94,18 @@ def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> T
     (Dassl's WARMUP_RECOUNT), so it does not quite reach its end. A linear warm-up climbs from 0, and its cosine runs
     over the epochs behind it.
     """
+    if recipe.polynomial is not None:
+        span, power = recipe.polynomial
+        walked = min(1.0, (step + 1) / (span * steps))
+        return recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * math.pow(1.0 - walked, power)
     if recipe.inverse is not None:
         slope, power = recipe.inverse
         return recipe.learning_rate * math.pow(1.0 + slope * step, -power)
     climbs = recipe.warmup == "linear"
     if recipe.per == "epoch" and epoch < recipe.warmup_epochs:
         if climbs:
+            return recipe.learning_rate * (epoch / recipe.warmup_epochs)
+        if recipe.warmup == "climb" and epoch:
             return recipe.learning_rate * (epoch / recipe.warmup_epochs)
         return recipe.learning_rate * 0.0 + recipe.warmup_rate
     behind = max(1, epochs - recipe.warmup_epochs) if climbs else epochs

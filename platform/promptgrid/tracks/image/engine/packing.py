@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from promptgrid.contract import Method, Task
+from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Pack, canonical_json
 from promptgrid.tracks.image.engine.support import steps_per_epoch
 
@@ -119,7 +120,7 @@ def step_flops(method: Method, shape: Shape, batch: int) -> float:
     text = 24.0 * shape.text_width**2 * shape.text_layers * _text_tokens(method, shape, batch) * 3
     image = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * batch * 3
     heads = 6.0 * shape.text_width * (shape.classes + shape.images) * batch
-    return text + image * ("vision_blocks" in method.needs) + heads
+    return text + image * _looks(method) / 3 + heads
 
 
 def adapting_flops(method: Method, shape: Shape, images: int) -> float:
@@ -138,8 +139,9 @@ def cell_memory_mb(method: Method, shape: Shape, batch: int) -> float:
     """
     text = _text_tokens(method, shape, batch) * shape.text_width * shape.text_layers
     tokens = (shape.patches + 17) * batch
-    image = tokens * shape.vision_width * shape.vision_layers if "vision_blocks" in method.needs else 0
-    kept = shape.images * shape.image_size**2 * 3 if "vision_blocks" in method.needs else 0
+    layers = 2 if "logits" in method.needs else shape.vision_layers  # without gradients nothing is kept
+    image = tokens * shape.vision_width * layers if _looks(method) else 0
+    kept = shape.images * shape.image_size**2 * 3 if _looks(method) else 0
     return (12 * 4 * (text + image) + kept) / 2**20 + 0.5
 
 
@@ -148,3 +150,10 @@ def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
     if not {"text_tokens", "text_blocks"} & method.needs:
         return 0
     return (shape.classes * 5 + 17) * (batch if method.name == "cocoop" else 1)
+
+
+def _looks(method: Method) -> float:
+    """Forward passes of the image tower in a step: three with a backward pass, two for an estimate of a black box."""
+    if "logits" in method.needs:
+        return 2.0 * float(getattr(method, "estimates", 5))
+    return 3.0 if INSIDE_IMAGES & method.needs else 0.0

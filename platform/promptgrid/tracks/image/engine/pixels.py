@@ -9,7 +9,7 @@ import torch
 from PIL.Image import Image, Resampling
 from torch import Tensor
 
-from promptgrid.contract import Dataset
+from promptgrid.contract import Backbone, Dataset
 
 PREPROCESSING = "rgb, short side to size (bicubic), centre crop"
 
@@ -36,3 +36,13 @@ def read_pixels(dataset: Dataset, indices: Sequence[int], size: int) -> tuple[Te
         except OSError as error:
             damaged[index] = f"{type(error).__name__}: {error}"
     return pixels, damaged
+
+
+def shown(backbone: Backbone, needs: frozenset[str], pixels: Tensor | None) -> dict[str, Tensor]:
+    """The fields of a batch that show images (B, 3, size, size) uint8 to a method that needs this; none to others."""
+    found: dict[str, Tensor] = {}
+    if pixels is not None and "vision_blocks" in needs:
+        found["patches"] = backbone.patches(pixels)
+    if pixels is not None and {"pixels", "logits"} & needs:
+        found["pixels"] = backbone.normalised(pixels)
+    return found

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone, Cache, Chosen, Dataset, Labelled, Method, Params, Protocol, Split, Task
+from promptgrid.contract.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, feature_table, view_features
@@ -43,8 +44,17 @@ class Bench:
 
     @property
     def inside_image_tower(self) -> bool:
-        """Whether the image tower takes part in every step."""
-        return "vision_blocks" in self.method.needs
+        """Whether the image tower takes part in every step, so that images and not their features are looked at."""
+        return bool(INSIDE_IMAGES & self.method.needs)
+
+    @property
+    def black_box(self) -> bool:
+        """Whether the method is given answers alone, and no features."""
+        return "logits" in self.method.needs
+
+    def given(self, features: Tensor) -> Tensor:
+        """What the method is given of ``features`` (..., width) of the backbone: of a black box no column."""
+        return features[..., :0] if self.black_box else features
 
     @cached_property
     def desk(self) -> Desk:
@@ -87,7 +97,7 @@ class Desk:
         if not indices:
             return Labelled(torch.zeros(0, bench.backbone.width, device=bench.device), labels)
         table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache)
-        return Labelled(table.take(indices).to(bench.device), labels)
+        return Labelled(bench.given(table.take(indices).to(bench.device)), labels)
 
     def _album(self, indices: tuple[int, ...], classes: tuple[int, ...], views: Views) -> Album:
         seen = self.labelled("train", indices, classes)
@@ -110,7 +120,10 @@ class Desk:
 
     def _look(self, indices: tuple[int, ...], views: Views, first: int, last: int) -> tuple[Tensor, Tensor | None]:
         bench = self.bench
-        features = view_features(bench.dataset, indices, views, first, last, bench.backbone, bench.cache)
+        if bench.black_box:
+            features = torch.zeros(last - first, len(indices), 0)
+        else:
+            features = view_features(bench.dataset, indices, views, first, last, bench.backbone, bench.cache)
         pixels = None
         if bench.inside_image_tower:
             pixels = read_views(bench.dataset, indices, views, first, last, bench.backbone.image_size)
@@ -153,7 +166,7 @@ class Desk:
         last = views.drawn_from or VIEWS_A_BLOCK
         bench = self.bench
         found = view_features(bench.dataset, indices, views, 0, last, bench.backbone, bench.cache)
-        return found.to(bench.device)
+        return bench.given(found.to(bench.device))
 
 
 @dataclass(frozen=True)
@@ -215,7 +228,7 @@ def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int, meth
     return Task(
         card.name,
         template=card.template,
-        backbone=backbone,
+        backbone=face_of(method, backbone) if method else backbone,
         shots=shots,
         descriptions=dataset.descriptions if method and "descriptions" in method.assets else None,
         **_spoken(dataset, split.known_to(method) if method else split.classes),

@@ -12,14 +12,15 @@ from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
 from promptgrid.spec import Cell, Pack, Refused
+from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_of, schedules_of
 from promptgrid.tracks.image.engine.rounds import album_of, mixture_of, schedules_for
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.speed import Choose, chooser
+from promptgrid.tracks.image.engine.speed import Choose, chooser, plainly
 from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
-from promptgrid.tracks.image.engine.trainer import Fit, PackedMethod, fit
+from promptgrid.tracks.image.engine.trainer import Fit, Validate, fit
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
@@ -41,7 +42,9 @@ class Program:
 class Trained:
     """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores.
 
-    ``seconds`` is its share of the program's time, by its share of the steps; ``speed`` the shortcuts taken.
+    ``queries`` are the images that a black box had been asked about behind each epoch, ``checkpoints`` behind each
+    validation score; empty of a model that is open. ``seconds`` is its share of the program's time, by its share of the
+    steps; ``speed`` the shortcuts taken.
     """
 
     params: Params
@@ -49,6 +52,8 @@ class Trained:
     validation: list[float]
     seconds: float
     speed: str = ""
+    queries: tuple[int, ...] = ()
+    checkpoints: tuple[int, ...] = ()
 
 
 def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Program]:
@@ -123,9 +128,22 @@ def train(
             validation=[score for found in fits for score in found.validation[place]],
             seconds=a_step * totals[place],
             speed=str(fits[0].speed),
+            **_queries(fits[-1].queries[place], program.rounds[-1][place], bool(fits[-1].validation[place])),
         )
         for place, cell in enumerate(program.cells)
         if cell.key in ready
+    }
+
+
+def _queries(asked: list[int], schedule: Schedule, validated: bool) -> dict[str, tuple[int, ...]]:
+    """Images asked about behind each epoch and each checkpoint, from those behind each step; none of an open model."""
+    if not asked or not asked[-1]:
+        return {}
+    ends = [min(schedule.total, epoch * schedule.each) for epoch in range(1, schedule.epochs + 1)]
+    marks = sorted(schedule.checkpoints()) if validated else []
+    return {
+        "queries": tuple(asked[end - 1] for end in ends),
+        "checkpoints": tuple(asked[mark - 1] for mark in marks),
     }
 
 
@@ -146,11 +164,13 @@ def _fit(
     schedules = schedules_for(program.rounds[turn], slots, looked_at, turn)
     stacked = _starts(slots, bench, turn) if before is None or bench.method.afresh else before.params
     support = Support(looked_at, [slot.cell for slot in slots], schedules, turn)
-    validate = _validator(slots, bench) if slots[0].cell.selection == "val" else None
-    choose = chooser(bench.device, slots[0].cell.precision) if before is None else _as_before(before)
+    best = slots[0].cell.selection == "val"
+    traced = bench.protocol.traced and slots[0].task.validation is not None
+    validate: Validate | None = _validator(slots, bench) if best or traced else None
+    choose = _as_before(before) if before is not None else _choice(bench, slots[0].cell)
     mixture = (0, 0) if looked_at[0].pseudo is None else mixture_of(looked_at[0])
     packed = _packed(program, slots, bench, turn, mixture)
-    return fit(packed, stacked, support, schedules, validate, progress, choose)
+    return fit(packed, stacked, support, schedules, validate, progress, choose, keep_best=best)
 
 
 def _starts(slots: list[Prepared], bench: Bench, turn: int) -> Params:
@@ -164,6 +184,11 @@ def _starts(slots: list[Prepared], bench: Bench, turn: int) -> Params:
 
 def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Callable[[float], None]:
     return lambda done: progress((turn + done) / rounds)
+
+
+def _choice(bench: Bench, cell: Cell) -> Choose:
+    """What settles on shortcuts; a black box is asked plainly, and never to try one."""
+    return plainly if bench.black_box else chooser(bench.device, cell.precision)
 
 
 def _as_before(before: Fit) -> Choose:

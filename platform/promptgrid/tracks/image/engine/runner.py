@@ -180,4 +180,8 @@ def _curves(trained: Trained | None) -> dict[str, list[float]]:
         curves["train_loss"] = [float(np.float32(loss)) for loss in trained.losses]
         if trained.validation:
             curves["val_accuracy"] = trained.validation
+        if trained.queries:
+            curves["queries"] = [float(asked) for asked in trained.queries]
+        if trained.checkpoints:
+            curves["val_queries"] = [float(asked) for asked in trained.checkpoints]
     return curves

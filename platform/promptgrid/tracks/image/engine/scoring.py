@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Params, Predictions, Task
+from promptgrid.tracks.image.engine.pixels import shown
 
 TOP = 5
 CHUNK = 512
@@ -37,17 +38,19 @@ def logits_of(
         text = method.text(params, task)
         rows = [
             method.head(params, method.image(params, batch, task), text, task)
-            for batch in _chunks(features, pixels, second, task)
+            for batch in _chunks(method, features, pixels, second, task)
         ]
     return torch.cat(rows)
 
 
-def _chunks(features: Tensor, pixels: Tensor | None, second: Tensor | None, task: Task) -> Iterator[Batch]:
+def _chunks(
+    method: Method, features: Tensor, pixels: Tensor | None, second: Tensor | None, task: Task
+) -> Iterator[Batch]:
     size = CHUNK if pixels is None else CHUNK_INSIDE_TOWER
     for start in range(0, features.shape[0], size):
         part = slice(start, start + size)
-        patches = None if pixels is None else task.backbone.patches(pixels[part])
-        yield Batch(features[part], patches, None if second is None else second[part])
+        seen = shown(task.backbone, method.needs, None if pixels is None else pixels[part])
+        yield Batch(features[part], second=None if second is None else second[part], **seen)
 
 
 def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -56,7 +56,8 @@ def _second(bench: Bench, indices: Sequence[int]) -> Tensor | None:
 
 
 def _features(bench: Bench, indices: Sequence[int], backbone: Backbone) -> Tensor:
-    return feature_table(bench.dataset, "train", indices, backbone, bench.cache).take(indices).to(bench.device)
+    table = feature_table(bench.dataset, "train", indices, backbone, bench.cache)
+    return bench.given(table.take(indices).to(bench.device))
 
 
 def _pairs(bench: Bench) -> Pairs:
@@ -72,4 +73,4 @@ def _pairs(bench: Bench) -> Pairs:
     captions = tuple(dict.fromkeys(said))
     place = {caption: position for position, caption in enumerate(captions)}
     which = torch.tensor([place[caption] for caption in said], device=bench.device)
-    return Pairs(torch.cat(tables).to(bench.device), captions, which)
+    return Pairs(bench.given(torch.cat(tables).to(bench.device)), captions, which)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Batch, stream
 from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.pixels import shown
 
 if TYPE_CHECKING:
     from promptgrid.tracks.image.engine.schedule import Schedule
@@ -121,17 +122,19 @@ class Window:
     plain: Callable[[int], Tensor] | None = None
     domain: Callable[[int], Tensor] | None = None
 
-    def batch(self, step: int, backbone: Backbone) -> Batch:
-        """The batch (A, B, ...) of step ``step`` of this window."""
+    def batch(self, step: int, backbone: Backbone, needs: frozenset[str] = frozenset({"vision_blocks"})) -> Batch:
+        """The batch (A, B, ...) of step ``step`` of this window, for a method that ``needs`` this of ``backbone``."""
         rows = self.rows[step]
         flat = rows.flatten()
-        features = self.features.index_select(0, flat).view(*rows.shape, -1)
-        extras = [None if look is None else look(step) for look in (self.second, self.pseudo, self.plain, self.domain)]
-        if self.pixels is None:
-            return Batch(features, None, *extras)
-        with torch.no_grad():
-            patches = backbone.patches(self.pixels.index_select(0, flat.to(self.pixels.device)))
-        return Batch(features, patches.view(*rows.shape, *patches.shape[1:]), *extras)
+        features = self.features.index_select(0, flat).view(*rows.shape, self.features.shape[-1])
+        looks = {"second": self.second, "pseudo": self.pseudo, "plain": self.plain, "domain": self.domain}
+        extras = {name: look(step) for name, look in looks.items() if look is not None}
+        seen: dict[str, Tensor] = {}
+        if self.pixels is not None:
+            with torch.no_grad():
+                seen = shown(backbone, needs, self.pixels.index_select(0, flat.to(self.pixels.device)))
+        sights = {name: value.view(*rows.shape, *value.shape[1:]) for name, value in seen.items()}
+        return Batch(features, **extras, **sights)
 
 
 class Support:

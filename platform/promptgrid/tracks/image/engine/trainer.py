@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Agree, Alternate, Batch, Method, Params, Project, Task
+from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
+from promptgrid.contract.black_box import queries_of
 from promptgrid.contract.method import Policy
-from promptgrid.contract.randomness import draws
-from promptgrid.tracks.image.engine.optimizers import Optimizer, agree, project
+from promptgrid.tracks.image.engine.optimizers import Optimizer
+from promptgrid.tracks.image.engine.packed import PackedMethod
+from promptgrid.tracks.image.engine.policies import Moment, gradient, gradients, together
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Speed, plainly
 from promptgrid.tracks.image.engine.support import Support, Window
@@ -21,8 +24,6 @@ WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
 MOVING_WINDOW = 16
 """The same where every epoch brings new views, which are kept for so long."""
-SALT = 1 << 32
-"""Keeps what a step policy draws apart from the dropout masks of the same step."""
 Validate = Callable[[int, Params], float]
 
 
@@ -34,78 +35,15 @@ class Fit:
         params: of every slot, each (K, ...).
         losses: the mean loss of every epoch (epochs,) of each slot.
         validation: the scores of its checkpoints, of each slot; empty lists without validation.
+        queries: images that a black box had been asked about behind each step of each slot, to learn from.
         speed: the shortcuts that were taken.
     """
 
     params: Params
     losses: list[Tensor]
     validation: list[list[float]]
+    queries: list[list[int]] = field(default_factory=list)
     speed: Speed = PLAIN
-
-
-@dataclass(frozen=True)
-class PackedMethod:
-    """A method over K cells: parameters and knobs carry a leading cell axis, everything else is shared.
-
-    Attributes:
-        method: any of the cells' methods; they differ in knobs only.
-        knobs: by name, (K,).
-        task: the cells' task without support images.
-        shots: (K,) where the cells differ in shots, else None. Inside a step ``task.shots`` is then a scalar tensor,
-            so that a method that branches on it fails here (and its cells run alone) instead of being wrong.
-    """
-
-    method: Method
-    knobs: Params
-    task: Task
-    shots: Tensor | None = None
-
-    def first(self, cells: int) -> PackedMethod:
-        """The first ``cells`` of them."""
-        shots = None if self.shots is None else self.shots[:cells]
-        return replace(self, knobs={name: value[:cells] for name, value in self.knobs.items()}, shots=shots)
-
-    def losses(self, params: Params, batch: Batch, labels: Tensor, seeds: Tensor) -> dict[str, Tensor]:
-        """Named losses, each (K,)."""
-
-        def one(
-            own: Params, knobs: Params, own_labels: Tensor, seed: Tensor, shots: Any, features: Tensor, *more: Any
-        ) -> dict[str, Tensor]:
-            method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
-            if shots is not None:
-                task = replace(task, shots=shots)
-            out = method.forward(own, Batch(features, *more), task)
-            return method.losses(own, out, own_labels, task)
-
-        given = (params, self.knobs, labels, seeds, self.shots, *vars(batch).values())
-        packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
-        return packed(*given)
-
-    def regulated(self, params: Params, grads: Params) -> Params:
-        """What is descended in the place of ``grads``, each (K, ...)."""
-        if type(self.method).regulate is Method.regulate:
-            return grads
-
-        def one(own: Params, given: Params, knobs: Params) -> Params:
-            return replace(self.method, **knobs).regulate(own, given, self.task)
-
-        found: Params = torch.func.vmap(one)(params, grads, self.knobs)
-        return found
-
-    @property
-    def tracks(self) -> bool:
-        """Whether something follows the batches beside what is learned."""
-        return type(self.method).track is not Method.track
-
-    def tracked(self, params: Params, batch: Batch, seeds: Tensor) -> Params:
-        """What follows the batches, each (K, ...)."""
-
-        def one(own: Params, knobs: Params, seed: Tensor, features: Tensor, *more: Any) -> Params:
-            return replace(self.method, **knobs).track(own, Batch(features, *more), replace(self.task, seed=seed))
-
-        given = (params, self.knobs, seeds, *vars(batch).values())
-        found: Params = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))(*given)
-        return found
 
 
 def fit(
@@ -116,6 +54,7 @@ def fit(
     validate: Validate | None = None,
     progress: Callable[[float], None] = lambda done: None,
     choose: Choose = plainly,
+    keep_best: bool = True,
 ) -> Fit:
     """Train every cell; cells share no parameter, so the gradient of the summed loss is the gradient of each.
 
@@ -125,14 +64,15 @@ def fit(
         support: training images of the K cells.
         schedules: of the K cells, longest first, with equal batch sizes: a cell that has taken its steps leaves, and
             the others go on without it.
-        validate: (slot, its parameters) to its validation accuracy; the best checkpoint is kept, the later on ties.
+        validate: (slot, its parameters) to its validation accuracy.
         progress: told the share done after each window of steps.
         choose: decides on shortcuts when the first batch is there.
+        keep_best: where there is validation, the best checkpoint is kept, the later on ties; else the last step.
     """
     lengths = [schedule.total for schedule in schedules]
     if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
-    run = _Run(packed, params, support, schedules, choose, validate)
+    run = _Run(packed, params, support, schedules, choose, validate, keep_best)
     while run.active:
         run.window()
         progress(run.share)
@@ -149,6 +89,7 @@ class _Run:
     schedules: Sequence[Schedule]
     choose: Choose
     validate: Validate | None
+    keep_best: bool
     step: int = 0
     finished: Params = field(default_factory=dict)
 
@@ -169,6 +110,7 @@ class _Run:
         self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
         self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
         self.keeper = _Keeper(self.validate, self.schedules) if self.validate else None
+        self.asked: list[int] = []
         self.average = _Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
 
     @property
@@ -185,11 +127,12 @@ class _Run:
         if not self.step:
             self._choose(window, policy)
         for place in range(steps):
-            batch = window.batch(place, self.packed.task.backbone)
-            if self.now.tracks:
-                with torch.no_grad():
-                    self.held |= self.now.tracked(self.trained | self.held, batch, window.seeds[place])
+            batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
+            before = queries_of(self.packed.task.backbone)
+            if self.now.tracks and not isinstance(policy, Spsa | Sphere):
+                self._track(self.trained, batch, window.seeds[place])
             loss = self._descend(batch, window.labels[place], window.seeds[place], policy)
+            self.asked.append(queries_of(self.packed.task.backbone) - before)
             with torch.no_grad():
                 self.losses[self.step, : self.active] = loss.detach()
                 if self.average is not None:
@@ -205,9 +148,12 @@ class _Run:
             torch.stack([part.mean() for part in torch.split(column[: schedule.total], schedule.each)])
             for column, schedule in zip(self.losses.cpu().unbind(1), self.schedules, strict=True)
         ]
+        asked = list(accumulate(self.asked))
+        queries = [asked[:length] for length in self.lengths]
         if self.keeper is None:
-            return Fit(self.finished, losses, [[] for _ in self.lengths], self.speed)
-        return Fit(self.keeper.stacked(), losses, self.keeper.scores, self.speed)
+            return Fit(self.finished, losses, [[] for _ in self.lengths], queries, self.speed)
+        kept = self.keeper.stacked() if self.keep_best else self.finished
+        return Fit(kept, losses, self.keeper.scores, queries, self.speed)
 
     def _leave(self) -> None:
         """Set down the cells that have taken their steps; the tensors of the others shrink."""
@@ -218,7 +164,7 @@ class _Run:
         for name, value in (kept | (self.held if self.now.tracks else {})).items():
             self.finished[name][left : self.active] = value[left : self.active]
         self.trained = {name: value[:left].clone() for name, value in self.trained.items()}
-        self.held = {name: value[:left] for name, value in self.held.items()}
+        self.held = {name: value[:left].clone() for name, value in self.held.items()}
         self.optimizer.keep(left)
         self.now = self.now.first(left)
         self.loss_of = self.speed.of(self.now.losses)
@@ -226,14 +172,15 @@ class _Run:
 
     def _choose(self, window: Window, policy: Policy | None) -> None:
         """Settle on the shortcuts by steps whose results are thrown away."""
+        held = self.held
 
         def step(speed: Speed) -> None:
             self.loss_of = speed.of(self.now.losses)
-            batch = window.batch(0, self.packed.task.backbone)
+            batch = window.batch(0, self.packed.task.backbone, self.packed.method.needs)
             self._gradients(batch, window.labels[0], window.seeds[0], policy)
 
         self.speed = self.choose(step, self.lengths[0])
-        self.loss_of = self.speed.of(self.now.losses)
+        self.loss_of, self.held = self.speed.of(self.now.losses), held
 
     def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> Tensor:
         """Move the parameters by one step; the losses (A,) before it."""
@@ -249,7 +196,7 @@ class _Run:
             own = {name: value for name, value in self.trained.items() if name.startswith(prefix)}
             leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
             loss = self.loss_of(self.trained | leaves | self.held, batch, labels, seeds)[loss_name]
-            grads = _gradient(loss, leaves)
+            grads = gradient(loss, leaves)
             with torch.no_grad():
                 self.optimizer.update(own, grads, rate, same_step=place > 0)
             total = total + loss.detach()
@@ -257,37 +204,22 @@ class _Run:
 
     def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
-        leaves = {name: value.detach().requires_grad_() for name, value in self.trained.items()}
-        losses = self.loss_of(leaves | self.held, batch, labels, seeds)
-        if policy is None or isinstance(policy, Alternate):
-            total = torch.stack(list(losses.values())).sum(0)
-            return total, _gradient(total, leaves)
-        main, guide = losses[policy.main], losses[policy.guide]
-        first, second = _gradient(main, leaves, keep=True), _gradient(guide, leaves)
-        if isinstance(policy, Agree):
-            drawn = self._drawn(leaves, seeds)
-            return main, {name: agree(first[name], second[name], policy.level, drawn[name]) for name in leaves}
-        return main, {name: project(first[name], second[name], policy.strength) for name in leaves}
+        losses = partial(self._losses, batch, labels, seeds, isinstance(policy, Spsa | Sphere))
+        return gradients(policy, losses, self.trained, Moment(self.step + 1, seeds))
 
-    def _drawn(self, leaves: Params, seeds: Tensor) -> Params:
-        """U(0, 1) like each parameter, of every cell from its own seed of this step; parameters in order of name."""
-        drawn = {}
-        for place, name in enumerate(sorted(leaves)):
-            shape = leaves[name].shape[1:]
-            each = [draws(shape, seed, SALT + place) for seed in seeds.tolist()]
-            drawn[name] = torch.stack(each).to(leaves[name])
-        return drawn
+    def _losses(self, batch: Batch, labels: Tensor, seeds: Tensor, track: bool, trained: Params) -> dict[str, Tensor]:
+        """Named losses, each (A,); with ``track``, what follows the batches goes on behind them."""
+        found: dict[str, Tensor] = self.loss_of(trained | self.held, batch, labels, seeds)
+        if track and self.now.tracks:
+            self._track(trained, batch, seeds)
+        return found
+
+    def _track(self, trained: Params, batch: Batch, seeds: Tensor) -> None:
+        with torch.no_grad():
+            self.held = self.held | self.now.tracked(trained | self.held, batch, seeds)
 
     def _policy(self) -> Policy | None:
-        policies = [schedule.policy for schedule in self.schedules[: self.active]]
-        first = policies[0]
-        if first is None or isinstance(first, Alternate):
-            return first
-        if isinstance(first, Agree):
-            levels = [float(policy.level) for policy in policies if isinstance(policy, Agree)]
-            return replace(first, level=self._tensor(levels))
-        strengths = [float(policy.strength) for policy in policies if isinstance(policy, Project)]
-        return replace(first, strength=self._tensor(strengths))
+        return together([schedule.policy for schedule in self.schedules[: self.active]], self._tensor([]))
 
     def _rates(self) -> Tensor:
         """(steps, K) learning rates, 0 once a cell is done."""
@@ -311,12 +243,6 @@ class _Run:
 
     def _tensor(self, numbers: list[float]) -> Tensor:
         return torch.tensor(numbers, dtype=self.precision, device=self.device)
-
-
-def _gradient(loss: Tensor, leaves: Params, keep: bool = False) -> Params:
-    values = list(leaves.values())
-    grads = torch.autograd.grad(loss.sum(), values, retain_graph=keep, allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, grads, strict=True))
 
 
 class _Average:

@@ -26,7 +26,10 @@ NAMES = (
 )
 """The eleven datasets of the CoOp protocol, as the papers spell them."""
 
-_BY_WORD = {name.lower(): name for name in NAMES} | {"describabletextures": "DTD"}
+MORE = ("SVHN", "RESISC45", "CLEVR")
+"""Those that black-box papers add."""
+
+_BY_WORD = {name.lower(): name for name in (*NAMES, *MORE)} | {"describabletextures": "DTD"}
 
 
 def paper_name(dataset: str) -> str:

@@ -1,0 +1,76 @@
+"""A method over the cells of a program: written for one, run for all of them at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptgrid.contract import Batch, Method, Params, Task
+
+
+@dataclass(frozen=True)
+class PackedMethod:
+    """A method over K cells: parameters and knobs carry a leading cell axis, everything else is shared.
+
+    Attributes:
+        method: any of the cells' methods; they differ in knobs only.
+        knobs: by name, (K,).
+        task: the cells' task without support images.
+        shots: (K,) where the cells differ in shots, else None. Inside a step ``task.shots`` is then a scalar tensor,
+            so that a method that branches on it fails here (and its cells run alone) instead of being wrong.
+    """
+
+    method: Method
+    knobs: Params
+    task: Task
+    shots: Tensor | None = None
+
+    def first(self, cells: int) -> PackedMethod:
+        """The first ``cells`` of them."""
+        shots = None if self.shots is None else self.shots[:cells]
+        return replace(self, knobs={name: value[:cells] for name, value in self.knobs.items()}, shots=shots)
+
+    def losses(self, params: Params, batch: Batch, labels: Tensor, seeds: Tensor) -> dict[str, Tensor]:
+        """Named losses, each (K,)."""
+
+        def one(
+            own: Params, knobs: Params, own_labels: Tensor, seed: Tensor, shots: Any, features: Tensor, *more: Any
+        ) -> dict[str, Tensor]:
+            method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
+            if shots is not None:
+                task = replace(task, shots=shots)
+            out = method.forward(own, Batch(features, *more), task)
+            return method.losses(own, out, own_labels, task)
+
+        given = (params, self.knobs, labels, seeds, self.shots, *vars(batch).values())
+        packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
+        return packed(*given)
+
+    def regulated(self, params: Params, grads: Params) -> Params:
+        """What is descended in the place of ``grads``, each (K, ...)."""
+        if type(self.method).regulate is Method.regulate:
+            return grads
+
+        def one(own: Params, given: Params, knobs: Params) -> Params:
+            return replace(self.method, **knobs).regulate(own, given, self.task)
+
+        found: Params = torch.func.vmap(one)(params, grads, self.knobs)
+        return found
+
+    @property
+    def tracks(self) -> bool:
+        """Whether something follows the batches beside what is learned."""
+        return type(self.method).track is not Method.track
+
+    def tracked(self, params: Params, batch: Batch, seeds: Tensor) -> Params:
+        """What follows the batches, each (K, ...)."""
+
+        def one(own: Params, knobs: Params, seed: Tensor, features: Tensor, *more: Any) -> Params:
+            return replace(self.method, **knobs).track(own, Batch(features, *more), replace(self.task, seed=seed))
+
+        given = (params, self.knobs, seeds, *vars(batch).values())
+        found: Params = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))(*given)
+        return found
