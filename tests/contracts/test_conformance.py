@@ -132,7 +132,10 @@ class Crooked(PracticeBackbone):
         return super().encode_patches(patches, edits).roll(1, 0)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        return PracticeBackbone.encode_patches(self, self.patches(pixels))
+        return PracticeBackbone().encode_pixels(pixels)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return PracticeBackbone().encode_image(pixels)
 
 
 @pytest.mark.parametrize(("broken", "message"), [(Loud, "other features"), (Crooked, "encode_patches")])
