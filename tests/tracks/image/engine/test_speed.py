@@ -88,14 +88,19 @@ def test_a_pack_goes_in_as_many_waves_as_the_free_memory_asks_for(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * 2**20, 80_000 * 2**20))
     pack = Pack(tuple(cells()), gpu_memory_mb=5000.0)
-    assert programs.waves_for(pack, "cuda") == waves
-    assert programs.waves_for(pack, "cpu") == 1
+    assert programs.waves_for(pack, "cuda", "text") == waves
+    assert programs.waves_for(pack, "cpu", "text") == 1
+
+
+@pytest.mark.parametrize(("times", "waves"), [(1, 1), (4, 1), (5, 2), (16, 4)])
+def test_heads_train_near_the_cache_of_a_cpu(times: int, waves: int) -> None:
+    assert programs.waves_for(Pack(tuple(cells()) * times), "cpu", "head") == waves
 
 
 def test_waves_train_every_cell_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     pack = Pack(tuple(cells()))
     whole = run(pack)
-    monkeypatch.setattr(runner, "waves_for", lambda pack, device: 3)
+    monkeypatch.setattr(runner, "waves_for", lambda pack, device, kind: 3)
     for one, other in zip(whole, run(pack), strict=True):
         assert one.record.cell.key == other.record.cell.key
         for name, value in one.state.items():

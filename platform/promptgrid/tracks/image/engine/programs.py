@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
+from promptgrid.contract.method import Kind
 from promptgrid.spec import Cell, Pack, Refused
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_of, schedules_of
@@ -24,6 +25,8 @@ from promptgrid.tracks.image.engine.trainer import Fit, Validate, fit
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
+NEAR = 16
+"""Cells of a head or a cache that a CPU trains at once: the numbers of more fall out of its cache between two steps."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,15 @@ def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Pro
     return programs
 
 
-def waves_for(pack: Pack, device: str) -> int:
+def waves_for(pack: Pack, device: str, kind: Kind) -> int:
     """In how many parts the programs of ``pack`` fit the memory that ``device`` has free.
 
     What a pack takes is what its records measured, or an estimate until there are some. A CPU is taken to have room:
-    packs are cut for it when they are planned.
+    packs are cut for it when they are planned, those on frozen features once more for its cache.
     """
-    if not device.startswith("cuda") or not pack.gpu_memory_mb:
+    if not device.startswith("cuda"):
+        return math.ceil(len(pack.cells) / NEAR) if kind in {"head", "cache"} else 1
+    if not pack.gpu_memory_mb:
         return 1
     free = torch.cuda.mem_get_info(device)[0] / 2**20
     return max(1, min(len(pack.cells), math.ceil(pack.gpu_memory_mb / (ROOM * free))))

@@ -48,7 +48,7 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
     wanted = [cell for cell in pack.cells if cell.key in pack.wanted]
     if not wanted:
         return
-    run = _Run(pack, bench, progress, now(), waves_for(pack, bench.device))
+    run = _Run(pack, bench, progress, now(), waves_for(pack, bench.device, bench.method.kind))
     try:
         yield from _in_memory(run, wanted)
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises becomes a record
