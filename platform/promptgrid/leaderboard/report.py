@@ -19,6 +19,7 @@ from promptgrid.leaderboard.csv_text import csv_rows
 from promptgrid.leaderboard.figures import figure_files
 from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
 from promptgrid.leaderboard.page import render_page
+from promptgrid.leaderboard.query_pictures import query_figures
 from promptgrid.leaderboard.results import results_frame
 from promptgrid.leaderboard.search_pictures import search_figures
 from promptgrid.leaderboard.sections import all_sections
@@ -65,7 +66,7 @@ def report_files(board: Board) -> dict[str, bytes]:
     told = [(section, found) for section, found in facts if found is not None]
     rows = leaderboard_rows(board)
     results = results_frame(board.report)
-    figures = figure_files(board) | transfer_figures(board) | search_figures(board)
+    figures = figure_files(board) | transfer_figures(board) | search_figures(board) | query_figures(board)
     numbers = strict_json({section.key: found for section, found in told})
     texts = {
         "report.html": render_page(board, told, rows, figures),
