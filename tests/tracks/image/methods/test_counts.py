@@ -32,7 +32,8 @@ from promptgrid.tracks.image.methods.r_amt import AMT, MMT, PMT, RAMT
 from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes
-from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
+from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
 from promptgrid.tracks.image.methods.tpt import TPT
 from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT

@@ -10,7 +10,8 @@ from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.linear_probe import COARSE, LinearProbe, best_c
 from promptgrid.tracks.image.methods.taskres import TaskRes
-from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
+from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
 
 

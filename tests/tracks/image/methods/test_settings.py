@@ -18,7 +18,8 @@ from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.taskres import TaskRes
-from promptgrid.tracks.image.methods.tip_adapter import TipAdapter, TipAdapterF
+from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
+from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
 from promptgrid.tracks.image.methods.vpt import VPT
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
 
