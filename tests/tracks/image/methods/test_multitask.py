@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from promptgrid.contract import Batch, Task, stream
 from promptgrid.tracks.image.engine.preparing import task_of
 from promptgrid.tracks.image.engine.support import order_by_task, streams
-from promptgrid.tracks.image.methods.mvlpt import MultitaskCoOp, among_own
+from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp
+from promptgrid.tracks.image.methods.parts.multitask import among_own
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05}
 METHODS = [
