@@ -13,10 +13,11 @@ from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.cones import ConES
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
+from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.dpl import DPL
 from promptgrid.tracks.image.methods.gram import GRAM
-from promptgrid.tracks.image.methods.ivlp import IVLP, DeepLanguage
+from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.kapt import KAPT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe

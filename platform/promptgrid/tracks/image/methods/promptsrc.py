@@ -14,11 +14,7 @@ from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.sentences import raw_text
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.templates import EIGHTY
-
-FEW_SHOT_EPOCHS = 50
-WIDE, LATE = (30.0, 30.0), (45.0, 5.0)
-"""Mean and deviation of the average over 50 epochs: late on these datasets, wide on all others."""
-LATE_ON = frozenset({"StanfordCars", "OxfordFlowers", "FGVCAircraft", "DTD", "EuroSAT"})
+from promptgrid.tracks.image.methods.tables.promptsrc import AVERAGE, AVERAGES, EPOCHS
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class PromptSRC(IVLP):
     features of the same views; t_fr: the mean over templates of frozen text features, normalised once, behind it.
     Kept is the sum over epochs weighted by N(e; gpa_mean, gpa_deviation²). Strengths 25, 10, 1; SGD .0025, batch 4,
     20 epochs, gpa (15, 1): the base-to-new recipe. Few-shot is ``epochs: 50``, where gpa left as it is means (30, 30),
-    or (45, 5) on the datasets of ``LATE_ON``; cross-dataset is ``depth: 3, gpa_mean: 6, gpa_deviation: 10``.
+    or (45, 5) on the datasets of ``AVERAGES``; cross-dataset is ``depth: 3, gpa_mean: 6, gpa_deviation: 10``.
     Learns 46,080 numbers on ViT-B/16. Deviations: fp32; the teacher's templates are the first 60
     (``teacher_templates``) of CLIP's 80 for ImageNet, where the original has a list of 60 of its own.
     """
@@ -72,6 +68,6 @@ class PromptSRC(IVLP):
     def _averaging(self, task: Task) -> tuple[float, float]:
         """Mean and deviation of the weights over epochs."""
         chosen = float(self.gpa_mean), float(self.gpa_deviation)
-        if self.epochs != FEW_SHOT_EPOCHS or chosen != (15.0, 1.0):
+        if self.epochs != EPOCHS or chosen != (15.0, 1.0):
             return chosen
-        return LATE if paper_name(task.dataset) in LATE_ON else WIDE
+        return AVERAGES.get(paper_name(task.dataset), AVERAGE)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Backbone, Batch, Edits, Number, Outputs, Params, Task, TokenPlan, knob
+from promptgrid.contract import Axes, Batch, Edits, Number, Outputs, Params, Task, TokenPlan, knob
 from promptgrid.tracks.image.methods.ivlp import IVLP
+from promptgrid.tracks.image.methods.parts.ends import frozen_ends, prompted_layers
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
@@ -57,11 +57,11 @@ class RESTORE(IVLP):
 
     def text(self, params: Params, task: Task) -> Tensor:
         """(C, width + depth): features, and behind them the size of their shift behind each prompted block."""
-        backbone, layers = task.backbone, _layers(len(params["deeper"]) + 1, task.backbone.text.layers)
+        backbone, layers = task.backbone, prompted_layers(len(params["deeper"]) + 1, task.backbone.text.layers)
         prompts = task.prompts(self.context_length, behind=" ".join(self.words.split()[self.context_length :]))
         plan = TokenPlan((params["context"], *params["deeper"].unbind(0)), "text")
         ends = backbone.text_ends(prompts.fill(params["context"]), prompts.ends, Edits(tokens=plan), layers)
-        frozen = _frozen_ends(backbone, sentences(task, f"{self.words} {{}}."), layers)
+        frozen = frozen_ends(backbone, sentences(task, f"{self.words} {{}}."), layers)
         features, plain = backbone.project_text(ends[:, -1]), backbone.project_text(frozen[:, -1])
         return _beside(_operated("text", params, features, plain), ends, frozen, len(params["deeper"]) + 1)
 
@@ -69,7 +69,7 @@ class RESTORE(IVLP):
         """(B, width + depth): likewise."""
         assert batch.patches is not None, "declared by needs"
         backbone, depth = task.backbone, len(params["tokens"])
-        layers = _layers(depth, backbone.vision.layers)
+        layers = prompted_layers(depth, backbone.vision.layers)
         edits = Edits(tokens=TokenPlan(params["tokens"].unbind(0), "end", before_norm=True))
         tokens, frozen = (backbone.image_tokens(batch.patches, own, layers)[:, :, 0] for own in (edits, None))
         features = backbone.project_image(tokens[:, -1])
@@ -87,11 +87,6 @@ class RESTORE(IVLP):
         return {"cross_entropy": F.cross_entropy(out.logits, labels), "shifts": self.strength * gap}
 
 
-def _layers(depth: int, layers: int) -> list[int]:
-    """The prompted blocks, and the last."""
-    return [*range(depth), *([layers - 1] if depth < layers else [])]
-
-
 def _operated(tower: str, params: Params, features: Tensor, plain: Tensor) -> Tensor:
     """``features`` behind the surgery that answers to how far they are from ``plain``, those without prompts."""
     weight, bias = params[f"{tower}_gate"].unbind(0)
@@ -107,13 +102,3 @@ def _beside(features: Tensor, tokens: Tensor, frozen: Tensor, depth: int) -> Ten
 def _size(shift: Tensor) -> Tensor:
     """Its length, (...), rounded off near zero: there rounding alone would say where it points."""
     return (shift.pow(2).sum(-1) + ROUND**2).sqrt()
-
-
-def _frozen_ends(backbone: Backbone, prompts: tuple[Tensor, Tensor], layers: list[int]) -> Tensor:
-    return _kept_ends(backbone, *prompts, tuple(layers))
-
-
-@lru_cache(maxsize=64)
-def _kept_ends(backbone: Backbone, embeddings: Tensor, ends: Tensor, layers: tuple[int, ...]) -> Tensor:
-    with torch.no_grad():
-        return backbone.text_ends(embeddings, ends, None, layers)
