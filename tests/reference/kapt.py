@@ -13,7 +13,7 @@ from tests.reference.task import Params, Plain
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.tracks.image.methods.kapt import SMALL_WORDS
+from promptgrid.tracks.image.methods.parts.key_words import SMALL_WORDS
 
 
 def start(plain: Plain, drawn: Params, reduction: int = 16, **settings: Any) -> Params:

@@ -9,10 +9,14 @@ import torch
 from torch.nn import functional as F
 
 from promptgrid.contract import Agree
+from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT
-from promptgrid.tracks.image.methods.dpl import DPL, named
-from promptgrid.tracks.image.methods.kapt import key_words
-from promptgrid.tracks.image.methods.r_amt import AMT, MMT, PMT, RAMT
+from promptgrid.tracks.image.methods.dpl import DPL
+from promptgrid.tracks.image.methods.mmt import MMT
+from promptgrid.tracks.image.methods.parts.key_words import key_words
+from promptgrid.tracks.image.methods.parts.names import named
+from promptgrid.tracks.image.methods.pmt import PMT
+from promptgrid.tracks.image.methods.r_amt import RAMT
 from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
 

@@ -5,6 +5,7 @@ import torch
 
 from promptgrid.contract import Labelled, Task
 from promptgrid.tracks.image.cards import shapes
+from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT
 from promptgrid.tracks.image.methods.bitfit import BitFit
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
@@ -24,12 +25,14 @@ from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.ln_tuning import LNTuning
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.mmt import MMT
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
+from promptgrid.tracks.image.methods.pmt import PMT
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
-from promptgrid.tracks.image.methods.r_amt import AMT, MMT, PMT, RAMT
+from promptgrid.tracks.image.methods.r_amt import RAMT
 from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes

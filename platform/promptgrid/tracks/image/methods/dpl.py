@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Apart, Axes, Backbone, Batch, Edits, Number, Params, Task, Trained, knob
-from promptgrid.contract.task import spoken
+from promptgrid.contract import Apart, Axes, Batch, Edits, Number, Params, Task, Trained, knob
+from promptgrid.tracks.image.methods.parts.names import named
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian, linear
@@ -73,14 +72,3 @@ class DPL(Trained):
 def _edits(tokens: Tensor, shares: Tensor) -> Edits:
     own = zip(tokens.unbind(0), shares.sigmoid().unbind(0), strict=True)
     return Edits(apart={layer: Apart(*one) for layer, one in enumerate(own)})
-
-
-@lru_cache(maxsize=256)
-def named(backbone: Backbone, classes: tuple[str, ...]) -> Tensor:
-    """(C, text width) mean token embedding of each class name, frozen. Cached."""
-    tokens = backbone.tokenize(spoken(classes))
-    places = torch.arange(tokens.shape[1], device=tokens.device)
-    inside = (places > 0) & (places < tokens.argmax(-1, keepdim=True))
-    with torch.no_grad():
-        kept = backbone.embed_tokens(tokens) * inside.unsqueeze(-1)
-    return kept.sum(1) / inside.sum(1, keepdim=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -13,13 +12,9 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Backbone, Batch, Params, Task, Trained
 from promptgrid.contract.task import spoken
+from promptgrid.tracks.image.methods.parts.key_words import key_words
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context, linear
-
-SMALL_WORDS = (
-    "a an and are as at be by for from has have in into is it its like looks made of on one or out over some such "
-    "than that the their them they this through to under up very which with without"
-)
 
 
 @dataclass(frozen=True)
@@ -84,13 +79,6 @@ class KAPT(Trained):
         """Class names, each with its key words behind it."""
         named = zip(spoken(task.classes), task.described(), strict=True)
         return tuple(", ".join(filter(None, (name, key_words(said, name, self.key_words)))) for name, said in named)
-
-
-def key_words(said: tuple[str, ...], name: str, count: int) -> str:
-    """The first ``count`` words of ``said`` that are not small, not in ``name`` and not there yet."""
-    found = dict.fromkeys(re.findall(r"[a-z]+", " ".join(said).lower()))
-    left_out = {*SMALL_WORDS.split(), *re.findall(r"[a-z]+", name.lower())}
-    return " ".join([word for word in found if word not in left_out and len(word) > 1][:count])
 
 
 @lru_cache(maxsize=64)

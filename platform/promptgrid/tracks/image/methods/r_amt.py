@@ -1,4 +1,4 @@
-"""Mask tuning: which weights of the image tower are kept; plain, or kept near zero-shot CLIP (R-AMT)."""
+"""R-AMT: which attention weights of the image tower are kept, near zero-shot CLIP."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Agree, Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
-from promptgrid.contract.backbone import TowerShape
-from promptgrid.contract.edits import Part
-from promptgrid.tracks.image.methods.parts.published import NAMES, paper_name, published
+from promptgrid.tracks.image.methods.parts.masks import mask_shapes, masks
+from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
-
-QKV: tuple[Part, ...] = ("q", "k", "v")
-RATES = {"ImageNet": 3e-5}
-FAR = frozenset({"ImageNet", "SUN397", "Food101"})
-LEVELS = {name: 0.3 for name in NAMES if name not in FAR}
-"""l at 16 shots; 1 elsewhere. The README's own example lines have it the other way round."""
+from promptgrid.tracks.image.methods.tables.r_amt import EPOCHS, LEVELS, RATES
 
 
 @dataclass(frozen=True)
@@ -60,8 +54,9 @@ class RAMT(Trained):
             raise ValueError(f"start: got {self.start}, expected more than threshold, {self.threshold}: all masks on")
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
-        shapes = self._shapes(task.backbone.vision)
-        return {name: torch.full((task.backbone.vision.layers, *shape), self.start) for name, shape in shapes.items()}
+        tower = task.backbone.vision
+        shapes = mask_shapes(self.masked, tower.width)
+        return {name: torch.full((tower.layers, *shape), self.start) for name, shape in shapes.items()}
 
     def recipe(self, task: Task) -> Recipe | None:
         return Recipe(
@@ -69,18 +64,13 @@ class RAMT(Trained):
             optimizer="adam",
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
-            epochs=self.epochs or (10 if paper_name(task.dataset) == "ImageNet" else 30),
+            epochs=self.epochs or EPOCHS.get(paper_name(task.dataset), 30),
             warmup_epochs=0,
         )
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"
-        masks: dict[tuple[int, Part], Tensor] = {}
-        for name, real in params.items():
-            for layer, kept in enumerate((real > self.threshold).to(real) + (real - real.detach())):
-                own = zip(QKV, kept.chunk(3), strict=True) if name == "qkv" else [(name, kept)]
-                masks |= {(layer, part): mask for part, mask in own}  # type: ignore[misc]
-        return task.backbone.encode_patches(batch.patches, Edits(weights=masks))
+        return task.backbone.encode_patches(batch.patches, Edits(weights=masks(params, self.threshold)))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         assert out.batch is not None, "the engine passes what it looked at"
@@ -96,46 +86,3 @@ class RAMT(Trained):
             return None
         levels = LEVELS if task.shots == 16 else {}
         return Agree("objective", "knowledge", published(self, "level", levels, task.dataset))
-
-    def _shapes(self, tower: TowerShape) -> dict[str, tuple[int, int]]:
-        width, wide = tower.width, 4 * tower.width
-        attention = {"qkv": (3 * width, width), "out": (width, width)}
-        mlp = {"fc": (wide, width), "proj": (width, wide)}
-        return {"attention": attention, "mlp": mlp, "all": attention | mlp}[self.masked]
-
-
-@dataclass(frozen=True)
-class AMT(RAMT):
-    """AMT: learned masks on the attention weights of the image tower, by plain descent.
-
-    Source: Zheng et al., section 3; R-AMT 07f8d2c. R-AMT without gradient dropout. Deviations: as R-AMT.
-    """
-
-    name: ClassVar[str] = "amt"
-    axes: ClassVar = Axes("weight_mask", "weights")
-
-    regularised: bool = False
-
-
-@dataclass(frozen=True)
-class PMT(AMT):
-    """PMT: learned masks on all weights of the image tower's blocks, by plain descent (R-PMT: ``regularised: true``).
-
-    Source: Zheng et al., section 3; R-AMT 07f8d2c. Deviations: as R-AMT.
-    """
-
-    name: ClassVar[str] = "pmt"
-
-    masked: Literal["attention", "mlp", "all"] = "all"
-
-
-@dataclass(frozen=True)
-class MMT(AMT):
-    """MMT: learned masks on the MLPs of the image tower, by plain descent (R-MMT: ``regularised: true``).
-
-    Source: Zheng et al., section 3; R-AMT 07f8d2c, whose code always masks attention too. Deviations: as R-AMT.
-    """
-
-    name: ClassVar[str] = "mmt"
-
-    masked: Literal["attention", "mlp", "all"] = "mlp"
