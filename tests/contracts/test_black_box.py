@@ -14,7 +14,7 @@ from promptgrid.contract import Axes, Batch, LogitsOnly, Outcome, Params, Task
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.spec import Pack, Refused
-from promptgrid.tracks.image.methods.vp import VPSpsa
+from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 from promptgrid.tracks.image.track import ImageTrack
 
 METHODS = track().resolver.methods

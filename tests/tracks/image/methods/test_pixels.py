@@ -15,7 +15,8 @@ from promptgrid.tracks.image.cards.shapes import Shapes, task_on, vit_b16
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.blackvip import BlackVIP
 from promptgrid.tracks.image.methods.parts.sizes import resized, scaled
-from promptgrid.tracks.image.methods.vp import VP, VPSpsa
+from promptgrid.tracks.image.methods.vp import VP
+from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 
 
 def small(size: int) -> Shapes:

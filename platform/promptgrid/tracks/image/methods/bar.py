@@ -14,10 +14,7 @@ from promptgrid.tracks.image.methods.parts.answers import Answered, epochs_of
 from promptgrid.tracks.image.methods.parts.published import published
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.sizes import PUBLISHED, resized, scaled
-
-FIRST = dict.fromkeys(("Caltech101", "OxfordPets", "StanfordCars", "FGVCAircraft", "CLEVR", "ImageNet"), 10.0)
-LAST = dict.fromkeys(("SUN397", "EuroSAT", "RESISC45", "UCF101"), 0.01)
-"""First rates where not 5, last rates where not 0.1 (docs/configuration.md of changdaeoh/BlackVIP)."""
+from promptgrid.tracks.image.methods.tables.bar import FIRST, LAST
 
 
 @dataclass(frozen=True)

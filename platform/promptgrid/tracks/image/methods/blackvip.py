@@ -14,24 +14,7 @@ from promptgrid.tracks.image.methods.parts.answers import SpsaGC
 from promptgrid.tracks.image.methods.parts.decoder import GROWTH, RUNNING, decoder, painted
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.sizes import resized
-
-PUBLISHED = {
-    "Caltech101": (0.9, 0.2, 0.005, 0.2),
-    "OxfordPets": (0.9, 0.1, 0.01, 1.0),
-    "StanfordCars": (0.9, 0.2, 0.01, 0.3),
-    "OxfordFlowers": (0.5, 0.2, 0.02, 1.0),
-    "Food101": (0.9, 0.1, 0.01, 0.3),
-    "FGVCAircraft": (0.3, 0.1, 0.01, 0.5),
-    "SUN397": (0.5, 0.1, 0.01, 1.0),
-    "DTD": (0.7, 0.2, 0.01, 0.3),
-    "SVHN": (0.9, 0.2, 0.005, 1.0),
-    "EuroSAT": (0.9, 0.2, 0.005, 0.4),
-    "RESISC45": (0.95, 0.1, 0.01, 0.3),
-    "CLEVR": (0.9, 0.2, 0.005, 1.0),
-    "UCF101": (0.9, 0.1, 0.01, 0.3),
-    "ImageNet": (0.9, 0.2, 0.005, 0.3),
-}
-"""Momentum, γ, c and ε (docs/configuration.md of changdaeoh/BlackVIP)."""
+from promptgrid.tracks.image.methods.tables.blackvip import SETTINGS
 
 
 @dataclass(frozen=True)
@@ -62,10 +45,7 @@ class BlackVIP(SpsaGC):
     strength: Number = knob(1.0, low=0.0, high=10.0)
     second: str = "bundled-conv"
 
-    settings_of: ClassVar[Mapping[str, Mapping[str, float]]] = {
-        setting: {dataset: row[place] for dataset, row in PUBLISHED.items()}
-        for place, setting in enumerate(("momentum", "size_decay", "size", "strength"))
-    }
+    settings_of: ClassVar[Mapping[str, Mapping[str, float]]] = SETTINGS
 
     def __post_init__(self) -> None:
         check(self, estimates=1)
