@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, Params, SidePath, Task, Trained
+from promptgrid.contract import Axes, Edits, Params, SidePath, Task
 from promptgrid.contract.backbone import TowerShape
-from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
+from promptgrid.tracks.image.methods.parts.towers import TowerEdits
 
 
 @dataclass(frozen=True)
-class APT(Trained):
+class APT(TowerEdits):
     """APT, reading 1 for CLIP: in every block, tokens beside attention that never enter the sequence.
 
     Source: Wu et al., section 3; DoubtedSteam/APT d66bbc4 (``vision_transformer_apt.py``), for ViLT and METER.
@@ -29,33 +28,17 @@ class APT(Trained):
     """
 
     name: ClassVar[str] = "apt"
-    kind: ClassVar = "weights"
     paper: ClassVar[str] = "Wu et al., 2023, arXiv:2306.15706"
     axes: ClassVar = Axes("side_path", "weights", prompt="soft_prefix")
-    needs: ClassVar[frozenset[str]] = frozenset({"text_blocks", "vision_blocks"})
 
     tokens: int = 50
     rank: int = 4
-    towers: Literal["vision", "both"] = "vision"
-    epochs: int = 50
 
     def __post_init__(self) -> None:
-        check(self, tokens=1, rank=1, towers=("vision", "both"))
+        super().__post_init__()
+        check(self, tokens=1, rank=1)
 
-    def init(self, task: Task, rng: torch.Generator) -> Params:
-        params = self._start("vision", task.backbone.vision, rng)
-        return params | self._start("text", task.backbone.text, rng) if self.towers == "both" else params
-
-    def text(self, params: Params, task: Task) -> Tensor:
-        if self.towers != "both":
-            return task.text
-        return task.backbone.encode_text(*sentences(task, task.template), _edits("text", params))
-
-    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
-        return task.backbone.encode_patches(batch.patches, _edits("vision", params))
-
-    def _start(self, tower: str, shape: TowerShape, rng: torch.Generator) -> Params:
+    def of_tower(self, tower: str, shape: TowerShape, task: Task, rng: torch.Generator) -> Params:
         return {
             f"{tower}_tokens": gaussian(rng, shape.layers, self.tokens, shape.width),
             f"{tower}_down": gaussian(rng, shape.layers, shape.width, self.rank, std=1.0),
@@ -63,10 +46,9 @@ class APT(Trained):
             f"{tower}_gain": torch.zeros(shape.layers),
         }
 
-
-def _edits(tower: str, params: Params) -> Edits:
-    tokens = params[f"{tower}_tokens"]
-    keys = tokens + tokens @ params[f"{tower}_down"] @ params[f"{tower}_up"]
-    gains = params[f"{tower}_gain"].exp()
-    own = zip(keys.unbind(0), tokens.unbind(0), gains.unbind(0), strict=True)
-    return Edits(sides={layer: SidePath(*one) for layer, one in enumerate(own)})
+    def edits(self, tower: str, params: Params, task: Task) -> Edits:
+        tokens = params[f"{tower}_tokens"]
+        keys = tokens + tokens @ params[f"{tower}_down"] @ params[f"{tower}_up"]
+        gains = params[f"{tower}_gain"].exp()
+        own = zip(keys.unbind(0), tokens.unbind(0), gains.unbind(0), strict=True)
+        return Edits(sides={layer: SidePath(*one) for layer, one in enumerate(own)})

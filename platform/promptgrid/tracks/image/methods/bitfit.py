@@ -35,7 +35,7 @@ class BitFit(LNTuning):
 
     learning_rate: Number = knob(0.001, low=1e-6, high=1.0, log=True)
 
-    def of_tower(self, tower: str, task: Task, shape: TowerShape) -> Params:
+    def of_tower(self, tower: str, shape: TowerShape, task: Task, rng: torch.Generator) -> Params:
         return {
             f"{tower}_norms": torch.zeros(len(norm_places(task.backbone, tower)), shape.width),
             f"{tower}_narrow": torch.zeros(shape.layers, len(NARROW), shape.width),

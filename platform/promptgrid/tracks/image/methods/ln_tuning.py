@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract import Axes, Edits, Number, Params, Recipe, Task, knob
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts
-from promptgrid.tracks.image.methods.parts.sentences import sentences
-from promptgrid.tracks.image.methods.parts.settings import check
+from promptgrid.tracks.image.methods.parts.towers import TowerEdits
 
 
 @dataclass(frozen=True)
-class LNTuning(Trained):
+class LNTuning(TowerEdits):
     """LayerNorm tuning: weights and biases of the LayerNorms of the image tower, or of both towers.
 
     Source: a control without a paper of its own; the norms of the image tower are among what LaFTer, NoLA (ffd99ac)
@@ -29,31 +27,18 @@ class LNTuning(Trained):
     """
 
     name: ClassVar[str] = "ln_tuning"
-    kind: ClassVar = "weights"
     paper: ClassVar[str] = "control baseline, after LaFTer, NeurIPS 2023, arXiv:2305.18287"
     axes: ClassVar = Axes("norms_biases", "weights")
-    needs: ClassVar[frozenset[str]] = frozenset({"text_blocks", "vision_blocks"})
     zero_shot_at_start: ClassVar[bool] = True
 
-    towers: Literal["vision", "both"] = "vision"
     learning_rate: Number = knob(0.001, low=1e-6, high=1.0, log=True)
     weight_decay: Number = knob(0.0, low=0.0, high=0.1)
-    epochs: int = 50
 
-    def __post_init__(self) -> None:
-        check(self, towers=("vision", "both"))
-
-    def init(self, task: Task, rng: torch.Generator) -> Params:
-        backbone, params = task.backbone, self.of_tower("vision", task, task.backbone.vision)
-        return params | self.of_tower("text", task, backbone.text) if self.towers == "both" else params
-
-    def of_tower(self, tower: str, task: Task, shape: TowerShape) -> Params:
-        """What is learned in one tower, at its start."""
+    def of_tower(self, tower: str, shape: TowerShape, task: Task, rng: torch.Generator) -> Params:
         own = torch.zeros(len(norm_places(task.backbone, tower)), shape.width)
         return {f"{tower}_weights": own, f"{tower}_biases": own.clone()}
 
     def edits(self, tower: str, params: Params, task: Task) -> Edits:
-        """What was learned of one tower, as it enters there."""
         places = norm_places(task.backbone, tower)
         return Edits(norms=shifts(places, params[f"{tower}_biases"], params[f"{tower}_weights"]))
 
@@ -66,12 +51,3 @@ class LNTuning(Trained):
             epochs=self.epochs,
             warmup_epochs=0,
         )
-
-    def text(self, params: Params, task: Task) -> Tensor:
-        if self.towers != "both":
-            return task.text
-        return task.backbone.encode_text(*sentences(task, task.template), self.edits("text", params, task))
-
-    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
-        return task.backbone.encode_patches(batch.patches, self.edits("vision", params, task))
