@@ -9,18 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import (
-    Axes,
-    Batch,
-    Edits,
-    Number,
-    Outputs,
-    Params,
-    Recipe,
-    Task,
-    Trained,
-    knob,
-)
+from promptgrid.contract import Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.edits import NormPlace, NormShift
 from promptgrid.tracks.image.methods.parts.sentences import around
 from promptgrid.tracks.image.methods.parts.settings import check

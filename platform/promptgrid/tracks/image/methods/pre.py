@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Params, Task, Trained
+from promptgrid.tracks.image.methods.parts.recurrent import bidirectional, both_ways
 from promptgrid.tracks.image.methods.parts.settings import check
-from promptgrid.tracks.image.methods.parts.starts import check_words, context, uniform
+from promptgrid.tracks.image.methods.parts.starts import check_words, context
 
 
 @dataclass(frozen=True)
@@ -42,26 +42,9 @@ class PRE(Trained):
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         width = task.backbone.text.width
-        hidden = width // 2
-        shapes = {"weight_input": (width,), "weight_hidden": (hidden,), "bias_input": (), "bias_hidden": ()}
-        drawn = {name: uniform(rng, hidden**-0.5, 2, 4 * hidden, *last) for name, last in shapes.items()}
+        drawn = bidirectional(rng, width, width // 2)
         return {"context": context(task, rng, self.context_length, self.words)} | drawn
 
     def text(self, params: Params, task: Task) -> Tensor:
-        tokens = params["context"]
-        forth, back = _lstm(params, 0, tokens), _lstm(params, 1, tokens.flip(0)).flip(0)
-        seen = tokens + torch.cat([forth, back], dim=-1)
+        seen = params["context"] + both_ways(params, params["context"])
         return task.backbone.encode_context(task.prompts(self.context_length), seen)
-
-
-def _lstm(params: Params, way: int, tokens: Tensor) -> Tensor:
-    """One direction over (n, d_t) tokens in their order: hidden states (n, d_t / 2), gates as torch has them."""
-    inputs = F.linear(tokens, params["weight_input"][way], params["bias_input"][way] + params["bias_hidden"][way])
-    hidden = cell = tokens.new_zeros(inputs.shape[-1] // 4)
-    states = []
-    for each in inputs.unbind(0):
-        enter, keep, new, leave = (each + params["weight_hidden"][way] @ hidden).chunk(4)
-        cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
-        hidden = leave.sigmoid() * cell.tanh()
-        states.append(hidden)
-    return torch.stack(states)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,17 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Adaptation, Axes, Batch, Edits, Number, Params, Task, TokenPlan, knob
+from promptgrid.contract import Axes, Batch, Number, Params, Task, knob
 from promptgrid.contract.method import required
 from promptgrid.tracks.image.methods.maple import MaPLe
-from promptgrid.tracks.image.methods.parts.confidence import entropy_of_mean, most_confident
+from promptgrid.tracks.image.methods.parts.confidence import ConfidentViews, entropy_of_mean
+from promptgrid.tracks.image.methods.parts.entering import entering, moments
 from promptgrid.tracks.image.methods.parts.settings import check
 
 CHUNK = 64
 
 
 @dataclass(frozen=True)
-class PromptAlign(MaPLe):
+class PromptAlign(ConfidentViews, MaPLe):
     """PromptAlign: MaPLe's prompts, tuned on each test image by TPT's entropy and by the statistics of its tokens.
 
     Source: Abdul Samadh et al., section 3; jameelhassan/PromptAlign bfe32b9 (``prompt_align.py``).
@@ -43,21 +43,13 @@ class PromptAlign(MaPLe):
     depth: int = 3
     learning_rate: Number = knob(0.0026, low=1e-5, high=1.0, log=True)
     epochs: int = 2
-    views: int = 64
-    kept: float = 0.1
     tuning_rate: Number = knob(5e-4, low=1e-6, high=1.0, log=True)
-    tuning_decay: Number = knob(0.01, low=0.0, high=1.0)
-    tuning_steps: int = 1
     alignment: Number = knob(100.0, low=0.0, high=1e4)
     layers: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self, views=2, kept=1.0, tuning_steps=1, layers=2)
-
-    @property
-    def adaptation(self) -> Adaptation:
-        return Adaptation(float(self.tuning_rate), float(self.tuning_decay), self.tuning_steps, self.views)
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         tower = task.backbone
@@ -68,18 +60,9 @@ class PromptAlign(MaPLe):
     def finish(self, params: Params, task: Task) -> Params:
         pixels = required(task.support, "training images").pixels
         assert pixels is not None, "declared by needs"
-        images = pixels()
-        sums, squares = [], []
-        for chunk in torch.split(images, CHUNK):
-            seen = self._entering(params, task.backbone.patches(chunk), task).double()
-            sums.append(seen.sum(0))
-            squares.append((seen * seen).sum(0))
-        mean, square = (torch.stack(parts).sum(0) / len(images) for parts in (sums, squares))
-        own = {"means": mean, "variances": (square - mean * mean).clamp_min(0.0)}
-        return params | {name: value.to(params[name]) for name, value in own.items()}
-
-    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
-        return most_confident(logits, self.kept)
+        chunks = torch.split(pixels(), CHUNK)
+        means, variances = moments(self._entering(params, task.backbone.patches(chunk), task) for chunk in chunks)
+        return params | {"means": means.to(params["means"]), "variances": variances.to(params["variances"])}
 
     def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
         assert views.patches is not None, "declared by needs"
@@ -94,22 +77,7 @@ class PromptAlign(MaPLe):
         return min(self.layers - 1, task.backbone.vision.layers)
 
     def _entering(self, params: Params, patches: Tensor, task: Task) -> Tensor:
-        """(B, blocks, tokens, vision width): what enters the first blocks of the image tower, prompts last."""
-        visual = tuple(_visual(params))
-        edits = Edits(tokens=TokenPlan(visual, "end", before_norm=True))
-        behind = task.backbone.image_tokens(patches, edits, range(-1, self._blocks(task) - 1))
-        entering = [behind[:, 0]]
-        for block in range(1, behind.shape[1]):
-            own = behind[:, block]
-            if block < len(visual):
-                fresh = visual[block].expand(len(own), -1, -1)
-                own = torch.cat([own[:, : -fresh.shape[1]], fresh], dim=1)
-            entering.append(own)
-        return torch.stack(entering, dim=1)
-
-
-def _visual(params: Params) -> Iterator[Tensor]:
-    """The visual prompts F_l(P_l) of each block, (context length, vision width)."""
-    textual = (params["context"], *params["deeper"].unbind(0))
-    for tokens, weight, bias in zip(textual, params["map_weight"], params["map_bias"], strict=True):
-        yield F.linear(tokens, weight, bias)
+        """(B, blocks, tokens, vision width): what enters the blocks that are aligned, prompts last."""
+        textual = (params["context"], *params["deeper"].unbind(0))
+        maps = zip(textual, params["map_weight"], params["map_bias"], strict=True)
+        return entering(task.backbone, patches, [F.linear(*each) for each in maps], self._blocks(task))

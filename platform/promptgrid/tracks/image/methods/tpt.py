@@ -8,15 +8,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Adaptation, Axes, Batch, Method, Number, Params, Recipe, Task, knob
+from promptgrid.contract import Axes, Batch, Params, Recipe, Task
 from promptgrid.tracks.image.methods.coop import CoOp
-from promptgrid.tracks.image.methods.parts.confidence import entropy_of_mean, most_confident
+from promptgrid.tracks.image.methods.parts.confidence import ConfidentViews, entropy_of_mean
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context
 
 
 @dataclass(frozen=True)
-class TPT(Method):
+class TPT(ConfidentViews):
     """TPT: for each test image a context tuned until its confident views agree, then forgotten.
 
     Source: Shu et al., section 3; azshue/TPT 63ecbac (``tpt_classification.py``).
@@ -33,20 +33,13 @@ class TPT(Method):
     name: ClassVar[str] = "tpt"
     kind: ClassVar = "text"
     paper: ClassVar[str] = "Shu et al., NeurIPS 2022, arXiv:2209.07511"
-    axes: ClassVar = Axes(
-        "context", "text", supervision="none", stage="test_time", prompt="soft_tuning", design="objective"
-    )
+    axes: ClassVar = Axes("context", "text", "none", "test_time", prompt="soft_tuning", design="objective")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
 
     context_length: int = 4
     words: str = "a photo of a"
     start: Literal["words", "coop"] = "words"
     epochs: int = 0
-    views: int = 64
-    kept: float = 0.1
-    tuning_rate: Number = knob(0.005, low=1e-6, high=1.0, log=True)
-    tuning_decay: Number = knob(0.01, low=0.0, high=1.0)
-    tuning_steps: int = 1
 
     def __post_init__(self) -> None:
         check(self, context_length=1, start=("words", "coop"), views=2, kept=1.0, tuning_steps=1)
@@ -55,10 +48,6 @@ class TPT(Method):
     @property
     def needs_labels(self) -> bool:
         return self.start == "coop"
-
-    @property
-    def adaptation(self) -> Adaptation:
-        return Adaptation(float(self.tuning_rate), float(self.tuning_decay), self.tuning_steps, self.views)
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"context": context(task, rng, self.context_length, self.words)}
@@ -69,9 +58,6 @@ class TPT(Method):
 
     def text(self, params: Params, task: Task) -> Tensor:
         return task.backbone.encode_context(task.prompts(self.context_length), params["context"])
-
-    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
-        return most_confident(logits, self.kept)
 
     def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
         return entropy_of_mean(self.forward(params, views, task).logits)

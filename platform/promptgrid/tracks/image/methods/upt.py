@@ -20,11 +20,10 @@ class UPT(Trained):
 
     Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b), which is deep: the text
     tokens U_t and the visual tokens U_v of all blocks go through linear maps to ``width`` = 128, one block (one head,
-    MLP of 4 x 128, QuickGELU) whose attention runs over the concatenated length, and linear maps back. What comes out
-    is CoOp's context and VPT's deep tokens (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and
-    U(±√(6 / (3 p² + d))), ``torch.nn``'s own for the maps and the block. Defaults: 4 + 4 tokens, SGD .002, CoOp's
-    epochs. Learns 566,400 numbers on ViT-B/16. Deviations: fp32 throughout; MVLPT puts the class name amid the
-    context (``position: middle``).
+    MLP of 4 x 128, QuickGELU) whose attention runs over the concatenated length, and linear maps back. Out come CoOp's
+    context and VPT's deep tokens (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and U(±√(6 / (3 p² + d))),
+    ``torch.nn``'s for the maps and the block. 4 + 4 tokens, SGD .002, CoOp's epochs. Learns 566,400 numbers (ViT-B/16).
+    Deviations: fp32 throughout; MVLPT puts the class name amid the context (``position: middle``).
     """
 
     name: ClassVar[str] = "upt"

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from promptgrid.contract import Adaptation, Batch, Method, Number, Task, knob
+
+
+@dataclass(frozen=True)
+class ConfidentViews(Method):
+    """Fitted to each test image by AdamW on those of its ``views`` of whose answer it is surest: the share ``kept``."""
+
+    views: int = 64
+    kept: float = 0.1
+    tuning_rate: Number = knob(0.005, low=1e-6, high=1.0, log=True)
+    tuning_decay: Number = knob(0.01, low=0.0, high=1.0)
+    tuning_steps: int = 1
+
+    @property
+    def adaptation(self) -> Adaptation:
+        return Adaptation(float(self.tuning_rate), float(self.tuning_decay), self.tuning_steps, self.views)
+
+    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
+        return most_confident(logits, self.kept)
 
 
 def entropy(logits: Tensor) -> Tensor:
