@@ -19,14 +19,18 @@ from promptgrid.store import Store
 
 METHODS = sorted(track().resolver.methods)
 TRAINED = [name for name in METHODS if "learning_rate" in track().resolver.method(name).defaults()]
+HIGHEST = 0.001
+"""Cells learn at this rate at most, where a method allows it: from a higher one rounding errors grow."""
 SATURATED = {"bar"}
 """At any rate at all they stay finite: what they learn goes through a sigmoid."""
 LEARNED = [name for name in METHODS if track().resolver.method(name).axes.supervision != "none"]
 """Those that learn from more than the test image."""
 READS_FEATURES = [
-    name for name in METHODS if name in LEARNED and not INSIDE_IMAGES & track().resolver.method(name).needs
+    name
+    for name in METHODS
+    if name in LEARNED and not (INSIDE_IMAGES | {"unlabelled"}) & track().resolver.method(name).needs
 ]
-"""Those that learn, and from features: pixels cannot be NaN."""
+"""Those that learn, and from features of a few images: pixels cannot be NaN, and a pool is shared by all cells."""
 every_method = pytest.mark.parametrize("name", METHODS)
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "coop": [{"class_specific": True}, {"position": "middle"}, {"words": "a photo of a", "context_length": 4}],
@@ -110,7 +114,8 @@ def test_a_poisoned_support_fails_its_cell_alone(name: str, packed: dict[str, li
 @every_method
 def test_base_to_new_takes_open_vocabularies_only(name: str) -> None:
     asked = request(name, protocol="base_to_new", **brief(name))
-    if not track().resolver.method(name)().open_vocabulary:
+    method = track().resolver.method(name)()
+    if not method.open_vocabulary or "unlabelled" in method.assets:
         with pytest.raises(Refused, match=name):
             track().resolve([asked])
         return
@@ -198,7 +203,8 @@ def _only_in(cell: Cell, cells: list[Cell]) -> int:
 def _cells(name: str) -> list[Cell]:
     """Seeds 1, 2, 3, and rates of their own where there are rates."""
     method: type[Method] = track().resolver.method(name)
-    rate = method.defaults().get("learning_rate")
+    rate, knob = method.defaults().get("learning_rate"), method.knobs().get("learning_rate")
+    rate = min(rate, max(HIGHEST, 2.0 * knob.low)) if rate and knob else rate
     own = [{"learning_rate": rate * factor} if rate else {} for factor in (1.0, 2.0, 0.5)]
     return track().resolve([request(name, seed, **brief(name), **own[seed - 1]) for seed in (1, 2, 3)])
 

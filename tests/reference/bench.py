@@ -17,6 +17,7 @@ from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, 
 from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.engine.restyled import Beside
 from promptgrid.tracks.image.engine.support import epoch_batches, streams
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
@@ -184,6 +185,7 @@ class Bench:
             captions=self.captions,
             start_rng=lambda: stream(cell.identity["split"], cell.shots, cell.seed, "init"),
             said=task.descriptions,
+            beside=Beside(task, split.train, ("moco", "augmix"), self.clip.model.visual.image_size[0]),
         )
 
     def pictures(self, indices: Any) -> Pictures:

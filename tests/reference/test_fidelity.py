@@ -51,6 +51,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "coop-class_specific": ("coop", {"class_specific": True, "context_length": 4}),
     "coop-class_specific-middle": ("coop", {"class_specific": True, "position": "middle", "context_length": 4}),
     "cocoop": ("cocoop", {}),
+    "gopro": ("gopro", {"learning_rate": 0.005, "contrast": 20.0}),
+    "gopro-cooler": ("gopro", {"learning_rate": 0.005, "contrast": 5.0, "temperature": 0.05, "images_at_once": 3}),
     "gram": ("gram", {"meta_steps": 5, "ways": 2, "meta_rate": 0.02}),
     "gram-kgcoop": ("gram", {"host": "kgcoop", "meta_steps": 3, "ways": 3, "inner_rate": 0.2}),
     "kgcoop": ("kgcoop", {}),
@@ -212,6 +214,7 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
         second=bench.exact.encode_pixels(plain.train.pixels),
         domains=_places(plain.domains) if "domain_labels" in method.needs else None,
     )
+    album = replace(album, beside=plain.beside if method.beside else None)
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
     fitted = {name: value[None] for name, value in start.items()}
     for turn in range(method.stages):

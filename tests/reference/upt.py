@@ -55,7 +55,7 @@ def start(plain: Plain, drawn: Params, **settings: Any) -> Params:
 
 def logits(plain: Plain, params: Params, pixels: Tensor, position: str = "end", **settings: Any) -> Tensor:
     visual = plain.clip.model.visual
-    context, layers = _mixed(params)
+    context, layers = mixed(params)
     with inserting(visual, layers[0], "after_class", False), overwriting(visual.transformer.resblocks, layers, 1):
         images = plain.clip.image(pixels)
     return plain.clip.cosine_logits(images, plain.clip.encode(*coop.prompts(plain, context, position)))
@@ -69,7 +69,7 @@ def train(plain: Plain, begin: Params, learning_rate: float, weight_decay: float
     return sgd(plain, begin, list(begin), loss, learning_rate, weight_decay)
 
 
-def _mixed(params: Params) -> tuple[Tensor, Tensor]:
+def mixed(params: Params) -> tuple[Tensor, Tensor]:
     """The context (M, d_t) and the visual tokens (layers, n, d_v) that enter the towers."""
     context, tokens = params["context"], params["tokens"]
     sequence = torch.cat([_map(params, "text_in", context), _map(params, "vision_in", tokens.flatten(0, 1))])

@@ -76,8 +76,10 @@ class Trial:
             task = replace(task, mixture=(len(labels) - len(labels) // 2, len(labels) // 2))
             pseudo, plain = torch.arange(len(labels)) % 2 == 1, features + 0.1 * features.roll(1, 0)
         domain = torch.arange(len(labels)) % 2 if "domain_labels" in method.assets else None
+        views = [backbone.patches(pictures(backbone, seed + 3000 + place)[0]) for place in range(len(method.beside))]
+        beside = torch.stack(views, dim=1) if views else None
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain, floats), labels)
+        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain, floats, beside), labels)
 
     @property
     def trained(self) -> list[str]:

@@ -19,6 +19,8 @@ from promptgrid.contract.taxonomy import Axes
 Params = dict[str, Tensor]
 Number = float | Tensor
 Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
+View = Literal["moco", "augmix"]
+"""Of a training image, anew at every step: as MoCo v3 changes it, as AugMix does."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ class Method(ABC):
     ``relabel`` on which; ``with_labelled``: labelled images, where there are any, stand beside them; ``afresh``:
     parameters are drawn anew for every round instead of trained on. One that learns from labelled images in several
     ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
-    from.
+    from. ``beside`` names views of each training image that stand in a batch beside the one it is learned from, for
+    methods that need ``vision_blocks``.
     """
 
     name: ClassVar[str]
@@ -164,6 +167,7 @@ class Method(ABC):
     with_labelled: ClassVar[bool] = False
     afresh: ClassVar[bool] = False
     stages: ClassVar[int] = 1
+    beside: ClassVar[tuple[View, ...]] = ()
 
     @property
     def open_vocabulary(self) -> bool:

@@ -51,7 +51,8 @@ class Batch:
     are the features of the same images without augmentation. In training, methods that need ``domain_labels`` find in
     ``domain`` (B,) which of the sorted names in ``task.domains`` each image is of. ``pixels`` (B, 3, size, size) are
     the images as floats, normalised as :meth:`Backbone.encode_image` reads them, for methods that need ``pixels`` or
-    ``logits``; for the latter ``features`` have no columns.
+    ``logits``; for the latter ``features`` have no columns. In training ``beside`` (B, views, P, vision width) are the
+    patches of the views that the method names in ``beside``.
     """
 
     features: Tensor
@@ -61,6 +62,7 @@ class Batch:
     plain: Tensor | None = None
     domain: Tensor | None = None
     pixels: Tensor | None = None
+    beside: Tensor | None = None
 
     @property
     def weak(self) -> Tensor:

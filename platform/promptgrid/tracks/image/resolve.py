@@ -20,6 +20,7 @@ from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.looks import named
 from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.engine.restyled import VERSION
 from promptgrid.tracks.image.engine.views import AUGMENTATION
 from promptgrid.tracks.image.prose import without_prose
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
@@ -120,6 +121,8 @@ class Resolver:
             identity["assets"] = self.assets.identity(built, request)
         if built.adaptation is not None:
             identity["test_time"] = named(built.adaptation)
+        if built.beside:
+            identity["beside"] = [*built.beside, VERSION]
         if request.scored != "test":
             identity["scored"] = request.scored
         if needs:

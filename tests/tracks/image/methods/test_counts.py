@@ -17,6 +17,7 @@ from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
 from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.dpl import DPL
+from promptgrid.tracks.image.methods.gopro import GOPro
 from promptgrid.tracks.image.methods.gram import GRAM
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.kapt import KAPT
@@ -73,6 +74,7 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (KgCoOp(), 2_048),
         (MoCoOp(), (1 + 4 + 4 + 6 + 5) * 512 + 512 + (512 + 1) * 5 + 12 * 2 * 2 * 768),
         (GRAM(), 2_048),
+        (GOPro(), 2_048 + 12 * 2 * (768 * 512 + 512) + 12 + 512 * 512 + 2 * 512),
         (SPG(), 2 * 2_048 + SPG_WRITER + SPG_JUDGE),
         (PRE(), 2_048 + 2 * (4 * 256 * (512 + 256) + 2 * 4 * 256)),
         (ProGrad(), 8_192),

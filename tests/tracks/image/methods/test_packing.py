@@ -20,7 +20,8 @@ def knob_values(method: Method, cell: int) -> dict[str, float]:
 def forward(method: Method, params, knobs, patches, features, second, pseudo, domain, pixels, labels, seed, task: Task):
     """Logits, losses by name and their sum, of one cell; losses of all stages."""
     method, task = replace(method, **knobs), replace(task, seed=seed)
-    batch, losses = Batch(features, patches, second, pseudo, domain=domain, pixels=pixels), {}
+    beside = torch.stack([0.9 * patches, patches.roll(1, 1)], dim=1)
+    batch, losses = Batch(features, patches, second, pseudo, domain=domain, pixels=pixels, beside=beside), {}
     outs = [method.forward(params, batch, replace(task, turn=turn)) for turn in range(method.stages)]
     for turn, out in enumerate(outs):
         losses |= method.losses(params, out, labels, replace(task, turn=turn))

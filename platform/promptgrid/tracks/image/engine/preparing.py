@@ -17,6 +17,7 @@ from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, feature_table, view_features
 from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.engine.restyled import Beside
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.stock import second_features, stocked
 from promptgrid.tracks.image.engine.support import Album
@@ -103,12 +104,18 @@ class Desk:
         seen = self.labelled("train", indices, classes)
         tasks = torch.tensor(_tasks(self.bench.dataset, indices)) if self.bench.dataset.tasks else None
         second = second_features(self.bench, "train", indices)
-        domains = self._domains(indices)
+        domains, beside = self._domains(indices), self._beside(indices)
         if not views.count:
             pixels = self.pixels("train", indices)
-            return Album.still(seen.features, seen.labels, pixels, tasks, second, domains=domains)
+            still = Album.still(seen.features, seen.labels, pixels, tasks, second, domains=domains)
+            return replace(still, beside=beside)
         look = partial(self._look, indices, views)
-        return Album(seen.labels, look, views.drawn_from, tasks, second, domains=domains)
+        return Album(seen.labels, look, views.drawn_from, tasks, second, domains=domains, beside=beside)
+
+    def _beside(self, indices: tuple[int, ...]) -> Beside | None:
+        """The views that the method asks for beside each image; None where it asks for none."""
+        kinds, size = self.bench.method.beside, self.bench.backbone.image_size
+        return Beside(self.bench.dataset, indices, kinds, size) if kinds else None
 
     def _domains(self, indices: tuple[int, ...]) -> Tensor | None:
         """(N,) which of their domains, in order of name, each image is of; None for methods that do not ask."""

@@ -34,6 +34,8 @@ class Album:
         plain: (N, width) features of the images without augmentation; None where no one asks or there is no other.
         views: how many views each step draws from; 0: view e belongs to epoch e, and there is no end of them.
         domains: (N,) which of several domains each image is of; None where no one asks.
+        beside: positions (B,) and the seed of a step to uint8 pixels (B, views, 3, size, size) of the views that the
+            method names in ``beside``; None where it names none.
     """
 
     labels: Tensor
@@ -44,6 +46,7 @@ class Album:
     pseudo: Tensor | None = None
     plain: Tensor | None = None
     domains: Tensor | None = None
+    beside: Callable[[Tensor, int], Tensor] | None = None
 
     @classmethod
     def still(
@@ -110,6 +113,7 @@ class Window:
         pseudo: a step to (A, B), for methods that train on a pool.
         plain: a step to (A, B, width), for methods that look at an image with and without augmentation.
         domain: a step to (A, B), for methods that tell domains apart.
+        beside: a step to (A, B, views, 3, size, size) uint8, for methods that name such views.
     """
 
     features: Tensor
@@ -121,6 +125,7 @@ class Window:
     pseudo: Callable[[int], Tensor] | None = None
     plain: Callable[[int], Tensor] | None = None
     domain: Callable[[int], Tensor] | None = None
+    beside: Callable[[int], Tensor] | None = None
 
     def batch(self, step: int, backbone: Backbone, needs: frozenset[str] = frozenset({"vision_blocks"})) -> Batch:
         """The batch (A, B, ...) of step ``step`` of this window, for a method that ``needs`` this of ``backbone``."""
@@ -134,6 +139,11 @@ class Window:
             with torch.no_grad():
                 seen = shown(backbone, needs, self.pixels.index_select(0, flat.to(self.pixels.device)))
         sights = {name: value.view(*rows.shape, *value.shape[1:]) for name, value in seen.items()}
+        if self.beside is not None:
+            pixels = self.beside(step)
+            with torch.no_grad():
+                patches = backbone.patches(pixels.flatten(0, 2))
+            sights["beside"] = patches.view(*pixels.shape[:3], *patches.shape[1:])
         return Batch(features, **extras, **sights)
 
 
@@ -189,6 +199,7 @@ class Support:
             pseudo=_looked_up([feed.album.pseudo for feed in feeds], drawn, feed_of_there),
             plain=_looked_up([feed.album.plain for feed in feeds], drawn, feed_of_there),
             domain=_looked_up([feed.album.domains for feed in feeds], drawn, feed_of_there),
+            beside=_restyled(feeds, drawn, feed_of),
         )
 
     def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:
@@ -210,6 +221,22 @@ def _looked_up(
     def at(step: int) -> Tensor:
         pairs = zip(tables, drawn, strict=True)
         rows = [table[positions[step].to(table.device)] for table, (positions, _, _) in pairs if table is not None]
+        return torch.stack(rows)[feed_of]
+
+    return at
+
+
+def _restyled(
+    feeds: list[Feed], drawn: list[tuple[Tensor, Tensor, Tensor]], feed_of: Tensor
+) -> Callable[[int], Tensor] | None:
+    """A step to (A, B, views, 3, size, size): the views beside the images of each feed's batch."""
+    looks = [feed.album.beside for feed in feeds]
+    if any(look is None for look in looks):
+        return None
+
+    def at(step: int) -> Tensor:
+        pairs = zip(looks, drawn, strict=True)
+        rows = [look(positions[step], int(seeds[step])) for look, (positions, _, seeds) in pairs if look is not None]
         return torch.stack(rows)[feed_of]
 
     return at

@@ -80,11 +80,16 @@ def read_views(dataset: Dataset, indices: Sequence[int], views: Views, first: in
 
 def augmented(image: Image, size: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Tensor:
     """(3, size, size) uint8: CoOp's training transform without the normalisation, drawn from ``rng``."""
+    return torch.from_numpy(np.array(cropped(image, size, rng, areas), dtype=np.uint8)).permute(2, 0, 1)
+
+
+def cropped(image: Image, size: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Image:
+    """A random crop of ``image``, ``size`` by ``size``, flipped one time in two."""
     box = crop_box(image.width, image.height, rng, areas)
     view = image.crop(box).resize((size, size), Resampling.BICUBIC)
     if float(torch.rand((), generator=rng)) < 0.5:
         view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
-    return torch.from_numpy(np.array(view, dtype=np.uint8)).permute(2, 0, 1)
+    return view
 
 
 def crop_box(width: int, height: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Box:

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import (
-    Alternate,
-    Axes,
-    Batch,
-    Number,
-    Outputs,
-    Params,
-    Recipe,
-    Task,
-    Trained,
-    gaussian,
-    knob,
-)
+from promptgrid.contract import Alternate, Axes, Batch, Number, Outputs, Params, Recipe, Task, Trained, gaussian, knob
 from promptgrid.contract.method import Policy
-from promptgrid.tracks.image.methods.parts.adversaries import CLIPS, SEEN, adversaries, clips, judge, moved, write
+from promptgrid.tracks.image.methods.parts.adversaries import CLIPS, SEEN, adversaries, clips, duel, moved, write
+from promptgrid.tracks.image.methods.parts.domains import by_domain
+from promptgrid.tracks.image.methods.parts.per_image import in_parts, scores, unit_texts
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context
 
@@ -102,22 +91,15 @@ class SPG(Trained):
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
         if task.seed is not None:
             return super().head(params, image, text, task)  # of stage I (domains, B, C)
-        unit = F.normalize(image, dim=-1)
-        return torch.cat([self._score(params, some, task) for some in torch.split(unit, self.images_at_once)])
+        return in_parts(F.normalize(image, dim=-1), self.images_at_once, lambda unit: self._score(params, unit, task))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         if out.batch is None or out.batch.domain is None or task.seed is None:
             raise ValueError("SPG learns from batches that say which domain each image is of")
-        domain, unit = out.batch.domain, out.batch.normalised
         if not task.turn:
-            own = (domain == torch.arange(len(params["labels"])).to(domain).unsqueeze(1)).to(unit)
-            each = torch.stack([F.cross_entropy(logits, labels, reduction="none") for logits in out.logits])
-            return {"cross_entropy": ((own * each).sum(1) / own.sum(1).clamp_min(1.0)).sum()}
-        real = params["labels"].detach().flatten(1)[domain]
-        written, _ = write(params, unit, gaussian(unit, self.noise_width, task.seed, 0))
-        right = (judge(params, real, unit, task.seed, 1) - 1.0).square().mean()
-        wrong = judge(params, written.detach(), unit, task.seed, 2).square().mean()
-        return {"judge": right + wrong, "writer": (judge(params, written, unit, task.seed, 3) - 1.0).square().mean()}
+            return {"cross_entropy": by_domain(out.logits, labels, out.batch.domain)}
+        unit, real = out.batch.normalised, params["labels"].detach().flatten(1)[out.batch.domain]
+        return duel(params, real, unit, gaussian(unit, self.noise_width, task.seed, 0), task.seed)
 
     def track(self, params: Params, batch: Batch, task: Task) -> Params:
         old = {name: params[name] for name in SEEN}
@@ -129,7 +111,4 @@ class SPG(Trained):
     def _score(self, params: Params, unit: Tensor, task: Task) -> Tensor:
         """(b, D) unit features to (b, C) logits, each image against texts of its own."""
         written, _ = write(params, unit, params["noise"].expand(len(unit), -1), {name: params[name] for name in SEEN})
-        contexts = written.view(len(unit), self.context_length, -1)
-        texts = torch.func.vmap(partial(task.backbone.encode_context, task.prompts(self.context_length)))(contexts)
-        logits: Tensor = task.scale * (F.normalize(texts, dim=-1) @ unit.unsqueeze(-1)).squeeze(-1)
-        return logits
+        return scores(task, unit, unit_texts(task, written.view(len(unit), self.context_length, -1)))

@@ -55,6 +55,22 @@ def judge(params: Params, contexts: Tensor, unit: Tensor, seed: Tensor, salt: in
     return F.linear(x, params[f"judge_weight{len(JUDGE)}"], params[f"judge_bias{len(JUDGE)}"]).squeeze(-1)
 
 
+def duel(params: Params, real: Tensor, unit: Tensor, noise: Tensor, seed: Tensor) -> dict[str, Tensor]:
+    """Least squares of the two turns: ``judge`` to 1 on ``real`` contexts and to 0 on written ones, ``writer`` to 1.
+
+    Args:
+        params: of both.
+        real: (B, prompt) the learned context of each image.
+        unit: (B, width) unit features of the images.
+        noise: (B, noise) what the writer starts from.
+        seed: of the step, for dropout.
+    """
+    written, _ = write(params, unit, noise)
+    right = (judge(params, real, unit, seed, 1) - 1.0).square().mean()
+    wrong = judge(params, written.detach(), unit, seed, 2).square().mean()
+    return {"judge": right + wrong, "writer": (judge(params, written, unit, seed, 3) - 1.0).square().mean()}
+
+
 def moved(old: Params, found: Params, images: int) -> Params:
     """Running statistics after a batch of ``images``, as ``torch.nn.BatchNorm1d`` has them: variances unbiased."""
     share = images / max(1, images - 1)

@@ -1,0 +1,95 @@
+"""TFUP-T: TFUP's guesses, then a model's own, teach a text residual and an image adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptgrid.contract import Axes, Chosen, Method, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.tracks.image.methods.parts.described import raw_mean
+from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
+from promptgrid.tracks.image.methods.parts.pseudo import pool, unaugmented, unseen_from, whole
+from promptgrid.tracks.image.methods.parts.recipes import recipe_of
+from promptgrid.tracks.image.methods.parts.settings import check
+from promptgrid.tracks.image.methods.parts.starts import linear
+from promptgrid.tracks.image.methods.parts.typical import images_each, likely_classes, typical
+from promptgrid.tracks.image.methods.tfup import TFUP
+
+
+@dataclass(frozen=True)
+class TFUPT(TFUP):
+    """TFUP-T: a text residual and an image adapter, taught by TFUP's guesses, then by their own on plain views.
+
+    Source: section "training-based unsupervised prompt" of the paper; wlb12345/TFUP d95d4d3 (``main.py``).
+    W' = .5 W + .5 R, R = 0 at first; f' = .8 f + .2 A(f), A(f) = ReLU(ReLU(f D₁) D₂) of width D/4;
+    logits = s f̂' Ŵ'. A sixth of the epochs (5 of 30) trains on 0.75 |U| / C images a class (at least 9), chosen as
+    TFUP's keys and labelled by TFUP. The others train on the whole pool: where TFUP on f', W' of the image without
+    augmentation is surer than ``threshold`` = .9, its guess is the label of the augmented view; and 0.3 sum_c m log m,
+    m the mean softmax of the batch. AdamW .012, epsilon 3e-3, decay .1, cosine per iteration over both, batch 256.
+    Learns C x D + D²/2 numbers.
+    Deviations: those of TFUP; the last step is kept (the original keeps the best epoch on the TEST set); the cosine
+    ends at 0 with the last step (the original's, too short, climbs again); the optimizer starts anew with the second
+    phase; views as the suite says, the centre crop for both without; as in the original's best model, the cache does
+    not vote at the end; batches are whole.
+    """
+
+    name: ClassVar[str] = "tfup_t"
+    kind: ClassVar = "head"
+    axes: ClassVar = Axes("adapter", "head", supervision="unlabelled", access="features")
+
+    threshold: Number = knob(0.9, low=0.0, high=1.0)
+    spread: Number = knob(0.3, low=0.0, high=10.0)
+    learning_rate: Number = knob(0.012, low=1e-5, high=1.0, log=True)
+    weight_decay: Number = knob(0.1, low=0.0, high=1.0)
+    batch_size: int = 256
+    epochs: int = 30
+
+    def __post_init__(self) -> None:
+        check(self, epochs=2, threshold=1.0)
+
+    def init(self, task: Task, rng: torch.Generator) -> Params:
+        width, inner = task.backbone.width, max(1, task.backbone.width // 4)
+        adapter = {"down": linear(rng, width, inner)[0], "up": linear(rng, inner, width)[0]}
+        return super().init(task, rng) | {"residual": torch.zeros(len(task.classes), width)} | adapter
+
+    def recipe(self, task: Task) -> Recipe | None:
+        first = max(1, self.epochs // 6)
+        own, walked = first, (0.0, first / self.epochs)
+        if task.turn:
+            own, walked = self.epochs - first, (first / self.epochs, 1.0)
+        return recipe_of(
+            self, optimizer="adamw", epsilon=3e-3, per="iteration", warmup_epochs=0, epochs=own, span=walked
+        )
+
+    def draws(self, task: Task, pool: int) -> tuple[int, ...]:
+        return (len(task.classes) - unseen_from(task)) * min(pool, images_each(task, 0.75, pool)), pool
+
+    def relabel(self, task: Task, logits: Tensor | None) -> Chosen:
+        if task.turn:
+            return whole(task)
+        images, text = pool(task), raw_mean(task)
+        each = images_each(task, 0.75, len(images))
+        rows, _ = typical(likely_classes(images, text), each, unseen_from(task))
+        cache = TFUP.init(self, task, torch.Generator())
+        return Chosen(rows, TFUP.head(self, cache, images[rows], text, task).argmax(-1))
+
+    def text(self, params: Params, task: Task) -> Tensor:
+        return 0.5 * raw_mean(task) + 0.5 * params["residual"]
+
+    def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
+        return Method.head(self, params, _adapted(params, image), text, task)
+
+    def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
+        if not task.turn:
+            return {"cross_entropy": F.cross_entropy(out.logits, labels)}
+        guess = TFUP.head(self, params, _adapted(params, unaugmented(out)), out.text, task)
+        agreed = agreement(out.logits, guess, self.threshold)
+        return {"consistency": agreed, "spread": self.spread * one_sidedness(out.logits)}
+
+
+def _adapted(params: Params, image: Tensor) -> Tensor:
+    return 0.8 * image + 0.2 * F.relu(F.relu(image @ params["down"].mT) @ params["up"].mT)
