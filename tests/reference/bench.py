@@ -22,20 +22,25 @@ from promptgrid.tracks.image.engine.support import epoch_batches, streams
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 
-CLASSES, SHOTS, TESTS = 4, 2, 2
+CLASSES, SHOTS, TESTS, POND = 4, 2, 2, 9
 EPOCHS, BATCH = 3, 4
 """Six steps: two in the warm-up epoch, four on the cosine."""
 
 
 class Cut(Dataset):
-    """The first classes of a task, with few test images: the same pictures, a shorter test."""
+    """The first classes of a task, with few test images: the same pictures, a shorter test.
 
-    def __init__(self, whole: Dataset) -> None:
+    ``pool`` bounds the training images of a class, for methods that look at all of them.
+    """
+
+    def __init__(self, whole: Dataset, pool: int = 0) -> None:
         self.whole = whole
         self.labels = whole.labels
         kept = {name: [i for i in rows if whole.labels[i] < CLASSES] for name, rows in whole.splits.items()}
-        by_label = [[i for i in kept["test"] if whole.labels[i] == label][:TESTS] for label in range(CLASSES)]
-        self.splits = kept | {"test": [i for images in by_label for i in images]}
+        for name, most in (("test", TESTS), ("train", pool)):
+            by_label = [[i for i in kept[name] if whole.labels[i] == label][: most or None] for label in range(CLASSES)]
+            kept[name] = [i for images in by_label for i in images] if most else kept[name]
+        self.splits = kept
         counts = {name: len(rows) for name, rows in self.splits.items()}
         card = whole.card.model_dump() | {"classes": whole.card.classes[:CLASSES], "splits": counts, "bundled": False}
         self.card = DatasetCard.model_validate(card)
@@ -69,21 +74,21 @@ class Captioned(Dataset):
 
 
 class CutFamily(DatasetFamily):
-    """One name: ``cut``."""
+    """``cut``, and ``pond``, which has few training images."""
 
     name: ClassVar[str] = "cut"
 
     def __init__(self, whole: Dataset) -> None:
-        self.task = Cut(whole)
+        self.tasks = {"cut": Cut(whole), "pond": Cut(whole, POND)}
 
     def listing(self) -> list[DatasetCard]:
-        return [self.task.card]
+        return [task.card for task in self.tasks.values()]
 
     def knows(self, dataset: str) -> bool:
-        return dataset == "cut"
+        return dataset in self.tasks
 
     def open(self, dataset: str) -> Dataset:
-        return self.task
+        return self.tasks[dataset]
 
 
 class Given(BackboneFamily):

@@ -17,18 +17,26 @@ from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
 from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.dpl import DPL
+from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.gopro import GOPro
 from promptgrid.tracks.image.methods.gram import GRAM
+from promptgrid.tracks.image.methods.grip import GRIP
+from promptgrid.tracks.image.methods.grip_multimodal import GRIPMultimodal
+from promptgrid.tracks.image.methods.grip_visual import GRIPVisual
+from promptgrid.tracks.image.methods.ifpl import IFPL
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.kapt import KAPT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
+from promptgrid.tracks.image.methods.lafter import LaFTer
 from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.ln_tuning import LNTuning
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.mmt import MMT
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
+from promptgrid.tracks.image.methods.nola import NoLA
 from promptgrid.tracks.image.methods.pmt import PMT
+from promptgrid.tracks.image.methods.pouf import POUF
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
@@ -37,9 +45,12 @@ from promptgrid.tracks.image.methods.r_amt import RAMT
 from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.spg import SPG
 from promptgrid.tracks.image.methods.taskres import TaskRes
+from promptgrid.tracks.image.methods.tfup import TFUP
+from promptgrid.tracks.image.methods.tfup_t import TFUPT
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
 from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
 from promptgrid.tracks.image.methods.tpt import TPT
+from promptgrid.tracks.image.methods.upl import UPL
 from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT
 from promptgrid.tracks.image.methods.zero_shot import ZeroShot
@@ -112,6 +123,18 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (LPPlusPlus(), 10 * 514),
         (ConES(), 10 * 512),
         (TipAdapterF(), 20 * 512),
+        (UPL(), 16 * 8_192),
+        (UPL(members=4), 4 * 8_192),
+        (FPL(), 8_192),
+        (IFPL(), 8_192),
+        (GRIP(), 8_192),
+        (GRIPVisual(), 12_288),
+        (GRIPMultimodal(), 4 * (512 + 768) + 527_488),
+        (POUF(), 2_049),
+        (TFUP(), 0),
+        (TFUPT(), 10 * 512 + 2 * 512 * 128),
+        (LaFTer(text_steps=1), 50 * 768 + 2 * 26 * 768 + 10 * 512),
+        (NoLA(), 16 * 768 + 2 * 26 * 768 + 10 * 512),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -238,6 +238,7 @@ def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int, meth
         backbone=face_of(method, backbone) if method else backbone,
         shots=shots,
         descriptions=dataset.descriptions if method and "descriptions" in method.assets else None,
+        seen=len(split.classes) if method and "unlabelled" in method.assets else 0,
         **_spoken(dataset, split.known_to(method) if method else split.classes),
     )
 
