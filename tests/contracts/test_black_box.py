@@ -91,6 +91,13 @@ def test_the_protocol_admits_those_that_learn_from_answers_and_those_that_learn_
         track().resolve([asked])
 
 
+def test_white_box_vp_is_a_few_shot_method_and_its_refusal_says_why() -> None:
+    track().resolve([request("vp", **brief("vp"))])
+    with pytest.raises(Refused, match="'vp' needs pixels, and protocol 'black_box' shows logits alone") as refused:
+        track().resolve([request("vp", protocol="black_box", **brief("vp"))])
+    assert "choose protocol few_shot" in str(refused.value)
+
+
 @pytest.mark.parametrize("name", CLOSED)
 def test_records_count_queries(name: str) -> None:
     """Two epochs of two steps, batches of 5: a step asks each image twice an estimate (BAR: once, and once more)."""
