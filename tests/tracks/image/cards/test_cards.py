@@ -97,6 +97,7 @@ def test_cost_and_recipe_follow_the_method() -> None:
     assert CARDS["coop"]["recipe"]["epochs"] == 200
     assert (CARDS["coop"]["cost"]["batch"], CARDS["coop"]["cost"]["steps"]) == (32, 200 * 5)
     assert CARDS["maple"]["cost"]["gflop_per_step"] > CARDS["coop"]["cost"]["gflop_per_step"] > 0
+    assert CARDS["coop"]["cost"]["gflop_per_step"] < 1.0  # of the bundled towers; ViT-B/16 takes twenty times as much
 
 
 def test_protocols_are_asked_of_the_resolver() -> None:

@@ -52,13 +52,5 @@ def _families(timing: Timing) -> dict[str, Family]:
 
 def _memory(family: Family, backbone: DualEncoder, resolver: Resolver, classes: int) -> float:
     """MB that one cell is expected to hold for its backward pass."""
-    shape = Shape(
-        classes=classes,
-        images=2 * family.batch,
-        text_width=backbone.text.width,
-        text_layers=backbone.text.layers,
-        vision_width=backbone.vision.width,
-        vision_layers=backbone.vision.layers,
-        patches=(backbone.image_size // backbone.patch_size) ** 2,
-    )
+    shape = Shape.of(backbone, classes, 2 * family.batch)
     return cell_memory_mb(resolver.method(family.method)(**family.settings), shape, family.batch)

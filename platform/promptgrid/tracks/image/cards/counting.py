@@ -77,7 +77,7 @@ def cost(method: Method) -> dict[str, Any]:
     """
     images = CLASSES * SHOTS
     steps, batch = work(method, task_on(bundled(), CLASSES, SHOTS), images, images)
-    gflop = step_flops(method, Shape(classes=CLASSES, images=images), batch) / 1e9
+    gflop = step_flops(method, Shape.of(bundled(), CLASSES, images), batch) / 1e9
     return {
         "backbone": bundled().id,
         "classes": CLASSES,

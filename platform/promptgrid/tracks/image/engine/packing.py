@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from promptgrid.contract import Method, Task
+from promptgrid.contract import Backbone, Method, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Pack, canonical_json
 from promptgrid.tracks.image.engine.support import steps_per_epoch
@@ -35,6 +35,20 @@ class Shape:
     vision_layers: int = 12
     patches: int = 196
     image_size: int = 224
+
+    @classmethod
+    def of(cls, backbone: Backbone, classes: int, images: int) -> Shape:
+        """The sizes of ``backbone``, loaded."""
+        return cls(
+            classes=classes,
+            images=images,
+            text_width=backbone.text.width,
+            text_layers=backbone.text.layers,
+            vision_width=backbone.vision.width,
+            vision_layers=backbone.vision.layers,
+            patches=(backbone.image_size // backbone.patch_size) ** 2,
+            image_size=backbone.image_size,
+        )
 
 
 def group_of(cell: Cell, method: type[Method]) -> str:
