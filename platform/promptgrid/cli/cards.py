@@ -38,6 +38,7 @@ def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
         "quirks": [f"{each['quirk']} (here: {each['here']})" for each in card["quirks"] or []],
         "deviations": list(card["deviations"]),
         "our reading": list(card["open_choices"]),
+        "found here": [f"{each['found']} ({each['by']})" for each in card["found"]],
         "source": [card["source"]] if card["source"] else [],
         "taxonomy": [", ".join(f"{axis} {value}".replace("_", " ") for axis, value in card["axes"].items())],
         "published": _published(card),

@@ -43,6 +43,7 @@ def card_of(resolver: Resolver, name: str, figures: Sequence[Mapping[str, Any]])
         "protocols": admissions(resolver, name),
         "selection": {"original": card["selection"], "ours": card["ours"]},
         "quirks": card["quirks"],
+        "found": card["found"],
         "deviations": words["deviations"],
         "figures": [dict(row) for row in figures if row["method"] == name],
     }

@@ -12,7 +12,7 @@ from promptgrid.spec import Refused
 from promptgrid.spec.reading import read_yaml
 
 OURS = "the last step (`selection: val` in a suite: the best on validation images); nothing is chosen on test images"
-KEYS = frozenset({"learns", "selection", "ours", "quirks", "reading", "open_choices"})
+KEYS = frozenset({"learns", "selection", "ours", "quirks", "reading", "open_choices", "found"})
 
 
 def said(method: type[Method]) -> dict[str, Any]:
@@ -31,10 +31,11 @@ def written(method: type[Method]) -> dict[str, Any]:
 
     ``learns`` in words, ``selection`` rule of the original's code, ``ours`` where it is not the platform's own,
     ``quirks`` of the original's code with what is done about them ``here``; ``reading`` where no code is public and
-    the method is our reading of the paper, with its ``open_choices``.
+    the method is our reading of the paper, with its ``open_choices``; what was ``found`` about it here, ``by`` a
+    command that prints the figures.
 
     Raises:
-        Refused: a key that no card has, a quirk without saying what is done about it.
+        Refused: a key that no card has, a quirk without saying what is done about it, a finding without its command.
     """
     path = Path(inspect.getfile(method)).parent / "cards" / f"{method.name}.yaml"
     given = read_yaml(path) if path.is_file() else {}
@@ -44,6 +45,9 @@ def written(method: type[Method]) -> dict[str, Any]:
     for quirk in given.get("quirks", []):
         if set(quirk) != {"quirk", "here"}:
             raise Refused("a quirk", where=str(path), got=quirk, expected="quirk: ..., here: ...")
+    for finding in given.get("found", []):
+        if set(finding) != {"found", "by"}:
+            raise Refused("a finding", where=str(path), got=finding, expected="found: ..., by: a command")
     defaults: dict[str, Any] = {
         "learns": "",
         "selection": "",
@@ -51,6 +55,7 @@ def written(method: type[Method]) -> dict[str, Any]:
         "quirks": None,
         "reading": 0,
         "open_choices": [],
+        "found": [],
     }
     return defaults | given
 
