@@ -153,7 +153,8 @@ class Method(ABC):
     parameters are drawn anew for every round instead of trained on. One that learns from labelled images in several
     ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
     from. ``beside`` names views of each training image that stand in a batch beside the one it is learned from, for
-    methods that need ``vision_blocks``.
+    methods that need ``vision_blocks``. ``texts_per_image``: every image is scored against class texts of its own,
+    which is what such a method costs.
     """
 
     name: ClassVar[str]
@@ -168,6 +169,7 @@ class Method(ABC):
     afresh: ClassVar[bool] = False
     stages: ClassVar[int] = 1
     beside: ClassVar[tuple[View, ...]] = ()
+    texts_per_image: ClassVar[bool] = False
 
     @property
     def open_vocabulary(self) -> bool:

@@ -163,11 +163,16 @@ def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
     """Tokens that pass the text tower in a step: one context, and about five of each class behind it."""
     if not {"text_tokens", "text_blocks"} & method.needs:
         return 0
-    return (shape.classes * 5 + 17) * (batch if method.name == "cocoop" else 1)
+    return (shape.classes * 5 + 17) * (batch * _views(method) if method.texts_per_image else 1)
 
 
 def _looks(method: Method) -> float:
-    """Forward passes of the image tower in a step: three with a backward pass, two for an estimate of a black box."""
+    """Forward passes of the image tower in a step: three for each view to learn from, two to estimate a gradient."""
     if "logits" in method.needs:
         return 2.0 * float(getattr(method, "estimates", 5))
-    return 3.0 if INSIDE_IMAGES & method.needs else 0.0
+    return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
+
+
+def _views(method: Method) -> int:
+    """Views of a training image that a step looks at."""
+    return 1 + len(method.beside)

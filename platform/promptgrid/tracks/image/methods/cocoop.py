@@ -32,6 +32,7 @@ class CoCoOp(Trained):
     paper: ClassVar[str] = "Zhou et al., CVPR 2022, arXiv:2203.05557"
     axes: ClassVar = Axes("prompt_network", "text", prompt="soft_tuning")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens"})
+    texts_per_image: ClassVar[bool] = True
 
     context_length: int = 4
     words: str = "a photo of a"

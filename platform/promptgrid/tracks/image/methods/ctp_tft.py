@@ -33,6 +33,7 @@ class CTPTFT(Trained):
     paper: ClassVar[str] = "CTP + TFT, 2023, arXiv:2303.17169"
     axes: ClassVar = Axes("prompt_network", "both", prompt="soft_tuning")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "vision_blocks"})
+    texts_per_image: ClassVar[bool] = True
 
     context_length: int = 4
     words: str = "a photo of a"

@@ -41,6 +41,7 @@ class GOPro(Trained):
     axes: ClassVar = Axes("prompt_network", "text", prompt="soft_tuning", design="objective")
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "vision_blocks"})
     beside: ClassVar[tuple[View, ...]] = ("moco", "augmix")
+    texts_per_image: ClassVar[bool] = True
 
     context_length: int = 4
     words: str = "a photo of a"
