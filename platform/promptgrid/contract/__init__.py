@@ -18,9 +18,10 @@ from promptgrid.contract.method import (
     Trained,
     knob,
 )
+from promptgrid.contract.prompt_tokens import PromptTokens
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, gaussian, stream
-from promptgrid.contract.task import Batch, Chosen, Labelled, PromptTokens, Task
+from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.prompt_tokens import PromptTokens
+
 if TYPE_CHECKING:
     from promptgrid.contract.edits import Edits
-    from promptgrid.contract.task import PromptTokens
 
 
 @dataclass(frozen=True)

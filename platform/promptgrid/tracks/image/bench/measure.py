@@ -17,8 +17,8 @@ from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, steps_per_epoch, streams
+from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from promptgrid.contract import Backbone, Method, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Pack, canonical_json
-from promptgrid.tracks.image.engine.support import steps_per_epoch
+from promptgrid.tracks.image.engine.schedule import steps_per_epoch
 
 MEMORY_MB = 1500.0
 GPU_BASE_MB = 1200.0

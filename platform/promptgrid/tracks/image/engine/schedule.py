@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from promptgrid.contract import Method, Recipe, Task
 from promptgrid.contract.method import Policy
 from promptgrid.tracks.image.engine.optimizers import epoch_weights, rate_at
-from promptgrid.tracks.image.engine.support import steps_per_epoch
 
 CHECKPOINTS = 20
 """How often a fit is scored on validation images when the best of them is kept."""
@@ -83,3 +82,8 @@ class Schedule:
         every = max(1, self.epochs // CHECKPOINTS)
         ends = {min(self.total, epoch * self.each) for epoch in range(every, self.epochs + 1, every)}
         return ends | {self.total}
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Whole batches only, or one short batch where there is less than one (Dassl's drop_last rule)."""
+    return max(1, images // batch_size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,9 +11,7 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Batch, stream
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.engine.pixels import shown
-
-if TYPE_CHECKING:
-    from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
 
 Look = Callable[[int, int], tuple[Tensor, Tensor | None]]
 ONLINE = 0
@@ -272,11 +269,6 @@ def streams(cells: Sequence[Cell], purpose: str, turn: int = 0) -> list[torch.Ge
     are then paired, and a cell's numbers never depend on who shares its pack.
     """
     return [stream(*_names(cell), purpose, *([turn] if turn else [])) for cell in cells]
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Whole batches only, or one short batch where there is less than one (Dassl's drop_last rule)."""
-    return max(1, images // batch_size)
 
 
 def epoch_order(generator: torch.Generator, images: int, batch_size: int) -> Tensor:
