@@ -10,6 +10,7 @@ import torch
 from promptgrid.contract import Axes, Edits, Number, Params, Recipe, Task, knob
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts
+from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.towers import TowerEdits
 
 
@@ -43,11 +44,4 @@ class LNTuning(TowerEdits):
         return Edits(norms=shifts(places, params[f"{tower}_biases"], params[f"{tower}_weights"]))
 
     def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            optimizer="adamw",
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            warmup_epochs=0,
-        )
+        return recipe_of(self, optimizer="adamw", warmup_epochs=0)

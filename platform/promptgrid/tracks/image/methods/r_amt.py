@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Agree, Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.masks import mask_shapes, masks
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
+from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.tables.r_amt import EPOCHS, LEVELS, RATES
 
@@ -59,14 +60,9 @@ class RAMT(Trained):
         return {name: torch.full((tower.layers, *shape), self.start) for name, shape in shapes.items()}
 
     def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=published(self, "learning_rate", RATES, task.dataset),
-            optimizer="adam",
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs or EPOCHS.get(paper_name(task.dataset), 30),
-            warmup_epochs=0,
-        )
+        rate = published(self, "learning_rate", RATES, task.dataset)
+        epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 30)
+        return recipe_of(self, learning_rate=rate, optimizer="adam", epochs=epochs, warmup_epochs=0)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"

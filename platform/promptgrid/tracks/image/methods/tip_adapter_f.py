@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from promptgrid.contract import Axes, Number, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name
+from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.tables.tip_adapter import EPOCHS
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
 
@@ -32,13 +33,5 @@ class TipAdapterF(TipAdapter):
     epochs: int = 0
 
     def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            optimizer="adamw",
-            weight_decay=self.weight_decay,
-            epsilon=1e-4,
-            batch_size=self.batch_size,
-            epochs=self.epochs or EPOCHS.get(paper_name(task.dataset), 20),
-            per="iteration",
-            warmup_epochs=0,
-        )
+        epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 20)
+        return recipe_of(self, optimizer="adamw", epsilon=1e-4, epochs=epochs, per="iteration", warmup_epochs=0)
