@@ -13,6 +13,7 @@ from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
 from promptgrid.tracks.image.track import ImageTrack
 
 SUITES = Path(__file__).parents[3] / "suites"
+POOLED = ["unlabelled", "semi_supervised", "transductive_zero_shot"]
 STUDIES = ["transfer_400", "multitask", "cross_dataset", "domain_generalization", "leave_one_domain_out"]
 
 
@@ -30,6 +31,16 @@ def test_every_target_waits_for_a_cell_of_its_own_suite(image_track: ImageTrack,
     assert all(set(cell.needs) <= keys for cell in targets)
     packs = image_track.pack(list({cell.key: cell for cell in cells}.values()))
     assert Counter(cell.key for pack in packs for cell in pack.cells) == Counter(keys)
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_a_suite_with_a_pool_can_be_planned_and_tells_no_label(image_track: ImageTrack, name: str) -> None:
+    cells = _cells(image_track, name)
+    assert {cell.protocol for cell in cells} == {{"unlabelled": "unsupervised"}.get(name, name)}
+    for split in map(image_track.resolver.split, {cell.identity["split"]: cell for cell in cells}.values()):
+        tested = {index for evaluation in split.evaluations for index in evaluation.indices}
+        assert split.unlabelled
+        assert not {*split.train, *split.val, *tested} & {*split.unlabelled}
 
 
 def test_twenty_sources_on_one_target_are_one_pack(image_track: ImageTrack) -> None:
