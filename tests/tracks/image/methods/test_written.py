@@ -30,6 +30,17 @@ def test_spg_answers_an_image_by_itself(make_task):
     assert not torch.allclose(other, whole, atol=1e-2), "the noise does nothing"
 
 
+def test_spg_can_answer_by_the_contexts_of_its_first_stage(make_task):
+    task = make_task()
+    params, features = started(SPG(), task), task.support.features
+    params["labels"] += 0.1 * torch.randn(params["labels"].shape, generator=torch.Generator().manual_seed(2))
+    host = CoOp(context_length=4, words="a photo of a")
+    each = [logits_of(host, {"context": own}, task, features).softmax(-1) for own in params["labels"]]
+    assert not torch.allclose(*each, atol=1e-3)
+    found = logits_of(SPG(answers="labels"), params, task, features).exp()
+    torch.testing.assert_close(found, (each[0] + each[1]) / 2, rtol=0, atol=1e-5)
+
+
 def test_spg_teaches_each_domain_its_own_context(make_task):
     task, method = make_task(), SPG()
     params = started(method, task)
