@@ -35,8 +35,8 @@ def test_a_finding_without_a_command_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_commands_name_suites_that_are_there(name: str) -> None:
+def test_commands_can_be_run_and_name_suites_that_are_there(name: str) -> None:
     for finding in prose.written(METHODS[name])["found"]:
         suites = [word for word in finding["by"].split() if word.startswith("suites/")]
-        assert suites, finding["by"]
+        assert finding["by"].startswith(("promptgrid ", "python -m ", "make "))
         assert all((CARDS.parents[5] / suite).is_file() for suite in suites)
