@@ -64,6 +64,13 @@ def test_report_writes_the_page_and_the_long_form(invoke: Invoke, suite: Path, s
     assert rows["cell_key"].nunique() == 8
 
 
+def test_there_is_no_leaderboard_of_nothing(invoke: Invoke, suite: Path, tmp_path: Path) -> None:
+    early = invoke("report", suite, "--store", tmp_path / "store", "--out", tmp_path / "report")
+    assert early.exit_code == 2
+    assert "nothing of this suite has run yet" in early.output
+    assert not (tmp_path / "report").exists()
+
+
 def test_verify_finds_a_flipped_bit_and_the_cell_runs_again(
     invoke: Invoke, suite: Path, store: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ def show_card(row: Mapping[str, Any], card: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for title, lines in (_lines(card) if card else {}).items():
         for i, line in enumerate(lines):
-            table.add_row("" if i else title, Text(line))
+            table.add_row("" if i else title, Text(line.replace("``", "`")))
     Console().print(table)
     _show_settings(row)
 
@@ -29,7 +29,7 @@ def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
     rule = card["selection"]
     lines = {
         "learns": [card["learns"]["what"] or "not said", *map(_count, card["learns"]["counts"] or [])],
-        "losses": _losses(card["losses"]),
+        "losses": _losses(card["losses"], bool((card["cost"] or {}).get("adapting"))),
         "recipe": _recipe(card["recipe"]),
         "cost": _cost(card["cost"]),
         "needs": [", ".join(card["needs"])] if card["needs"] else [],
@@ -54,10 +54,12 @@ def _count(found: Mapping[str, Any]) -> str:
     return f"{found['count']:,} numbers on {found['backbone']}{size}" + "".join(f", {part}" for part in growth)
 
 
-def _losses(found: Mapping[str, Any] | None) -> list[str]:
+def _losses(found: Mapping[str, Any] | None, adapts: bool) -> list[str]:
     if found is None:
         return []
-    return [f"{', '.join(found['names'])}: {found['policy']}" if found["names"] else "nothing is fitted by descent"]
+    if found["names"]:
+        return [f"{', '.join(found['names'])}: {found['policy']}"]
+    return ["of each test image alone, see cost" if adapts else "nothing is fitted by descent"]
 
 
 def _recipe(found: Mapping[str, Any] | None) -> list[str]:
@@ -72,15 +74,25 @@ def _cost(found: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return []
     size = f"({found['backbone']}, {found['classes']} classes, {found['shots']} shots)"
-    if not found["steps"]:
-        return [f"one pass over {found['batch']} images: {found['gflop_per_step']:g} GFLOP {size}"]
-    return [f"{found['gflop_per_step']:g} GFLOP a step of {found['batch']} images, {found['steps']:,} steps {size}"]
+    step = f"{found['gflop_per_step']:g} GFLOP"
+    training = f"{step} a step of {found['batch']} images, {found['steps']:,} steps {size}"
+    if not found["adapting"]:
+        return [training if found["steps"] else f"one pass over {found['batch']} images: {step} {size}"]
+    here = found["adapting"]
+    steps = f"{here['steps']} step{'s' if here['steps'] > 1 else ''}"
+    testing = f"{here['gflop_per_image']:g} GFLOP a test image: {steps} on {here['views']} views of it"
+    return [training, testing] if found["steps"] else [f"{testing} {size}"]
 
 
 def _protocols(rows: list[dict[str, Any]]) -> list[str]:
     names = [(f"{row['protocol']}, {row['reading']}" if row["reading"] else row["protocol"], row) for row in rows]
     allowed = [name for name, row in names if row["allowed"]]
-    return [f"may: {'; '.join(allowed)}"] + [f"not {name}: {row['why']}" for name, row in names if not row["allowed"]]
+    lacking = sorted({row["given"] for _, row in names if row["given"]})
+    given = [
+        f"may, given {asset}: {'; '.join(name for name, row in names if row['given'] == asset)}" for asset in lacking
+    ]
+    refused = [f"not {name}: {row['why']}" for name, row in names if not row["allowed"] and not row["given"]]
+    return [f"may: {'; '.join(allowed)}"] * bool(allowed) + given + refused
 
 
 def _published(card: Mapping[str, Any]) -> list[str]:
@@ -102,10 +114,13 @@ def _figure(row: Mapping[str, Any]) -> str:
 
 def _show_settings(row: Mapping[str, Any]) -> None:
     table = Table(title="settings", title_justify="left")
-    for column in ("setting", "default", "range"):
+    for column in ("setting", "default", "range or choices"):
         table.add_column(column)
     for key, default in row["settings"].items():
         knob = row["knobs"].get(key)
         spread = f"{knob['low']:g} to {knob['high']:g}{' (log)' if knob['log'] else ''}" if knob else ""
+        if key == "epochs" and not default:
+            spread = "0: as published for the shots and the dataset"
+        spread = spread or ", ".join(str(choice) for choice in row.get("choices", {}).get(key, ()))
         table.add_row(key, str(default), spread)
     Console().print(table)

@@ -44,7 +44,7 @@ def datasets(track: TrackName = "image", as_json: AsJson = False) -> None:
 
 def backbones(track: TrackName = "image", as_json: AsJson = False) -> None:
     """List the backbones: bundled ones, and how open_clip models are named."""
-    _show(_rows(track, "backbones"), as_json, ["name", "about", "image_size", "offers"])
+    _show(_rows(track, "backbones"), as_json, ["name", "aliases", "about", "image_size", "offers"])
 
 
 def protocols(track: TrackName = "image", as_json: AsJson = False) -> None:

@@ -27,7 +27,13 @@ def submit(
     raise typer.Exit(send(suite, address, store=store, wait=wait))
 
 
-def sync(suite: SuiteFile, store: StoreDir = None, uri: Annotated[str | None, typer.Option("--uri")] = None) -> None:
+def sync(
+    suite: SuiteFile,
+    store: StoreDir = None,
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="MLflow; default: MLFLOW_TRACKING_URI, or a file in the store.")
+    ] = None,
+) -> None:
     """Bring the MLflow mirror of a suite up to date (it is never the truth: the records are)."""
     from promptgrid.store.mirror import sync as mirror
 

@@ -38,12 +38,15 @@ ASSETS: Mapping[str, Asset] = MappingProxyType({
         "dataset", "sentences about every class", "put a descriptions.yaml beside the images, or leave the method out"
     ),
     "domain_labels": Asset(
-        "dataset", "the domain of every image, of two or more", "join the domains of one label space: a|b|c"
+        "dataset",
+        "the domain of every image, of two or more",
+        "join the domains of one label space: a|b|c, or give the suite `sources: others`",
     ),
     "variations": Asset(
         "dataset",
         "generated variations of every test image",
-        "put them into variations/<path of the image without its ending>/ beside the images",
+        "put them into variations/<path of the image without its ending>/ beside the images, or set the method's "
+        "`variations: stand_in`, a strong augmentation that records name as such",
     ),
     "unlabelled": Asset(
         "protocol",

@@ -98,10 +98,11 @@ class Protocol(ABC):
     def check_reading(self, source: str, reading: Reading) -> None:
         """Raise Refused where this protocol has no cells that start from ``source`` in this way."""
         if source and reading not in self.readings:
-            known = ", ".join(self.readings)
-            expected = f"readings: [{known}]" if known else "no `sources`"
+            if not self.readings:
+                raise Refused(f"protocol {self.name!r} starts from nothing learned elsewhere", where="sources",
+                              hint="leave out `sources`, or choose a protocol of transfer")  # fmt: skip
             raise Refused(f"protocol {self.name!r} has no such reading", where="readings", got=reading,
-                          expected=expected)  # fmt: skip
+                          expected=f"readings: [{', '.join(self.readings)}]")  # fmt: skip
         if self.readings and not source:
             raise Refused(f"protocol {self.name!r} starts from what was learned elsewhere", where="protocol",
                           hint="give the suite `sources`")  # fmt: skip

@@ -58,7 +58,7 @@ def test_targets_of_one_dataset_share_a_pack_over_sources_and_plain_cells_do_not
         ({"methods": [{"name": "coop", "class_specific": True}]}, "about the classes of 'warm' only"),
         ({"methods": ["coop"], "sources": ["wrm"]}, "did you mean 'warm'"),
         ({"methods": ["coop"], "sources": None}, "give the suite `sources`"),
-        ({"methods": ["coop"], "protocol": "few_shot"}, "no such reading"),
+        ({"methods": ["coop"], "protocol": "few_shot"}, "starts from nothing learned elsewhere"),
         ({"methods": ["coop"], "protocol": "cross_dataset", "readings": ["adapt"]}, "no such reading"),
         ({"methods": ["coop"], "protocol": "cross_dataset"}, "both source and target"),
         ({"methods": ["coop"], "protocol": "domain_generalization", "sources": ["warm_ink"]}, "shares 0 class names"),

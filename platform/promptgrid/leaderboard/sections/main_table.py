@@ -48,12 +48,14 @@ def _table(standing: Standing, places: Mapping[str, Mapping[str, str]]) -> dict[
 
 
 def summary(standing: Standing) -> str:
-    """One sentence: who leads, by how much, over whom."""
+    """One sentence: whose mean is highest, by how much, among whom."""
     whole = [row for row in standing.rows if row.complete]
     if not whole:
         return "No method has finished every cell here, so nothing is ranked; adjusted means are shown."
     best = whole[0]
-    leads = f"leads {len(whole)} complete methods with" if len(whole) > 1 else "is the only complete method:"
+    leads = (
+        f"has the highest mean of {len(whole)} complete methods," if len(whole) > 1 else "is the only complete method:"
+    )
     parts = [f"{best.label} {leads} {points(best.mean.value)} %"]
     if span(best.mean):
         parts.append(f" ({span(best.mean)})")

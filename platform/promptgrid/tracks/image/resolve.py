@@ -206,6 +206,16 @@ def _aliases(row: Mapping[str, object]) -> list[str]:
     return [str(alias) for alias in listed] if isinstance(listed, list) else []
 
 
+def choices(method: type[Method]) -> dict[str, list[Setting]]:
+    """The options of those settings of ``method`` that take one of a few."""
+    hints = typing.get_type_hints(method)
+    return {
+        item.name: list(typing.get_args(hints[item.name]))
+        for item in dataclasses.fields(method)
+        if typing.get_origin(hints[item.name]) is Literal
+    }
+
+
 def _settle(method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
     fields = {item.name: item for item in dataclasses.fields(method)}
     where = f"methods.{method.name}"

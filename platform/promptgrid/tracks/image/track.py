@@ -34,7 +34,7 @@ from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
-from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.tracks.image.resolve import Resolver, choices
 from promptgrid.tracks.image.similarity import similarities
 
 
@@ -145,6 +145,7 @@ class ImageTrack(Track):
                 "axes": method.axes.as_dict() if method.axes is not None else {},
                 "knobs": {key: dataclasses.asdict(knob) for key, knob in method.knobs().items()},
                 "settings": method.defaults(),
+                "choices": choices(method),
                 "needs": sorted(method.needs),
             }
             for name, method in sorted(self.resolver.methods.items())

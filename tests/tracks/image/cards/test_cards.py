@@ -100,6 +100,20 @@ def test_cost_and_recipe_follow_the_method() -> None:
     assert CARDS["coop"]["cost"]["gflop_per_step"] < 1.0  # of the bundled towers; ViT-B/16 takes twenty times as much
 
 
+def test_what_a_test_image_takes_is_told_of_methods_that_fit_to_it() -> None:
+    assert CARDS["coop"]["cost"]["adapting"] is None
+    one, four = (CARDS[name]["cost"]["adapting"] for name in ("tpt", "diff_tpt"))
+    assert (one["steps"], one["views"], four["steps"]) == (1, 64, 4)
+    assert four["gflop_per_image"] > one["gflop_per_image"] > 1.0
+
+
+def test_what_a_dataset_may_bring_is_no_refusal_for_good() -> None:
+    rows = [row for row in CARDS["spg"]["protocols"] if row["given"]]
+    assert {row["given"] for row in rows} == {"domain_labels"}
+    assert not any(row["allowed"] for row in rows)
+    assert not any(row["given"] for row in CARDS["coop"]["protocols"])
+
+
 def test_protocols_are_asked_of_the_resolver() -> None:
     def allowed(name: str) -> set[tuple[str, str]]:
         return {(row["protocol"], row["reading"]) for row in CARDS[name]["protocols"] if row["allowed"]}

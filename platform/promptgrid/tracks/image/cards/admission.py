@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from promptgrid.contract.assets import ASSETS
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
 from promptgrid.tracks.image.resolve import Resolver
@@ -16,12 +17,15 @@ SHOTS = (1, 0)
 
 
 def admissions(resolver: Resolver, method: str) -> list[dict[str, Any]]:
-    """``protocol``, ``reading`` (where it has several), ``allowed`` and ``why`` not, at default settings, bundled."""
+    """``protocol``, ``reading`` (where it has several), ``allowed`` and ``why`` not, at default settings, bundled.
+
+    ``given`` is what the pair of tasks that is asked about lacks, and others may have: '' where that is not why.
+    """
     rows = []
     for name, protocol in sorted(resolver.protocols.items()):
         for reading in protocol.readings or ("",):
             why = refusal(resolver, method, name, reading)
-            rows.append({"protocol": name, "reading": reading, "allowed": not why, "why": why})
+            rows.append({"protocol": name, "reading": reading, "allowed": not why, "why": why, "given": _given(why)})
     return rows
 
 
@@ -44,6 +48,12 @@ def refusal(resolver: Resolver, method: str, protocol: str, reading: Reading) ->
     )
     problems = [_problem(resolver, replace(asked, shots=shots)) for shots in SHOTS]
     return "" if "" in problems else problems[0]
+
+
+def _given(why: str) -> str:
+    """The asset that ``why`` finds missing in the dataset."""
+    missing = (name for name, asset in ASSETS.items() if asset.owner == "dataset" and f"needs {name} (" in why)
+    return next(missing, "")
 
 
 def _problem(resolver: Resolver, request: Request) -> str:

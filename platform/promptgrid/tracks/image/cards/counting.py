@@ -12,7 +12,7 @@ from promptgrid.contract import Backbone, Method, stream
 from promptgrid.contract.conformance import Trial
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
-from promptgrid.tracks.image.engine.packing import Shape, step_flops, work
+from promptgrid.tracks.image.engine.packing import Shape, adapting_flops, step_flops, work
 
 CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""
@@ -84,5 +84,20 @@ def cost(method: Method) -> dict[str, Any]:
         "shots": SHOTS,
         "batch": batch,
         "steps": steps,
-        "gflop_per_step": round(gflop, 2 - math.floor(math.log10(gflop))) if gflop else 0.0,
+        "gflop_per_step": _rounded(gflop),
+        "adapting": _adapting(method),
     }
+
+
+def _adapting(method: Method) -> dict[str, Any] | None:
+    """What one test image takes at test time; None where nothing is fitted to it."""
+    plan = method.adaptation
+    if plan is None:
+        return None
+    gflop = adapting_flops(method, Shape.of(bundled(), CLASSES, 0), 1) / 1e9
+    return {"steps": plan.steps, "views": plan.views + plan.generated, "gflop_per_image": _rounded(gflop)}
+
+
+def _rounded(number: float) -> float:
+    """To three digits."""
+    return round(number, 2 - math.floor(math.log10(number))) if number else 0.0

@@ -133,7 +133,8 @@ def _table(path: Path, sha256: str, stamp: tuple[int, int]) -> pa.Table:
             expected=sha256,
         )
     try:
-        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS))
+        # No threads: one of Arrow's that is still about when a command is refused and leaves would abort the process.
+        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS), use_threads=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise Refused(
             f"not the expected Parquet columns: {error}", where=str(path), expected=", ".join(COLUMNS)
