@@ -1,8 +1,9 @@
 """Methods that learn from an unlabelled pool against their references: as in test_fidelity, with the pool's protocols.
 
 The reference labels the pool itself, from pixels, with its own model. In float64 the first round is compared, in
-float32 all of them. One exception, in float32 only: of TFUP-T's numbers 1 in 1,000 may differ by more (its adapter's
-ReLU opens and closes within float32's rounding; in float64 all agree).
+float32 all of them. One exception, in float32 only: 1 in 1,000 of the numbers of TFUP-T, LaFTer and NoLA may differ by
+more; in float64 all agree. TFUP-T's adapter has a ReLU that opens and closes within float32's rounding; the others move
+norms by Adam, where test_fidelity has the same exception (seen in 1 of 2,688, off by up to 1e-4).
 """
 
 from __future__ import annotations
@@ -52,9 +53,14 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tfup-trzsl": ("tfup", TRZSL, {"alpha": 0.5, "beta": 2.0}),
     "tfup_t": ("tfup_t", SSL, {"batch_size": 32, "threshold": 0.3, "learning_rate": 0.003}),
     "tfup_t-ul": ("tfup_t", UL, {"batch_size": 32, "spread": 1.0, "learning_rate": 0.003}),
+    "tfup_t-trzsl": ("tfup_t", TRZSL, {"batch_size": 32, "threshold": 0.6, "learning_rate": 0.003}),
     "lafter": ("lafter", SSL, {"batch_size": 32, "text_steps": 20, "tokens": 5}),
+    "lafter-trzsl": ("lafter", TRZSL, {"batch_size": 32, "text_steps": 20, "tokens": 5}),
     "nola": ("nola", UL, {"batch_size": 32, "second": "given", "tokens": 5}),
+    "nola-trzsl": ("nola", TRZSL, {"batch_size": 32, "second": "given", "tokens": 5}),
 }
+STRAYING = {"tfup_t", "lafter", "nola"}
+"""See the exception above."""
 SLOW = {"log_scale"}
 """Parameters that hardly move in so few steps."""
 every_case = pytest.mark.parametrize("case", CASES)
@@ -93,7 +99,7 @@ def test_all_rounds_in_a_pack_of_three(bench: Bench, case: str) -> None:
         method, plain = bench.method(cell), _plain(bench, cell)
         start = plain.start_of(0)
         learned = _reference(cell).train(plain, start, **cell.settings) if method.recipe(_task(bench, cell)) else start
-        _same(_state(outcome), learned, TOLERANCE, strays=1e-3 if cell.method == "tfup_t" else 0.0)
+        _same(_state(outcome), learned, TOLERANCE, strays=1e-3 if cell.method in STRAYING else 0.0)
         with torch.no_grad():
             wanted = _reference(cell).logits(plain, learned, _tests(bench, cell).pixels, **cell.settings)
         _same_logits(outcome, wanted, bench.encoder.logit_scale)

@@ -40,7 +40,7 @@ def train(
     unseen = tfup.first(plain)
     most = max(9, int(0.75 * len(features) / (len(weights) - unseen)))
     rows = [i for label in range(unseen, len(weights)) for i in tfup.nearest(features, weights, label, most)]
-    said = tfup.with_cache(plain.clip.scale, begin, features[rows], weights, alpha, beta).argmax(1)
+    said = tfup.with_cache(plain.clip.scale, begin, features[rows], weights, alpha, beta)[:, unseen:].argmax(1) + unseen
 
     def taught(chosen: Tensor) -> Tensor:
         own = [rows[int(i)] for i in chosen]
@@ -50,10 +50,10 @@ def train(
         images, moved = parts(plain, params, features[chosen])
         scores = plain.clip.cosine_logits(images, moved)
         with torch.no_grad():
-            guess = tfup.with_cache(plain.clip.scale, params, images, moved, alpha, beta)
+            guess = tfup.with_cache(plain.clip.scale, params, images, moved, alpha, beta)[:, unseen:]
             sure = F.softmax(guess, dim=1).max(1).values > threshold
-        agree = F.cross_entropy(scores[sure], guess.argmax(1)[sure]) if sure.any() else 0.0
-        mean = F.softmax(scores, dim=1).mean(0)
+        agree = F.cross_entropy(scores[sure], unseen + guess.argmax(1)[sure]) if sure.any() else 0.0
+        mean = F.softmax(scores[:, unseen:], dim=1).mean(0)
         return agree + spread * (mean * torch.log(mean + 1e-6)).sum()
 
     for turn, (loss, count) in enumerate([(taught, len(rows)), (alone, len(features))][:phases]):

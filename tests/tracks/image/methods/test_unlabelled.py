@@ -10,12 +10,17 @@ import torch
 from PIL import Image
 from tests.contracts.small_world import MemoryCache, Pictures, SmallBackbones, brief, request, track
 from torch import Tensor
+from torch.nn import functional as F
 
 from promptgrid.contract import Batch, Dataset, DatasetFamily, Method, Outputs, Task
+from promptgrid.contract.assets import Second
 from promptgrid.spec import Cell, DatasetCard, Pack
+from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.grip import GRIP
 from promptgrid.tracks.image.methods.ifpl import IFPL
+from promptgrid.tracks.image.methods.lafter import LaFTer
+from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
 from promptgrid.tracks.image.methods.parts.pseudo import confident, leaderboards, surest
 from promptgrid.tracks.image.methods.parts.typical import typical
 from promptgrid.tracks.image.methods.pouf import POUF
@@ -101,8 +106,42 @@ def test_upl_takes_the_surest_of_those_it_takes_for_a_class() -> None:
 
 def test_nola_asks_for_second_choices_where_nobody_puts_a_class_first() -> None:
     sure = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.1, 0.3], [0.5, 0.1, 0.4], [0.2, 0.7, 0.1]])
-    rows, labels = surest(sure, 2)
+    rows, labels = surest(sure.log(), 2)
     assert (rows.tolist(), labels.tolist()) == ([0, 1, 2, 3], [0, 0, 2, 1]), "the third class has the third image"
+    rows, labels = surest(sure.log(), 1, first=1)
+    assert (rows.tolist(), labels.tolist()) == ([2, 3], [2, 1]), "0.4 : 0.1 and 0.7 : 0.1 are the surest"
+
+
+@pytest.mark.parametrize(("seen", "most"), [(CLASSES, 16), (3, 40)])
+def test_nola_takes_a_fifth_of_the_pool_over_the_classes_it_may_be_of(make_task, monkeypatch, seen, most) -> None:
+    asked = []
+    monkeypatch.setattr(nola, "surest", lambda *given: asked.append(given[1:]) or surest(*given))
+    task = pooled(make_task, 400, seen)
+    unlabelled = torch.randn(400, 7, generator=torch.Generator().manual_seed(4))
+    nola.NoLA().init(replace(task, second=Second(None, unlabelled)), torch.Generator().manual_seed(0))
+    assert asked == [(most, 0 if seen == CLASSES else seen)]
+
+
+@pytest.mark.parametrize("seen", [CLASSES, 3])
+def test_images_of_unseen_classes_are_guessed_to_be_of_those(make_task, batch_of, seen: int) -> None:
+    """A teacher that is sure of the first class, and after it of the fourth."""
+    (batch, labels), task = batch_of(), replace(pooled(make_task, seen=seen), turn=1)
+    wanted = 0 if seen == CLASSES else 3
+    sure = 30.0 * torch.eye(CLASSES)[0] + 20.0 * torch.eye(CLASSES)[3]
+    said = torch.randn(10, CLASSES, generator=torch.Generator().manual_seed(5))
+    out = Outputs(batch.features, task.text, said, replace(batch, plain=torch.ones(10, 16), second=torch.zeros(10, 7)))
+    loss = F.cross_entropy(said, torch.full((10,), wanted), label_smoothing=0.1)
+    taught = LaFTer().losses({"teacher": sure[:, None].expand(-1, 16)}, out, labels, task)
+    assert float(taught["consistency"]) == pytest.approx(float(loss), rel=1e-5)
+    head = {"align_in": torch.zeros(4, 7), "align_in_bias": torch.zeros(4), "align_out": torch.zeros(CLASSES, 4)}
+    taught = nola.NoLA().losses(head | {"align_out_bias": sure}, out, labels, task)
+    assert float(taught["consistency"]) == pytest.approx(float(loss), rel=1e-5)
+    plain = F.cross_entropy(said, torch.full((10,), wanted))
+    first = 0 if seen == CLASSES else seen
+    assert float(agreement(said, sure.expand(10, -1), 0.9, first)) == pytest.approx(float(plain), rel=1e-5)
+    assert float(one_sidedness(said, first)) == pytest.approx(float(one_sidedness(said[:, first:])))
+    chosen = TFUPT().relabel(replace(task, turn=0), None)
+    assert int(chosen.labels.min()) >= first
 
 
 def test_upl_scores_by_the_mean_of_its_members_probabilities(make_task, batch_of) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Number, Outputs, Params, Task, knob
 from promptgrid.tracks.image.methods.parts.described import every_sentence
-from promptgrid.tracks.image.methods.parts.pseudo import unaugmented
+from promptgrid.tracks.image.methods.parts.pseudo import guessed, unaugmented
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.student import Student
 from promptgrid.tracks.image.methods.parts.teachers import sentence_classifier
@@ -30,7 +30,8 @@ class LaFTer(Student):
     Then, on the whole pool, argmax W f̂ of the image without augmentation is the label of the augmented view, which
     passes 50 tokens behind CLS and ``ln_pre``, all LayerNorms of the image tower (shifts) and a head that starts as W,
     on features that are not normalised: cross-entropy with 0.1 smoothing. AdamW 5e-4, decay .01 but on biases,
-    constant, batch 50, 50 epochs. Learns 50 x 768 + 2 x 26 x 768 + C x 512 numbers on ViT-B/16.
+    constant, batch 50, 50 epochs. Learns 50 x 768 + 2 x 26 x 768 + C x 512 numbers on ViT-B/16. Where the pool is of
+    unseen classes, only those are guessed.
     Deviations: the last step is kept (the original reports the epoch that is best on the TEST set); augmented views are
     the suite's (``views: online``; crops and flips, the original adds colours, perspective and blur), without any the
     image teaches itself; the dataset's one template (the original lists several); decay pulls LayerNorms to their
@@ -53,5 +54,5 @@ class LaFTer(Student):
         return {"teacher": w} | self.student(task, rng, w)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
-        guess = (F.normalize(unaugmented(out), dim=-1) @ params["teacher"].mT).argmax(-1)
+        guess = guessed(F.normalize(unaugmented(out), dim=-1) @ params["teacher"].mT, task)
         return {"consistency": F.cross_entropy(out.logits, guess, label_smoothing=0.1)}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Number, Outputs, Params, Task, knob
 from promptgrid.tracks.image.methods.parts.described import unit_mean
-from promptgrid.tracks.image.methods.parts.pseudo import surest, zero_shot
+from promptgrid.tracks.image.methods.parts.pseudo import guessed, surest, unseen_from, zero_shot
 from promptgrid.tracks.image.methods.parts.student import Student
 from promptgrid.tracks.image.methods.parts.teachers import align, alignment_head
 
@@ -27,7 +27,8 @@ class NoLA(Student):
     50 epochs. (3) On the whole pool the head's guess is the label of the augmented view, which passes 16 tokens behind
     CLS and ``ln_pre``, LayerNorms (shifts) and a head that starts as T, on features that are not normalised:
     cross-entropy with 0.1 smoothing. AdamW .004, decay 1e-4, constant, batch 512, 50 epochs. Learns
-    16 x 768 + 2 x 26 x 768 + C x 512 numbers on ViT-B/16.
+    16 x 768 + 2 x 26 x 768 + C x 512 numbers on ViT-B/16. Where the pool is of unseen classes, only those are guessed,
+    and C in k counts them alone.
     Deviations: the second backbone is the bundled one (``second``; the paper's is DINO ViT-B/16); 16 tokens and decay
     1e-4, as the code's configuration says (its comment says 50, its optimizer .01); and those of LaFTer, with the last
     step instead of the epoch that is best on LABELLED validation images.
@@ -45,15 +46,15 @@ class NoLA(Student):
     batch_size: int = 512
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
-        texts, classes = unit_mean(task), len(task.classes)
+        texts, classes, first = unit_mean(task), len(task.classes), unseen_from(task)
         if task.second is None or task.second.unlabelled is None:
             raise ValueError("the pool as the second backbone sees it is missing")
         seen = task.second.unlabelled
-        rows, labels = surest(zero_shot(task, texts).softmax(-1), max(16, int(0.2 * len(seen) / classes)))
+        rows, labels = surest(zero_shot(task, texts), max(16, int(0.2 * len(seen) / (classes - first))), first)
         return alignment_head(seen[rows], labels, classes, rng) | self.student(task, rng, texts)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         if out.batch is None or out.batch.second is None:
             raise ValueError("the images as the second backbone sees them are missing")
-        guess = align(params, out.batch.second).argmax(-1)
+        guess = guessed(align(params, out.batch.second), task)
         return {"consistency": F.cross_entropy(out.logits, guess, label_smoothing=0.1)}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Axes, Chosen, Method, Number, Outputs, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
-from promptgrid.tracks.image.methods.parts.pseudo import pool, unaugmented, unseen_from, whole
+from promptgrid.tracks.image.methods.parts.pseudo import guessed, pool, unaugmented, unseen_from, whole
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
@@ -30,7 +30,7 @@ class TFUPT(TFUP):
     TFUP's keys and labelled by TFUP. The others train on the whole pool: where TFUP on f', W' of the image without
     augmentation is surer than ``threshold`` = .9, its guess is the label of the augmented view; and 0.3 sum_c m log m,
     m the mean softmax of the batch. AdamW .012, epsilon 3e-3, decay .1, cosine per iteration over both, batch 256.
-    Learns C x D + D²/2 numbers.
+    Learns C x D + D²/2 numbers. Where the pool is of unseen classes, guesses and m are among those alone.
     Deviations: those of TFUP; the last step is kept (the original keeps the best epoch on the TEST set); the cosine
     ends at 0 with the last step (the original's, too short, climbs again); the optimizer starts anew with the second
     phase; views as the suite says, the centre crop for both without; as in the original's best model, the cache does
@@ -75,7 +75,7 @@ class TFUPT(TFUP):
         each = images_each(task, 0.75, len(images))
         rows, _ = typical(likely_classes(images, text), each, unseen_from(task))
         cache = TFUP.init(self, task, torch.Generator())
-        return Chosen(rows, TFUP.head(self, cache, images[rows], text, task).argmax(-1))
+        return Chosen(rows, guessed(TFUP.head(self, cache, images[rows], text, task), task))
 
     def text(self, params: Params, task: Task) -> Tensor:
         return 0.5 * raw_mean(task) + 0.5 * params["residual"]
@@ -87,8 +87,9 @@ class TFUPT(TFUP):
         if not task.turn:
             return {"cross_entropy": F.cross_entropy(out.logits, labels)}
         guess = TFUP.head(self, params, _adapted(params, unaugmented(out)), out.text, task)
-        agreed = agreement(out.logits, guess, self.threshold)
-        return {"consistency": agreed, "spread": self.spread * one_sidedness(out.logits)}
+        first = unseen_from(task)
+        agreed = agreement(out.logits, guess, self.threshold, first)
+        return {"consistency": agreed, "spread": self.spread * one_sidedness(out.logits, first)}
 
 
 def _adapted(params: Params, image: Tensor) -> Tensor:

@@ -9,17 +9,20 @@ from promptgrid.contract import Number
 from promptgrid.tracks.image.methods.parts.pseudo import masked_mean
 
 
-def agreement(logits: Tensor, guesses: Tensor, threshold: Number) -> Tensor:
+def agreement(logits: Tensor, guesses: Tensor, threshold: Number, first: int = 0) -> Tensor:
     """Mean cross-entropy of ``logits`` with the argmax of ``guesses``, both (B, C), where those are surer than that.
 
-    0 where none are. No gradient passes through the guesses.
+    0 where none are. No gradient passes through the guesses. Guessed are only classes from ``first`` on.
     """
-    guesses = guesses.detach()
+    guesses = guesses.detach()[..., first:]
     sure = (guesses.softmax(-1).amax(-1) > threshold).to(logits)
-    return masked_mean(F.cross_entropy(logits, guesses.argmax(-1), reduction="none"), sure)
+    return masked_mean(F.cross_entropy(logits, guesses.argmax(-1) + first, reduction="none"), sure)
 
 
-def one_sidedness(logits: Tensor) -> Tensor:
-    """sum_c m log m, m the mean softmax of the batch: minus the entropy of what is guessed on the whole."""
-    mean = logits.softmax(-1).mean(0)
+def one_sidedness(logits: Tensor, first: int = 0) -> Tensor:
+    """sum_c m log m, m the mean softmax of the batch: minus the entropy of what is guessed on the whole.
+
+    Guessed are only classes from ``first`` on.
+    """
+    mean = logits[..., first:].softmax(-1).mean(0)
     return (mean * (mean + 1e-6).log()).sum()

@@ -28,6 +28,12 @@ def unseen_from(task: Task) -> int:
     return task.seen if 0 < task.seen < len(task.classes) else 0
 
 
+def guessed(logits: Tensor, task: Task) -> Tensor:
+    """(M,) the classes that images of the pool are taken for by ``logits`` (M, C), of those that they may be of."""
+    first = unseen_from(task)
+    return logits[..., first:].argmax(-1) + first
+
+
 def zero_shot(task: Task, text: Tensor | None = None) -> Tensor:
     """(M, C) logits of frozen CLIP on the pool, by ``text`` (C, width) or the dataset's own template."""
     texts = task.text if text is None else F.normalize(text, dim=-1)
@@ -126,15 +132,18 @@ def leaderboards(logits: Tensor, most: int, first: int = 0) -> Chosen:
     return Chosen(torch.tensor([image for image, _ in placed]), torch.tensor([label + first for _, label in placed]))
 
 
-def surest(likely: Tensor, most: int) -> tuple[Tensor, Tensor]:
+def surest(logits: Tensor, most: int, first: int = 0) -> tuple[Tensor, Tensor]:
     """Rows and labels: for every class the ``most`` surest images that rank it first; if none does, second, third.
 
-    An image that two classes would have goes to the first of them (NoLA).
+    Only classes from ``first`` on are asked for and ranked. An image that two classes would have goes to the earlier
+    one (NoLA).
 
     Args:
-        likely: (M, C) probabilities.
+        logits: (M, C).
         most: images a class.
+        first: the position of the first class to choose from.
     """
+    likely = logits[:, first:].softmax(-1)
     top, ranked = likely.topk(min(3, likely.shape[1]), dim=1)
     taken: dict[int, int] = {}
     for label in range(likely.shape[1]):
@@ -145,4 +154,5 @@ def surest(likely: Tensor, most: int) -> tuple[Tensor, Tensor]:
                 taken = dict.fromkeys(best.tolist(), label) | taken
                 break
     rows = sorted(taken)
-    return torch.tensor(rows, device=likely.device), torch.tensor([taken[row] for row in rows], device=likely.device)
+    labels = torch.tensor([taken[row] + first for row in rows], device=likely.device)
+    return torch.tensor(rows, device=likely.device), labels
