@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -96,6 +96,22 @@ def test_white_box_vp_is_a_few_shot_method_and_its_refusal_says_why() -> None:
     with pytest.raises(Refused, match="'vp' needs pixels, and protocol 'black_box' shows logits alone") as refused:
         track().resolve([request("vp", protocol="black_box", **brief("vp"))])
     assert "choose protocol few_shot" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["zero_shot", *CLOSED])
+def test_validation_images_choose_nothing_there(name: str) -> None:
+    """Their answers would be queries that no curve counts; few_shot counts nothing, and may."""
+    asked = replace(request(name, protocol="black_box", **brief(name)), selection="val")
+    with pytest.raises(Refused, match=r"would be queries.*use selection: last"):
+        track().resolve([asked])
+    track().resolve([replace(asked, protocol="few_shot")])
+
+
+@pytest.mark.parametrize("protocol", ["black_box", "few_shot"])
+def test_the_second_backbone_of_a_black_box_is_another_model(protocol: str) -> None:
+    with pytest.raises(Refused, match=r"'blackvip' .* is that same model.*setting `second`"):
+        track().resolve([request("blackvip", protocol=protocol, **brief("blackvip") | {"second": "small"})])
+    track().resolve([request("nola", **brief("nola") | {"second": "small"})])
 
 
 @pytest.mark.parametrize("name", CLOSED)

@@ -59,6 +59,7 @@ def resolver(request, monkeypatch) -> Resolver:
         (["descriptions"], replace(SQUARE, dataset="imagefolder:HOME"), "needs descriptions .*descriptions.yaml"),
         (["second_backbone"], replace(SQUARE, settings={"second": "bundeld"}), "'bundeld'; did you mean 'bundled'"),
         (["second_backbone"], replace(SQUARE, settings={"second": ""}), "names none.*setting `second`"),
+        (["logits", "second_backbone"], replace(SQUARE, settings={"second": "bundled-vit"}), "is that same model"),
         (["vision_blocks", "descriptions"], replace(SQUARE, backbone="bundled-conv"), "needs vision_blocks, which"),
         (["holograms"], SQUARE, "needs holograms, which backbone 'bundled' does not offer"),
     ],

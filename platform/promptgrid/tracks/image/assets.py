@@ -75,12 +75,20 @@ class Assets:
         if name == "unlabelled" and name not in protocol.offers:
             lack = f"protocol {request.protocol!r}"
         elif name == "second_backbone":
-            self._facts(second_of(method))
+            self._admit_second(method, request)
         elif name in _OF_DATASETS and not self._offered(name, request.dataset, dataset):
             lack = f"dataset {request.dataset!r}"
         if lack:
             raise Refused(f"method {request.method!r} needs {name} ({asset.what}), which {lack} does not offer",
                           where="methods", hint=asset.hint)  # fmt: skip
+
+    def _admit_second(self, method: Method, request: Request) -> None:
+        """Refuse a second backbone that is unknown, or that shows the inside of the black box."""
+        facts = self._facts(second_of(method))
+        if "logits" in method.needs and facts["digest"] == self._facts(request.backbone)["digest"]:
+            raise Refused(f"method {request.method!r} learns from the answers of {request.backbone!r} alone, and its "
+                          "second backbone is that same model, which would show it features", where="methods",
+                          got=second_of(method), hint="name another backbone in the setting `second`")  # fmt: skip
 
     def _offered(self, name: str, called: str, dataset: Dataset) -> bool:
         if name == "descriptions":
