@@ -21,6 +21,11 @@ class Spsa:
     decay: Tensor | float
     estimates: int = 5
 
+    @property
+    def asks(self) -> int:
+        """How many losses a step looks at."""
+        return 2 * self.estimates
+
 
 @dataclass(frozen=True)
 class Sphere:
@@ -33,6 +38,11 @@ class Sphere:
 
     radius: Tensor | float
     estimates: int = 5
+
+    @property
+    def asks(self) -> int:
+        """How many losses a step looks at: that at the parameters serves all estimates."""
+        return self.estimates + 1
 
 
 Estimate = Spsa | Sphere

@@ -217,7 +217,10 @@ class Method(ABC):
         return {"cross_entropy": F.cross_entropy(out.logits, labels)}
 
     def step(self, task: Task) -> Policy | None:
-        """The step policy: None descends the sum of the losses."""
+        """The step policy: None descends the sum of the losses.
+
+        Of methods that need ``logits`` the planner asks too, before any backbone or task is known.
+        """
         return None
 
     def regulate(self, params: Params, grads: Params, task: Task) -> Params:

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Outcome, Params, Recipe, Task
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine.packing import LARGEST, LONGEST, MEMORY_MB, Expectation, packs_of
+from promptgrid.tracks.image.engine.packing import LARGEST, LONGEST, MEMORY_MB, Expectation, Shape, packs_of, step_flops
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.support import Album, Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+from promptgrid.tracks.image.methods.bar import BAR
+from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 
 SHOTS, SEEDS, RATES = (1, 2, 7, 8), (1, 2), (0.01, 0.05)
 """On five classes with batches of 8: batches of 5, and of 8 at one, four and five steps an epoch."""
@@ -221,3 +223,13 @@ def test_packs_are_of_about_equal_load_and_longest_first() -> None:
 def test_packs_stay_below_their_bounds(one: Expectation, sizes: list[int]) -> None:
     assert [len(pack.cells) for pack in packs_of(cells("clip_adapter"), lambda cell: one)] == sizes
     assert LARGEST >= 16
+
+
+@pytest.mark.parametrize(
+    ("method", "looks"), [(BAR(), 6), (BAR(estimates=1), 2), (VPSpsa(), 10), (VPSpsa(estimates=2), 4)]
+)
+def test_a_black_box_is_expected_to_be_looked_at_as_often_as_the_step_policy_says(method: Method, looks: int) -> None:
+    """One forward pass of a tower is 24 width² layers tokens; what the head takes is little beside it."""
+    shape, batch = Shape(classes=10, images=160), 32
+    forward = 24.0 * 768**2 * 12 * (196 + 17) * batch
+    assert step_flops(method, shape, batch) / forward == pytest.approx(looks, rel=1e-3)

@@ -74,6 +74,7 @@ def test_how_often_the_loss_is_asked_for_and_that_no_gradient_is(policy: Spsa | 
 
     gradients(policy, counted, params(), Moment(1, SEEDS))
     assert seen == [False] * asked
+    assert policy.asks == asked, "what the planner reckons with"
 
 
 def test_policies_of_several_cells_become_one() -> None:

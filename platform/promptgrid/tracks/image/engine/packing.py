@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
-from promptgrid.contract import Backbone, Method, Task
+from promptgrid.contract import Backbone, Method, Sphere, Spsa, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Pack, canonical_json
 from promptgrid.tracks.image.engine.schedule import steps_per_epoch
@@ -167,9 +168,10 @@ def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
 
 
 def _looks(method: Method) -> float:
-    """Forward passes of the image tower in a step: three for each view to learn from, two to estimate a gradient."""
+    """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
     if "logits" in method.needs:
-        return 2.0 * float(getattr(method, "estimates", 5))
+        policy = method.step(Task("", (), "{}", cast(Backbone, None)))
+        return float(policy.asks) if isinstance(policy, Spsa | Sphere) else 1.0
     return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
 
 
