@@ -109,6 +109,18 @@ def test_the_section_shows_picture_and_table_and_is_written_alike_twice() -> Non
     assert "6,000" in page
 
 
+def test_the_caption_says_whether_validation_chose() -> None:
+    report = asked_report()
+    chosen = replace(report, suite=report.suite.model_copy(update={"selection": "val"}))
+    for each, said, other in (
+        (report, "nothing is chosen by it", "the best one is kept"),
+        (chosen, "the best one is kept", "nothing is chosen by it"),
+    ):
+        page = report_files(build_board(each))["report.html"].decode()
+        assert said in page
+        assert other not in page
+
+
 def test_each_backbone_and_number_of_shots_has_its_own_picture() -> None:
     report = make_report(["zero_shot", "bar"], DATASETS, shots=(4, 16), seeds=(1,), backbones=("bundled", "other"))
     records = {
