@@ -133,8 +133,7 @@ def _table(path: Path, sha256: str, stamp: tuple[int, int]) -> pa.Table:
             expected=sha256,
         )
     try:
-        # No threads: one of Arrow's that is still about when a command is refused and leaves would abort the process.
-        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS), use_threads=False, pre_buffer=False)
+        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS))
     except (pa.ArrowException, OSError) as error:
         raise Refused(
             f"not the expected Parquet columns: {error}", where=str(path), expected=", ".join(COLUMNS)
