@@ -94,7 +94,10 @@ class ImageTrack(Track):
             lost = [cell for cell in pack.cells if cell.key in pack.wanted]
             yield from (failed(cell, error, provenance(pack, device, started)) for cell in lost)
             return
-        yield from run_pack(pack, bench, progress)
+        try:
+            yield from run_pack(pack, bench, progress)
+        finally:
+            bench.clear()
 
     def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> LearnedMethod:
         cell = record.cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -233,3 +234,28 @@ def test_a_black_box_is_expected_to_be_looked_at_as_often_as_the_step_policy_say
     shape, batch = Shape(classes=10, images=160), 32
     forward = 24.0 * 768**2 * 12 * (196 + 17) * batch
     assert step_flops(method, shape, batch) / forward == pytest.approx(looks, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["clip_adapter", "tip_adapter_f", "coop", "vpt"])
+def test_a_pack_that_is_over_leaves_no_tensor_behind(method: str) -> None:
+    """A worker lives through thousands of packs, and Python looks for circles of large objects late."""
+    settings = {"epochs": 1, **{name: 2 for name in ("context_length", "tokens") if name in _knobs(method)}}
+    packs = [Pack((cell,)) for cell in cells(method, **settings)[::4]]
+    run(packs[0])
+    gc.collect()
+    gc.disable()
+    try:
+        before = living_tensors()
+        for pack in packs[1:]:
+            run(pack)
+        assert living_tensors() <= before
+    finally:
+        gc.enable()
+
+
+def _knobs(method: str) -> set[str]:
+    return set(small_world.track().resolver.method(method).defaults())
+
+
+def living_tensors() -> int:
+    return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())

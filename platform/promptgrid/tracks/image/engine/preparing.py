@@ -66,6 +66,10 @@ class Bench:
         """The method with the settings of ``cell``."""
         return self.method(**cell.settings)
 
+    def clear(self) -> None:
+        """Let go of all that was looked up. Bench and desk know each other, and Python frees such circles late."""
+        self.desk.clear()
+
 
 class Desk:
     """Features, pixels and albums of one dataset, each looked up once."""
@@ -76,6 +80,12 @@ class Desk:
         self.album = lru_cache(maxsize=256)(self._album)
         self.pixels = lru_cache(maxsize=1)(self._pixels)
         self._splits: dict[tuple[int, int, str], Split] = {}
+
+    def clear(self) -> None:
+        """Forget everything; the next look computes it again, or finds it in the cache of features."""
+        for looked_up in (self.labelled, self.album, self.pixels):
+            looked_up.cache_clear()
+        self._splits.clear()
 
     def split(self, cell: Cell) -> Split:
         """What ``cell`` trains on, selects on and is scored on."""
