@@ -11,6 +11,7 @@ from rich.table import Table
 
 from promptgrid import catalog
 from promptgrid.cli.suites import AsJson, Command
+from promptgrid.cluster.allocator import keep_freed_memory
 from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused
 
@@ -42,7 +43,7 @@ def bench(
     The reference runs the frozen image tower at every step and the text tower on padded prompts, for one cell.
     Below it: frozen features kept, the exact text shortcuts, and packs of cells as one program. `floor` is the
     arithmetic that cannot be avoided at this machine's matmul rate, `difference` the largest gap of a loss to the
-    reference.
+    reference. Memory is kept between steps as workers keep it.
 
     Examples: `promptgrid bench`; `promptgrid bench --family coop --classes 100 --pack 16`;
     `promptgrid bench --backbone ViT-B-16@random --device cuda`
@@ -54,6 +55,7 @@ def bench(
     if precision not in {"fp32", "fp64"}:
         raise Refused("unknown precision", where="--precision", got=precision, expected="fp32 or fp64")
     torch.set_num_threads(threads)
+    keep_freed_memory()
     timing = Timing(
         backbone=backbone,
         families=tuple(family or ()),

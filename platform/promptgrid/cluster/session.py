@@ -23,9 +23,6 @@ STARTS = 3
 """``ray.init`` has a fixed limit of 30 s and now and then misses it on a loaded machine: so it is tried again."""
 OBJECT_STORE_BYTES = 128 * 1024**2
 WORKER_ENVIRONMENT = {
-    # Long CPU runs spend an order of magnitude less time in page faults with these.
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
     # Relative paths in a suite mean the folder the driver was started in, not Tune's folder of a trial.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }

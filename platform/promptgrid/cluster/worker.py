@@ -14,6 +14,7 @@ from typing import Any
 
 from ray import tune
 
+from promptgrid.cluster.allocator import keep_freed_memory
 from promptgrid.cluster.failures import sentence
 from promptgrid.cluster.run_pack import PackRun, Settled
 from promptgrid.cluster.watchdog import Watchdog
@@ -116,6 +117,7 @@ def settle(errand: Errand) -> Iterator[Settled]:
     from promptgrid.cluster.planner import track_named
     from promptgrid.store import FeatureCache, Store
 
+    keep_freed_memory()
     torch.set_num_threads(errand.threads)
     store = Store(errand.store)
     with Watchdog(store, errand.pack, errand.stall_seconds) as watchdog:
