@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from tests.reference import coop
 from tests.reference.descent import detached, leaves_of
+from tests.reference.pseudo import first_unseen
 from tests.reference.task import Params, Pooled
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,8 +37,9 @@ def train(
     scheduler = LambdaLR(optimizer, lambda step: learning_rate * (1.0 + 2e-4 * step) ** -0.75)
     steps = [rows for epoch in plain.draw(len(plain.pool), 0) for rows, _ in epoch][:iterations]
     assert len(steps) == iterations
+    unseen = first_unseen(plain)
     for rows in steps:
-        near = cosines(plain, params, plain.pool[rows])
+        near = cosines(plain, params, plain.pool[rows])[:, unseen:]
         scores = params["log_scale"].exp() * near
         by_image, by_class = F.softmax(scores, dim=1), F.softmax(scores, dim=0)
         there = sum(((1 - near[i]) * by_image[i]).sum() for i in range(len(rows))) / len(rows)

@@ -49,6 +49,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "grip_multimodal-ifpl": ("grip_multimodal", TRZSL, {"strategy": "ifpl", "confident": 2, "rounds": 2}),
     "pouf": ("pouf", SSL, {"iterations": 15}),
     "pouf-sharper": ("pouf", UL, {"iterations": 9, "information": 2.0, "batch_size": 8}),
+    "pouf-trzsl": ("pouf", TRZSL, {"iterations": 5, "batch_size": 8, "learning_rate": 0.2}),
     "tfup": ("tfup", SSL, {}),
     "tfup-trzsl": ("tfup", TRZSL, {"alpha": 0.5, "beta": 2.0}),
     "tfup_t": ("tfup_t", SSL, {"batch_size": 32, "threshold": 0.3, "learning_rate": 0.003}),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Number, Outputs, Params, Recipe, Task, knob
-from promptgrid.tracks.image.methods.parts.pseudo import WholePool
+from promptgrid.tracks.image.methods.parts.pseudo import WholePool, unseen_from
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context
@@ -26,7 +26,8 @@ class POUF(WholePool):
     classes of sum_x p(x | c) (1 - c), p a softmax over classes and over the batch; information = mean entropy of
     p(c | x) - entropy of its mean, times ``information`` = 0.3. Learns "a photo of a", 4 x 512 = 2,048 numbers on
     ViT-B/16, and the logarithm s of the logit scale. SGD with Nesterov momentum .9, decay 1e-3, batch 96,
-    5,000 iterations at .01 (1 + 2e-4 t)^-.75 times .1 for the context, 5e-5 for s. Labels are not looked at.
+    5,000 iterations at .01 (1 + 2e-4 t)^-.75 times .1 for the context, 5e-5 for s. Labels are not looked at. Where the
+    pool is of unseen classes, both losses are over those.
     Deviations: the last step is kept (the original keeps the best epoch by labels); views as the suite says (the
     original: random crops and flips); fp32.
     """
@@ -65,5 +66,6 @@ class POUF(WholePool):
         return params["log_scale"].exp() * cosines(image, text)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
-        near = cosines(out.image, out.text)
-        return {"transport": transport(near, out.logits), "information": self.information * information(out.logits)}
+        first = unseen_from(task)
+        near, logits = cosines(out.image, out.text)[..., first:], out.logits[..., first:]
+        return {"transport": transport(near, logits), "information": self.information * information(logits)}
