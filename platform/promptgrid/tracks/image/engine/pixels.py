@@ -12,6 +12,9 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Dataset
 
 PREPROCESSING = "rgb, short side to size (bicubic), centre crop"
+CHUNK = 64
+KEPT_BYTES = 2**28
+"""Patch embeddings that are kept for a program; where there are more, each step computes its own."""
 
 
 def centre_crop(image: Image, size: int) -> Tensor:
@@ -46,3 +49,38 @@ def shown(backbone: Backbone, needs: frozenset[str], pixels: Tensor | None) -> d
     if pixels is not None and {"pixels", "logits"} & needs:
         found["pixels"] = backbone.normalised(pixels)
     return found
+
+
+class Pictures:
+    """Images that are shown at many steps: their patch embeddings are computed once, where they fit ``KEPT_BYTES``.
+
+    Args:
+        pixels: (R, 3, size, size) uint8.
+    """
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels
+        self._patches: Tensor | None = None
+        self._too_many = False
+
+    def shown(self, backbone: Backbone, needs: frozenset[str], rows: Tensor) -> dict[str, Tensor]:
+        """As :func:`shown` of the images ``rows`` (N,)."""
+        patches = self._kept(backbone) if "vision_blocks" in needs else None
+        if patches is None:
+            return shown(backbone, needs, self._of(rows))
+        rest = needs - {"vision_blocks"}
+        found = {"patches": patches.index_select(0, rows.to(patches.device))}
+        return found | shown(backbone, rest, self._of(rows)) if rest & {"pixels", "logits"} else found
+
+    def _of(self, rows: Tensor) -> Tensor:
+        return self.pixels.index_select(0, rows.to(self.pixels.device))
+
+    def _kept(self, backbone: Backbone) -> Tensor | None:
+        """(R, P, width), each row the same to the bit as when it is computed with others."""
+        if self._patches is None and not self._too_many:
+            first = backbone.patches(self.pixels[:CHUNK])
+            self._too_many = first.nbytes / len(first) * len(self.pixels) > KEPT_BYTES
+            if not self._too_many:
+                parts = torch.split(self.pixels, CHUNK)[1:]
+                self._patches = torch.cat([first, *(backbone.patches(part) for part in parts)])
+        return self._patches

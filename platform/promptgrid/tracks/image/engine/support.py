@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Batch, stream
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.pixels import shown
+from promptgrid.tracks.image.engine.pixels import Pictures
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
 
 Look = Callable[[int, int], tuple[Tensor, Tensor | None]]
@@ -102,7 +102,7 @@ class Window:
 
     Attributes:
         features: (R, width) of every view that is looked at.
-        pixels: (R, 3, size, size) uint8, for methods inside the image tower.
+        pictures: the R images themselves, for methods inside the image tower.
         rows: (W, A, B) into both.
         labels: (W, A, B).
         seeds: (W, A).
@@ -114,7 +114,7 @@ class Window:
     """
 
     features: Tensor
-    pixels: Tensor | None
+    pictures: Pictures | None
     rows: Tensor
     labels: Tensor
     seeds: Tensor
@@ -132,9 +132,9 @@ class Window:
         looks = {"second": self.second, "pseudo": self.pseudo, "plain": self.plain, "domain": self.domain}
         extras = {name: look(step) for name, look in looks.items() if look is not None}
         seen: dict[str, Tensor] = {}
-        if self.pixels is not None:
+        if self.pictures is not None:
             with torch.no_grad():
-                seen = shown(backbone, needs, self.pixels.index_select(0, flat.to(self.pixels.device)))
+                seen = self.pictures.shown(backbone, needs, flat)
         sights = {name: value.view(*rows.shape, *value.shape[1:]) for name, value in seen.items()}
         if self.beside is not None:
             pixels = self.beside(step)
@@ -160,7 +160,7 @@ class Support:
         self._feeds = [Feed(cells[first[name]], albums[first[name]], schedules[first[name]], turn) for name in order]
         self._feed_of = torch.tensor([order.index(name) for name in names])
         self._spans: list[tuple[Album, int, int]] = []
-        self._seen: tuple[Tensor, Tensor | None] = (torch.zeros(0), None)
+        self._seen: tuple[Tensor, Pictures | None] = (torch.zeros(0), None)
 
     @property
     def moving(self) -> bool:
@@ -184,11 +184,11 @@ class Support:
             feed.album.labels[positions.to(device)] for (positions, _, _), feed in zip(drawn, feeds, strict=True)
         ])  # fmt: skip
         seeds = torch.stack([seeds for _, _, seeds in drawn])
-        features, pixels = self._look(spans)
+        features, pictures = self._look(spans)
         feed_of_there = feed_of.to(device)
         return Window(
             features=features,
-            pixels=pixels,
+            pictures=pictures,
             rows=rows[feed_of].transpose(0, 1).to(device),
             labels=labels[feed_of_there].transpose(0, 1),
             seeds=seeds[feed_of].transpose(0, 1).to(device),
@@ -199,12 +199,12 @@ class Support:
             beside=_restyled(feeds, drawn, feed_of),
         )
 
-    def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Tensor | None]:
+    def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Pictures | None]:
         if spans != self._spans:
             seen = [album.look(low, high) for album, low, high in spans]
             features = torch.cat([found.flatten(0, 1) for found, _ in seen])
             pixels = [found.flatten(0, 1) for _, found in seen if found is not None]
-            self._spans, self._seen = spans, (features, torch.cat(pixels) if pixels else None)
+            self._spans, self._seen = spans, (features, Pictures(torch.cat(pixels)) if pixels else None)
         return self._seen
 
 
