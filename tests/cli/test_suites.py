@@ -16,6 +16,7 @@ def test_plan_counts_without_running(invoke: Invoke, suite: Path, tmp_path: Path
     assert (counts["cells"], counts["finished"], counts["missing"]) == (8, 0, 8)
     assert counts["packs"] == 4, "the two seeds of a method on a dataset share a pack"
     assert not (tmp_path / "store" / "records").exists()
+    assert "no scores yet" in invoke("status", suite, "--store", tmp_path / "store").stdout
 
 
 def test_a_second_run_finds_every_cell(invoke: Invoke, suite: Path, store: Path) -> None:

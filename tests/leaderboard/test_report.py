@@ -256,3 +256,12 @@ def test_columns_have_keys_titles_and_explanations():
     keys = [column.key for column in COLUMNS]
     assert len(set(keys)) == len(keys)
     assert all(column.title and column.about.endswith((".", "?")) for column in COLUMNS)
+
+
+@pytest.mark.parametrize(("seeds", "said"), [((1,), "One seed, in percent"), ((1, 2), "deviation over seeds")])
+def test_the_matrix_speaks_of_a_spread_only_where_there_is_one(make_report, tmp_path, seeds, said):
+    report = make_report(methods=["zero_shot", "coop"], datasets=["digits"], shots=(1,), seeds=seeds)
+    page = write_report(report, tmp_path).html.read_text()
+    other = {"One seed, in percent", "deviation over seeds"} - {said}
+    assert said in page
+    assert not any(words in page for words in other)

@@ -159,7 +159,7 @@ def _print_status(now: api.Status) -> None:
         when = "" if now.running else ", once it goes on"
         rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
     _facts(f"status of {now.suite}", rows)
-    typer.echo(f"scores digest {now.scores_digest}")
+    typer.echo(f"scores digest {now.scores_digest}" if now.finished or now.failed else "no scores yet")
 
 
 def _print_top(leaderboard: Path, top: int) -> None:

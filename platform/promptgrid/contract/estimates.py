@@ -21,6 +21,9 @@ class Spsa:
     decay: Tensor | float
     estimates: int = 5
 
+    def __str__(self) -> str:
+        return f"SPSA: {self.estimates} estimates a step, of two losses each, {self.size} / k^{self.decay} apart"
+
     @property
     def asks(self) -> int:
         """How many losses a step looks at."""
@@ -38,6 +41,9 @@ class Sphere:
 
     radius: Tensor | float
     estimates: int = 5
+
+    def __str__(self) -> str:
+        return f"{self.estimates} estimates a step, along random directions of length {self.radius}"
 
     @property
     def asks(self) -> int:

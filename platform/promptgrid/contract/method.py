@@ -111,6 +111,9 @@ class Project:
     guide: str
     strength: Number = 1.0
 
+    def __str__(self) -> str:
+        return f"descends {self.main}; {self.strength} of what opposes {self.guide} is projected away"
+
 
 @dataclass(frozen=True)
 class Agree:
@@ -125,6 +128,9 @@ class Agree:
     guide: str
     level: Number = 1.0
 
+    def __str__(self) -> str:
+        return f"descends {self.main}; numbers that {self.guide} opposes are dropped by chance, at level {self.level}"
+
 
 @dataclass(frozen=True)
 class Alternate:
@@ -135,6 +141,9 @@ class Alternate:
     """
 
     turns: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return "in turns, " + ", ".join(f"{loss} moves {prefix!r}" for loss, prefix in self.turns)
 
 
 Policy = Project | Agree | Alternate | Estimate

@@ -13,8 +13,10 @@ from promptgrid.leaderboard.standing import Board, Standing
 
 
 def facts(board: Board) -> Facts:
-    """One matrix a standing; means and deviations are fractions."""
-    return {"tables": [_table(board, standing) for standing in board.standings]}
+    """One matrix a standing; means and deviations are fractions. ``spread``: whether any number has a deviation."""
+    tables = [_table(board, standing) for standing in board.standings]
+    cells = [cell for table in tables for row in table["rows"] for cell in row["cells"]]
+    return {"tables": tables, "spread": any(cell["sd"] is not None for cell in cells)}
 
 
 def _table(board: Board, standing: Standing) -> dict[str, Any]:

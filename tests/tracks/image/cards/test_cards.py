@@ -50,6 +50,7 @@ def test_a_built_in_method_has_a_full_card(name: str) -> None:
     assert card["missing"] == [], f"{name}: its card leaves out {', '.join(card['missing'])}"
     assert card["problems"] == []
     assert len(card["learns"]["counts"]) == 2
+    assert "(" not in str(card["losses"]["policy"]), "policies are told in words"
     assert bool(card["losses"]["names"]) == (card["recipe"] is not None) == (card["cost"]["steps"] > 0)
     brought = {"variations", "domain_labels"} & set(card["needs"])  # no bundled task has them by itself
     assert any(row["allowed"] for row in card["protocols"]) or brought
@@ -89,7 +90,7 @@ def test_the_bundled_shapes_are_those_of_its_weights() -> None:
 
 def test_losses_and_policy_come_from_a_dry_run() -> None:
     assert CARDS["kgcoop"]["losses"]["names"] == ["cross_entropy", "distance"]
-    assert CARDS["prograd"]["losses"]["policy"].startswith("Project(main='cross_entropy', guide='knowledge'")
+    assert CARDS["prograd"]["losses"]["policy"].startswith("descends cross_entropy; 1.0 of what opposes knowledge")
     assert CARDS["linear_probe"]["losses"] == {"names": [], "policy": None}
 
 
