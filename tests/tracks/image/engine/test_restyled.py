@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from tests.contracts.small_world import Pictures
 
-from promptgrid.tracks.image.engine.restyled import OPERATIONS, RESTYLED, Beside, augmix, moco
-from promptgrid.tracks.image.engine.views import cropped
+from promptgrid.tracks.image.engine.restyled import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
+from promptgrid.tracks.image.engine.views import AUGMENTATION, cropped
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -78,3 +78,8 @@ def test_views_stand_beside_each_image_of_a_batch() -> None:
     assert not torch.equal(found[:, 0], found[:, 1])
     assert torch.equal(look(torch.tensor([0]), 7)[0], found[1]), "a view depends on who stands beside it"
     assert not torch.equal(look(torch.tensor([0]), 8)[0], found[1]), "the next step shows the same view"
+
+
+def test_a_new_crop_makes_new_views() -> None:
+    """Keys name ``VERSION``, not the crop that views start from: whoever changes one raises the other."""
+    assert (AUGMENTATION.rpartition(", ")[2], VERSION.rpartition(", ")[2]) == ("version 1", "version 1")

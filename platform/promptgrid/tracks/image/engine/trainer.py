@@ -1,4 +1,10 @@
-"""Fits the parameters of all cells of a program as one tensor program; cells that are done leave it."""
+"""Fits the parameters of all cells of a program as one tensor program; cells that are done leave it.
+
+A window draws the batches of some steps. A step (``_descend``) asks the policy for gradients (``_gradients``), which
+asks for losses (``_losses``) as often as it needs them, lets the method regulate them, and hands them to the optimizer;
+a policy of several turns does so for each. Behind it the average and the keeper look at the parameters. Between windows
+cells that are done leave (``_leave``).
+"""
 
 from __future__ import annotations
 
