@@ -31,7 +31,7 @@ class Row:
     """One line of the benchmark; ``ms`` is the least time of one step of one cell, ``ratio`` is (a) over it.
 
     ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached; ``difference`` is the largest gap to (a)
-    of a step's loss over ``steps`` steps.
+    of a step's loss over ``steps`` steps, of the first cell of a pack.
     """
 
     family: str
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass
 class Variant:
-    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses by epoch."""
+    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells)."""
 
     name: str
     pack: int
@@ -103,7 +103,7 @@ def bench(
             family=name,
             method=method.name,
             classes=len(classes),
-            batch=family.batch,
+            batch=whole.family.batch,
             variant=variant.name,
             pack=variant.pack,
             ms=1e3 * variant.best,
@@ -120,7 +120,7 @@ def bench(
 def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
     def of(steps: int) -> Callable[[], Tensor]:
         run = packed(whole.part(cells, steps))
-        return lambda: torch.stack(run().losses, dim=1)
+        return lambda: torch.stack(run().by_step, dim=1)
 
     return of
 
@@ -150,21 +150,18 @@ def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:
 
 
 def _looped(loop: ReferenceLoop) -> Tensor:
-    """(epochs, 1) mean losses of the first cell under the reference loop, on the batches the engine draws."""
+    """(steps, 1) losses of the first cell under the reference loop, on the batches the engine draws."""
     given = loop.problem
     images, size = len(given.labels), given.family.batch
     total, each = loop.recipe.iterations or 1, steps_per_epoch(images, size)
     epochs = -(-total // each)
     orders, drops = streams(given.cells, "batches"), streams(given.cells, "dropout")
-    means, step = [], 0
+    losses: list[float] = []
     for epoch in range(epochs):
-        losses = []
         for chosen in list(epoch_batches(orders, images, size))[: total - epoch * each]:
             seed = torch.randint(2**62, (), generator=drops[0])
-            losses.append(loop.step(chosen[0].to(given.labels.device), epoch, epochs, step, total, seed))
-            step += 1
-        means.append(sum(losses) / len(losses))
-    return torch.tensor(means, dtype=torch.float64).unsqueeze(1)
+            losses.append(loop.step(chosen[0].to(given.labels.device), epoch, epochs, len(losses), total, seed))
+    return torch.tensor(losses, dtype=torch.float64).unsqueeze(1)
 
 
 def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]) -> dict[str, float]:

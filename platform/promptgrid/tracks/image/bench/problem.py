@@ -12,6 +12,8 @@ from promptgrid.contract import Labelled, Method, Params, Recipe, Task, stream
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
+SHOTS = 16
+
 
 @dataclass(frozen=True)
 class Family:
@@ -30,7 +32,8 @@ FAMILIES = {
     "vpt": Family("vpt", "tokens in the image tower", 32, {}),
     "clip_lora": Family("clip_lora", "weight deltas in both towers, without dropout", 32, {"rate": 0.0}),
     "clip_adapter": Family("clip_adapter", "a head on frozen features", 32, {}),
-    "tip_adapter_f": Family("tip_adapter_f", "a trained cache of features", 256, {}),
+    "taskres": Family("taskres", "residuals of the class texts on frozen features", 256, {}),
+    "tip_adapter_f": Family("tip_adapter_f", "a trained cache of the features of 16 shots", 256, {}),
 }
 
 
@@ -84,8 +87,12 @@ class Problem:
 def problem(
     family: Family, method: type[Method], backbone: DualEncoder, classes: tuple[str, ...], cells: int
 ) -> Problem:
-    """``cells`` cells that take one step each; the images are noise, which costs what photographs cost."""
-    count = 2 * family.batch
+    """``cells`` cells that take one step each; the images are noise, which costs what photographs cost.
+
+    There are two batches of them, or for a cache, which has a row for each, as many as 16 shots have.
+    """
+    count = SHOTS * len(classes) if method.kind == "cache" else 2 * family.batch
+    family = replace(family, batch=min(family.batch, count))
     noise = torch.Generator().manual_seed(0)
     size = backbone.image_size
     pixels = torch.randint(0, 256, (count, 3, size, size), generator=noise, dtype=torch.uint8)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+
+import torch
 
 from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused, nearest
@@ -15,6 +18,8 @@ from promptgrid.tracks.image.resolve import Resolver
 NAMES = "concepts"
 """The bundled task whose class names are used: the one with the most."""
 MEMORY_MB = 8000.0
+"""What a pack may take on a CPU; on a GPU it is what is free."""
+_log = logging.getLogger(__name__)
 
 
 def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> Iterator[Row]:
@@ -37,10 +42,18 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
     for name, family in chosen.items():
         method = resolver.method(family.method)
         for count in timing.classes:
-            packs = tuple(
-                size for size in timing.packs if size * _memory(family, backbone, resolver, count) < MEMORY_MB
-            )
+            packs = tuple(_that_fit(timing, f"{name}, {count} classes", _memory(family, backbone, resolver, count)))
             yield from bench(family, name, method, backbone, tuple(names[:count]), packs, timing.steps, say)
+
+
+def _that_fit(timing: Timing, what: str, each: float) -> Iterator[int]:
+    """The packs whose cells, ``each`` MB, fit the memory at hand; the others are named in a warning."""
+    room = torch.cuda.mem_get_info()[0] / 2**20 if timing.device.startswith("cuda") else MEMORY_MB
+    for size in timing.packs:
+        if size * each < room:
+            yield size
+        else:
+            _log.warning("%s: no pack of %d, about %.1f GB", what, size, size * each / 1000)
 
 
 def _families(timing: Timing) -> dict[str, Family]:

@@ -40,6 +40,7 @@ class Fit:
     Attributes:
         params: of every slot, each (K, ...).
         losses: the mean loss of every epoch (epochs,) of each slot.
+        by_step: the loss of every step (steps,) of each slot.
         validation: the scores of its checkpoints, of each slot; empty lists without validation.
         queries: images that a black box had been asked about behind each step of each slot, to learn from.
         speed: the shortcuts that were taken.
@@ -47,6 +48,7 @@ class Fit:
 
     params: Params
     losses: list[Tensor]
+    by_step: list[Tensor]
     validation: list[list[float]]
     queries: list[list[int]] = field(default_factory=list)
     speed: Speed = PLAIN
@@ -150,16 +152,17 @@ class _Run:
 
     def result(self) -> Fit:
         """Once all have left."""
+        by_step = [column[:length] for column, length in zip(self.losses.cpu().unbind(1), self.lengths, strict=True)]
         losses = [
-            torch.stack([part.mean() for part in torch.split(column[: schedule.total], schedule.each)])
-            for column, schedule in zip(self.losses.cpu().unbind(1), self.schedules, strict=True)
+            torch.stack([part.mean() for part in torch.split(column, schedule.each)])
+            for column, schedule in zip(by_step, self.schedules, strict=True)
         ]
         asked = list(accumulate(self.asked))
         queries = [asked[:length] for length in self.lengths]
         if self.keeper is None:
-            return Fit(self.finished, losses, [[] for _ in self.lengths], queries, self.speed)
+            return Fit(self.finished, losses, by_step, [[] for _ in self.lengths], queries, self.speed)
         kept = self.keeper.stacked() if self.keep_best else self.finished
-        return Fit(kept, losses, self.keeper.scores, queries, self.speed)
+        return Fit(kept, losses, by_step, self.keeper.scores, queries, self.speed)
 
     def _leave(self) -> None:
         """Set down the cells that have taken their steps; the tensors of the others shrink."""
