@@ -28,7 +28,7 @@ SIZE_VARIABLE = "PROMPTGRID_CACHE_SIZE"
 """The environment variable that bounds the cache, e.g. ``20GB``."""
 DEFAULT_SIZE = "20GB"
 MAPPED = 256
-"""Entries that a process keeps mapped; what it mapped before, the disk may forget."""
+"""Entries that a cache keeps mapped; what it mapped before, the disk may forget."""
 _ARRAYS, _MANIFEST = "arrays.safetensors", "manifest.json"
 _log = logging.getLogger(__name__)
 
@@ -47,9 +47,10 @@ class FeatureCache:
     """The contract's ``Cache`` on disk, under ``root/features``.
 
     Each name is computed once, under an operating-system lock that dies with its holder; all processes of a host share
-    the pages. A digest guards every entry (checked once a process); what does not verify is computed again. When
-    the cache grows beyond ``max_bytes`` (by default ``$PROMPTGRID_CACHE_SIZE``, else 20 GB), what was not asked for
-    longest goes first. A full or read-only disk costs time, never a result.
+    the pages. A digest guards every entry, checked when a cache maps it, that is once a pack, as workers open a cache
+    for each (``--local`` opens one for all); what does not verify is computed again. When the cache grows beyond
+    ``max_bytes`` (by default ``$PROMPTGRID_CACHE_SIZE``, else 20 GB), what was not asked for longest goes first. A full
+    or read-only disk costs time, never a result.
     """
 
     def __init__(self, root: Path | str, max_bytes: int | None = None) -> None:
