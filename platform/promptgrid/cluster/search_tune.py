@@ -1,7 +1,10 @@
 """Optuna, ASHA and PBT through Ray Tune: they say what to try next, ordinary cells in the store say how good it was.
 
-A Tune trial is one configuration of one study over its datasets, shots and seeds. Its cells are run in the worker by
-the ordinary packs and committed, so a suggestion that comes twice, or a search that is run again, costs nothing twice.
+A Tune trial is one configuration of one study over all its datasets, shots and seeds. Its cells are run in the worker
+by the ordinary packs, and a pack shares backbone and dataset: the cells of a trial are one pack for each dataset, which
+spans the shots and seeds there (two where they are too much for one), and never one over several datasets. They are
+committed like any others, so a suggestion that comes twice, or a search that is run again, costs nothing twice. The
+random search, which knows all its trials beforehand, has those of one dataset in the same packs: they differ in knobs.
 
 * ``optuna`` (TPE) suggests configurations; each is run in full.
 * ``asha`` takes the pre-drawn list of the random search and stops trials between rungs of 1/9, 1/3 and all epochs.
