@@ -1,4 +1,8 @@
-"""Which pack may run next: the longest way to the end first, and never before what it needs."""
+"""Which pack may run next: the longest way to the end first, and never before what it needs.
+
+A pack starts when every cell that its own cells need is settled, done or failed: the twenty sources of a target, say,
+which are one pack of targets. Those whose source failed are then skipped, the others run.
+"""
 
 from __future__ import annotations
 
