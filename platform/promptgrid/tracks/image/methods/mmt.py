@@ -15,7 +15,7 @@ class MMT(AMT):
     Source: Zheng et al., section 3; R-AMT 07f8d2c, whose code always masks attention too.
     AMT with masks on both layers of the MLP in the place of attention's. Learns 12 x 8 x 768² = 56,623,104 numbers on
     ViT-B/16.
-    Deviations: as R-AMT.
+    Deviations: as R-AMT, the case of class names too.
     """
 
     name: ClassVar[str] = "mmt"

@@ -15,7 +15,7 @@ class PMT(AMT):
     Source: Zheng et al., section 3; R-AMT 07f8d2c.
     AMT with masks on attention's projections and on both layers of the MLP. Learns 12 x 12 x 768² = 84,934,656 numbers
     on ViT-B/16.
-    Deviations: as R-AMT.
+    Deviations: as R-AMT, the case of class names too.
     """
 
     name: ClassVar[str] = "pmt"

@@ -29,7 +29,8 @@ class RAMT(Trained):
     .005, l 1 (.3 on most of the paper's datasets at 16 shots: ``LEVELS``); Adam 8e-5, no decay, batch 32, 30 epochs,
     cosine by epoch, no warm-up (ImageNet 3e-5, 10 epochs). Learns 12 x 4 x 768² = 28,311,552 numbers on ViT-B/16.
     Deviations: the patch embedding (``conv1``) is not masked, the original's code masks it; its views are crops of at
-    least half the image, ours are the suite's; the real numbers are kept, the original keeps the bits.
+    least half the image, ours are the suite's; the real numbers are kept, the original keeps the bits; class names are
+    not put in lower case as in the original, which CLIP's tokenizer does to every text anyway.
     """
 
     name: ClassVar[str] = "r_amt"
