@@ -27,7 +27,7 @@ class TPT(ConfidentViews):
     learns from them by its own recipe, in ``epochs`` if that is not 0 (TPT + CoOp). Tunes 4 x d_t numbers.
     Deviations: fp32 without a gradient scaler; crops are bicubic where the code's are bilinear; no AugMix, which the
     code adds on its ten fine-grained sets and not on ImageNet and its variants; a view is kept even where
-    ``kept`` x ``views`` is below one.
+    ``kept`` x ``views`` is below one; CoCoOp as a start (TPT + CoCoOp) is missing.
     """
 
     name: ClassVar[str] = "tpt"
