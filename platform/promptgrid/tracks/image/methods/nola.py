@@ -1,4 +1,4 @@
-"""NoLA: descriptions label a few images, these teach a head on a self-supervised tower, and that a prompted CLIP."""
+"""NoLA: descriptions label a few images, these teach a head on a second tower, and that a prompted CLIP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from promptgrid.tracks.image.methods.parts.teachers import align, alignment_head
 
 @dataclass(frozen=True)
 class NoLA(Student):
-    """NoLA: guesses of a head on a second, self-supervised tower teach CLIP's prompts, LayerNorms and a head.
+    """NoLA: guesses of a head on a second backbone teach CLIP's prompts, LayerNorms and a head.
 
     Source: Imam et al., section 3; fazliimam/NoLA ffd99ac (``trainers/NoLA.py``, ``utils/model_utils.py``).
     (1) Class embeddings T: the normalised mean of the unit features of descriptions and template. (2) Of the images
@@ -29,9 +29,9 @@ class NoLA(Student):
     cross-entropy with 0.1 smoothing. AdamW .004, decay 1e-4, constant, batch 512, 50 epochs. Learns
     16 x 768 + 2 x 26 x 768 + C x 512 numbers on ViT-B/16. Where the pool is of unseen classes, only those are guessed,
     and C in k counts them alone.
-    Deviations: the second backbone is the bundled one (``second``; the paper's is DINO ViT-B/16); 16 tokens and decay
-    1e-4, as the code's configuration says (its comment says 50, its optimizer .01); and those of LaFTer, with the last
-    step instead of the epoch that is best on LABELLED validation images.
+    Deviations: not DINO ViT-B/16 but ``bundled-conv`` (``second``), whose tower learned ImageNet's LABELS, its
+    projection captions, and which taught the bundled ViT; 16 tokens, decay 1e-4, as the configuration says (a comment
+    says 50, the optimizer .01); those of LaFTer, the last step instead of the epoch best on LABELLED validation images.
     """
 
     name: ClassVar[str] = "nola"
