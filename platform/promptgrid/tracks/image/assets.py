@@ -14,6 +14,10 @@ from promptgrid.spec import Refused, Request, digest
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
 from promptgrid.tracks.image.pairs import STAND_IN, PairPool, pair_pool
 
+_CAUSAL = "a causal text transformer pooled at EOT, as CLIP's is and SigLIP's is not"
+TOWERS = {"text_tokens": _CAUSAL, "text_blocks": _CAUSAL, "vision_blocks": "a ViT pooled at its class token"}
+"""What a backbone must be to offer the inside of a tower."""
+
 
 class Assets:
     """Looks assets up for the planner and for the bench.
@@ -47,7 +51,7 @@ class Assets:
                 f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} does not "
                 "offer",
                 where="methods",
-                hint="choose a backbone with transformer towers, or leave the method out",
+                hint=_way_out(missing),
             )
         protocol.admit(method)
         for name in sorted(_used(method, request)):
@@ -116,6 +120,12 @@ class Assets:
     def _pairs(self, called: str) -> PairPool:
         bundled = [card.name for family in self._families for card in family.listing() if card.bundled]
         return pair_pool(self._read(called), [self._read(name) for name in bundled])
+
+
+def _way_out(missing: Sequence[str]) -> str:
+    """What a backbone must be to offer ``missing``, and what works on any."""
+    takes = dict.fromkeys(f"that takes {TOWERS[name]}" for name in missing if name in TOWERS)
+    return "; ".join([*takes, "choose another backbone, or leave the method out: those on frozen features work on any"])
 
 
 def _used(method: Method, request: Request) -> frozenset[str]:

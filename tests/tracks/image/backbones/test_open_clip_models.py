@@ -26,19 +26,23 @@ SMALL = {
 }
 
 
-def small_model() -> Any:
+def small_model(config: dict[str, Any] = SMALL) -> Any:
     torch.manual_seed(3)
-    return open_clip.model.CLIP(**SMALL).eval()
+    return open_clip.model.CLIP(**config).eval()
+
+
+def written(folder: Path, model: dict[str, Any] = SMALL) -> Path:
+    """``folder`` with a model of this config, as open_clip writes it."""
+    config = {"model_cfg": model, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    state = {name: value.contiguous() for name, value in small_model(model).state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors")
+    return folder
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as open_clip writes it."""
-    config = {"model_cfg": SMALL, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
-    (tmp_path / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-    state = {name: value.contiguous() for name, value in small_model().state_dict().items()}
-    save_file(state, tmp_path / "open_clip_model.safetensors")
-    return tmp_path
+    return written(tmp_path)
 
 
 def test_a_local_folder_gives_open_clips_own_features(folder: Path) -> None:
@@ -53,6 +57,20 @@ def test_a_local_folder_gives_open_clips_own_features(folder: Path) -> None:
     assert torch.allclose(backbone.encode_pixels(pixels), images, atol=1e-5)
     assert torch.allclose(backbone.encode_prompts(texts), full, atol=1e-5)
     assert backbone.offers == {"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"}
+
+
+def test_a_text_tower_that_is_not_causal_still_gives_open_clips_features(tmp_path: Path) -> None:
+    """As SigLIP's: no learned prompts, every method on frozen features."""
+    config = SMALL | {"text_cfg": SMALL["text_cfg"] | {"no_causal_mask": True, "pool_type": "last"}}
+    spelling, texts = f"local-dir:{written(tmp_path, config)}", ["a photo of a cat.", "a very long name of a dog."]
+    backbone = OpenClipModels().load(spelling, "cpu")
+    with torch.no_grad():
+        wanted = small_model(config).encode_text(open_clip.get_tokenizer("ViT-B-32")(texts))
+    assert torch.allclose(backbone.encode_prompts(texts), wanted, atol=1e-5)
+    assert backbone.offers == {"features", "vision_blocks", "pixels", "logits"}
+    assert sorted(backbone.offers) == OpenClipModels().facts(spelling)["offers"]
+    with pytest.raises(Refused, match="offers no prompt tokens"):
+        backbone.tokenize(texts)
 
 
 def test_the_digest_is_that_of_the_weights_file(folder: Path) -> None:
