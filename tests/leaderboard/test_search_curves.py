@@ -101,6 +101,14 @@ def test_the_section_shows_budget_choice_and_picture_and_is_written_alike_twice(
     assert "figures/search_1_16shot.svg" in first
 
 
+@pytest.mark.parametrize(("algorithm", "said"), [("random", 0), ("optuna", 0), ("asha", 1), ("pbt", 2)])
+def test_the_section_says_what_rungs_start_from(algorithm: str, said: int) -> None:
+    report = make_report(["zero_shot", "coop"], ["digits", "fashion"], shots=(16,), searches=(search(algorithm),))
+    page = report_files(build_board(report))["report.html"].decode()
+    words = ("Every rung trained from the start", "its settings, not its parameters")
+    assert [word in page for word in words] == [said >= 1, said >= 2]
+
+
 def test_no_search_no_section() -> None:
     files = report_files(build_board(make_report(["zero_shot", "coop"], ["digits", "fashion"], shots=(16,))))
     assert "Hyper-parameter search" not in files["report.html"].decode()

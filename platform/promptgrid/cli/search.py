@@ -55,7 +55,8 @@ def search(
     """Search the knobs of every method of a suite on validation images, then test what was chosen.
 
     Trial 0 is the configuration as written. Interrupt at any point and run again to go on; more trials later go on
-    from fewer. Example: `promptgrid search suites/quickstart.yaml --trials 20 --workers 2`
+    from fewer. asha and pbt score at 1/9, 1/3 and all epochs, and each time train from the start: what pbt's trials
+    inherit are settings, not parameters. Example: `promptgrid search suites/quickstart.yaml --trials 20 --workers 2`
     """
     summary = api.search(
         suite,
