@@ -175,6 +175,17 @@ def test_every_shape_of_study_gives_a_whole_report(tmp_path, shape):
         assert not [path for path in paths.figures if "gain_over" in path.name]
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"seeds": (1,)}, True), ({}, False), ({"seeds": (1,), "images": 0}, False)]
+)
+def test_marks_of_one_seed_say_what_they_rest_on(tmp_path, changes, said):
+    """Two seeds have a test of their own; without answers image by image there is no mark at all."""
+    text = write_report(make_study(**{**SMALL, **changes}), tmp_path).html.read_text()
+    words = "One seed: the marks rest on the sign test over test images alone, and say nothing about"
+    assert text.count(words) == (text.count("over this map") if said else 0)
+    assert ("over this map" in text) == (changes.get("images") != 0)
+
+
 def test_names_from_strangers_stay_names(tmp_path):
     nasty = ("</text><script>alert(1)</script>", '" onload="x', "=1+1", "a\u202eb")
     paths = write_report(make_study(**{**SMALL, "tasks": nasty}), tmp_path)
