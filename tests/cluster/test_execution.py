@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cluster.toy.driving import SILENT, run_toy, toy_suite
 
-from promptgrid.cluster import Options, execute, make_plan
+from promptgrid.cluster import Options, execute, make_plan, mirroring
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Refused
 from promptgrid.store import Store
@@ -36,6 +36,29 @@ def test_a_track_that_leaves_cells_out_of_the_count_is_noticed(store: Store, mon
     monkeypatch.setattr(local, "run_local", lambda *given, **how: None)
     with pytest.raises(RuntimeError, match="6 cells were left over"):
         run_toy(store, toy_suite(), local=True, workers=None)
+
+
+def test_the_end_of_a_run_waits_a_minute_for_mlflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    class Patient:
+        def __init__(self, *given: Any, **how: Any) -> None:
+            self.told: list[str] = []
+
+        def add(self, key: str) -> None:
+            self.told.append(key)
+
+        def close(self, seconds: float) -> mirroring.Mirrored:
+            waited.append(seconds)
+            return mirroring.Mirrored(len(self.told))
+
+        def kill(self) -> None: ...
+
+    monkeypatch.setattr(mirroring, "MirrorProcess", Patient)
+    _, first = run_toy(store, toy_suite(), Options(quiet=True), local=True, workers=None)
+    run_toy(store, toy_suite(), Options(quiet=True, mirror_seconds=7.0), local=True, workers=None)
+    assert waited == [60.0, 7.0]
+    assert first.mirror == mirroring.Mirrored(6)
 
 
 def test_signals_are_counted_and_handlers_given_back() -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from promptgrid.store import Store
 
 STALL_SECONDS = 1800.0
-MIRROR_SECONDS = 120.0
+MIRROR_SECONDS = 60.0
+"""By when the mirror has caught up, or says how far it is."""
 
 
 @dataclass(frozen=True)
