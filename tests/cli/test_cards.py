@@ -34,3 +34,10 @@ def test_growth_with_classes_is_told(invoke: Invoke) -> None:
     assert "5,120 numbers on ViT-B/16 at 10 classes, 16 shots, 512 more with a class" in words
     assert "nobody published" in words
     assert "not base_to_new: method 'taskres' cannot be scored on classes it was not trained on" in words
+
+
+def test_figures_of_a_reading_are_claims(invoke: Invoke) -> None:
+    claim = "claimed by the paper; ours is a reading"
+    reading, original = (" ".join(invoke("methods", name).output.split()) for name in ("gram", "prograd"))
+    assert f"3 figures, {claim}: promptgrid published --method gram" in reading
+    assert claim not in original

@@ -34,6 +34,7 @@ def figure(**changes):
         "differs": "",
         "over": [],
         "shown": True,
+        "reading": False,
     }
     return plain | changes
 
@@ -85,6 +86,16 @@ def test_a_figure_at_our_mean_is_within_noise(report_of) -> None:
 def test_another_experiment_is_named_and_not_tested(report_of, differs, why) -> None:
     (pair,) = agreements(report_of(figure(**differs)))
     assert (pair.verdict, pair.z, pair.why) == ("protocol differs", None, why)
+
+
+@pytest.mark.parametrize("differs", ["", "the best epoch was chosen on test images"])
+def test_a_reading_is_never_within_noise_or_off(report_of, differs) -> None:
+    """Neither next to our mean nor far from it, nor where something else differs too."""
+    ours = fmean(scores(report_of(figure()), "coop", "pets", 16))
+    for value in (round(100 * ours, 4), 1.0):
+        (pair,) = agreements(report_of(figure(value=value, reading=True, differs=differs)))
+        assert (pair.verdict, pair.z) == ("claimed", None)
+        assert pair.why == "; ".join([*[differs] * bool(differs), "ours is a reading of the paper"])
 
 
 @pytest.mark.parametrize(

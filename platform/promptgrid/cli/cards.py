@@ -102,6 +102,7 @@ def _published(card: Mapping[str, Any]) -> list[str]:
     if not card["figures"]:
         return []
     told = f"{len(shown)} figures" + (f", and {hidden} nobody published" if hidden else "")
+    told += ", claimed by the paper; ours is a reading" if shown and card["reading"] else ""
     means = [row for row in shown if row["dataset"].startswith("average") and not row["metric"].startswith("gain_")]
     return [f"{told}: promptgrid published --method {card['name']}", *map(_figure, means[:8])]
 

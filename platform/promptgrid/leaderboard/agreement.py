@@ -17,7 +17,9 @@ PAPER_SEEDS = 3
 """What the papers' means are over in this field, taken to spread as ours do."""
 ALIKE = 0.0005
 """Closer than this (0.05 points) figures print alike."""
-Verdict = Literal["within noise", "off", "one seed", "protocol differs"]
+READING = "ours is a reading of the paper"
+"""Why a figure is no more than claimed: without the authors' code or full text, a difference may be the reading's."""
+Verdict = Literal["within noise", "off", "one seed", "protocol differs", "claimed"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Agreement:
     """One of our figures beside a paper's. Scores and differences are fractions.
 
     ``z`` is the difference over sd √(1/n + 1/3), n our seeds; None where nothing varies, or with one seed. ``why``
-    says what differs where figures cannot be compared.
+    says what differs where figures cannot be compared; that is so wherever our method is a reading of its paper.
     """
 
     label: str
@@ -85,7 +87,8 @@ def _reasons(report: ReportInput, ours: Measured, row: Mapping[str, Any]) -> lis
             reasons.append(f"{name} {cell.settings.get(name)!r}, there {theirs!r}")
     if row["learned_on"] and report.known_as.get(cell.source, cell.source) != row["learned_on"]:
         reasons.append(f"learned on {cell.source or cell.dataset}, there on {row['learned_on']}")
-    return reasons + [row["differs"]] * bool(row["differs"])
+    reasons += [row["differs"]] * bool(row["differs"])
+    return reasons + [READING] * bool(row["reading"])
 
 
 def _pair(
@@ -110,7 +113,7 @@ def _pair(
         evidence=row["evidence"],
         difference=mean - paper,
         z=None if reasons else z,
-        verdict="protocol differs" if reasons else verdict,
+        verdict="claimed" if row["reading"] else "protocol differs" if reasons else verdict,
         why="; ".join(reasons),
     )
 
