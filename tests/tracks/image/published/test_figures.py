@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.leaderboard.conftest import make_record
 
 from promptgrid import catalog
-from promptgrid.spec import Refused
+from promptgrid.leaderboard import ReportInput
+from promptgrid.leaderboard.agreement import agreements
+from promptgrid.spec import Refused, read_suite
 from promptgrid.tracks.image.methods.parts.published import NAMES
 from promptgrid.tracks.image.published.figures import FOLDER, figures, read_table, refuse_twins
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
@@ -85,6 +89,40 @@ def test_what_is_remembered_derived_or_proposed_is_not_shown() -> None:
     assert len(rows) == sum(COUNTS.values())
     assert {row["evidence"] for row in rows if row["shown"]} == {"R", "S", "A"}
     assert {row["evidence"] for row in rows if not row["shown"]} == {"M", "D"}
+
+
+def test_no_figure_of_ours_has_shots_that_its_protocol_refuses() -> None:
+    """A figure of 16 shots at test time would wait for ever for a cell to stand beside."""
+    resolver = catalog.track("image").resolver  # type: ignore[attr-defined]
+    card = resolver.dataset("weather").card
+    named = [figure for figure in figures() if figure.method and figure.shots]
+    assert {"few_shot", "domain_generalization", "cross_dataset"} <= {figure.protocol for figure in named}
+    for figure in named:
+        resolver.protocol(figure.protocol).check(card, figure.shots)
+
+
+def test_prompts_adapted_at_test_time_stand_beside_the_papers() -> None:
+    """Cells of suites/test_time_domains.yaml, as if they were on the papers' data."""
+    track = catalog.track("image")
+    suite = read_suite(Path(__file__).parents[4] / "suites" / "test_time_domains.yaml")
+    labels, asked = zip(*suite.squares([]), strict=True)
+    squares = list(zip(labels, track.resolve(list(asked)), strict=True))
+    rng = np.random.default_rng(0)
+    records = {cell.key: make_record(cell, False, 0.1, 0.1, rng, cell.protocol) for _, cell in squares}
+    names = {"emoji_noto": "ImageNet", "emoji_emojione": "ImageNetV2", "emoji_firefox": "ImageNet-Sketch"}
+    known_as = {"bundled": "ViT-B/16", **names}
+    report = ReportInput(suite, squares, records, {}, "accuracy", published=track.published(), known_as=known_as)
+    found = {(pair.label, pair.dataset): pair for pair in agreements(report)}
+    tpt = [found["TPT + CoOp, evaluate", dataset] for dataset in ("ImageNetV2", "ImageNet-Sketch")]
+    assert [(pair.paper, pair.why) for pair in tpt] == [(pytest.approx(0.6683), ""), (pytest.approx(0.4929), "")]
+    aligned = found["PromptAlign, evaluate", "ImageNet-Sketch"]
+    assert aligned.paper == pytest.approx(0.5623)
+    assert aligned.why.startswith("README entry disagrees"), "the settings are the paper's"
+
+
+def test_figures_of_our_readings_are_marked_as_claims() -> None:
+    rows = catalog.track("image").published()
+    assert {row["method"] for row in rows if row["reading"]} == {"ctp_tft", "gram", "kapt"}
 
 
 def test_settings_that_a_figure_names_exist_and_are_legal() -> None:
