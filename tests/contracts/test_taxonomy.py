@@ -6,7 +6,23 @@ import pytest
 
 from promptgrid import catalog
 from promptgrid.contract import Axes
+from promptgrid.contract import taxonomy as contract
 from promptgrid.contract.taxonomy import axis_values, none_yet, taxonomy
+
+SURVEYS = {
+    "family": {"multimodal_to_text", "image_text_matching", "text_to_image"},
+    "prompt": {"hard_instruction", "hard_in_context", "hard_retrieved", "hard_chain_of_thought"}
+    | {"soft_tuning", "soft_prefix"},
+    "where": {"text", "vision", "both"},
+    "task": {"classification", "segmentation", "detection", "grounding", "generation", "editing", "reasoning"}
+    | {"video", "medical", "document", "three_d"},
+    "design": {"data", "architecture", "objective"},
+}
+"""The axes and values of Gu et al. (2307.12980: model type; hard and soft prompts; text, visual or unified) and of
+Huang et al. (2312.16602: discriminative, generative and other tasks; data construction, architecture or objective),
+said here once more so that one of them cannot vanish from the contract unseen."""
+LEFT_OUT = ("application", "responsibility", "datasets", "evaluation")
+"""Their other axes: the contract says why each is none of ours."""
 
 
 def placed() -> dict[str, dict[str, str]]:
@@ -17,6 +33,17 @@ def test_every_method_has_one_value_on_each_axis() -> None:
     for name, place in placed().items():
         assert place.keys() == axis_values().keys(), f"{name}: give the class `axes: ClassVar = Axes(...)`"
         assert all(place[axis] in values for axis, values in axis_values().items()), name
+
+
+@pytest.mark.parametrize("axis", SURVEYS)
+def test_every_value_of_the_surveys_is_one_of_ours(axis: str) -> None:
+    assert SURVEYS[axis] <= set(axis_values()[axis])
+
+
+@pytest.mark.parametrize("axis", LEFT_OUT)
+def test_an_axis_of_the_surveys_that_is_left_out_has_a_reason(axis: str) -> None:
+    assert axis not in axis_values()
+    assert f"``{axis}``" in (contract.__doc__ or "").partition("left out")[2]
 
 
 @pytest.mark.parametrize("row", taxonomy(placed()), ids=lambda row: f"{row['axis']}-{row['value']}")

@@ -4,6 +4,11 @@ Gu et al., arXiv:2307.12980 (prompting of vision-language models): ``family`` (t
 soft kinds), ``where`` (text, visual or unified prompts). Huang et al., arXiv:2312.16602 (visual instruction tuning):
 ``task`` (the vision task studied) and ``design`` (data, architecture or objective). The others are the field's own.
 A value that no method has stands in ``none_yet.yaml`` with the reason, so that a gap is said rather than found.
+
+Axes of the surveys that are left out, as they tell methods apart by nothing that a method here says of itself.
+Gu et al.: ``application`` is what a prompted model is used for, here the dataset's business; ``responsibility`` and
+integrity (bias, safety, attacks) is studied of models and their data, and no protocol here measures it.
+Huang et al.: ``datasets`` and ``evaluation`` are the suite's choices, with cards and protocols of their own.
 """
 
 from __future__ import annotations
