@@ -7,8 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from promptgrid.contract import Batch, TokenPlan
+from promptgrid.tracks.image.engine.policies import Moment, gradients
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
+from promptgrid.tracks.image.methods.coop import CoOp
+from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.prograd import ProGrad
@@ -88,6 +91,24 @@ def test_cocoop_does_not_depend_on_its_chunks(at_once, make_task, batch_of):
     torch.testing.assert_close(CoCoOp(images_at_once=at_once).forward(params, batch, task).logits, expected)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 10])
+def test_ctp_tft_does_not_depend_on_its_chunks_or_on_the_batch(at_once, make_task, batch_of, practice):
+    """Invariant 4: neither on ``images_at_once`` nor on which images come together."""
+    task, (batch, _) = make_task(backbone=practice), batch_of(backbone=practice)
+    rng = torch.Generator().manual_seed(0)
+    params = CTPTFT().init(task, rng)
+    params = {name: value + 0.1 * torch.randn(value.shape, generator=rng) for name, value in params.items()}
+    expected = CTPTFT().forward(params, batch, task).logits
+    alike = CTPTFT().forward(params | {"shift": torch.zeros_like(params["shift"])}, batch, task).logits
+    assert not torch.allclose(expected, alike, atol=1e-2), "all images have one text"
+    chunked = CTPTFT(images_at_once=at_once).forward(params, batch, task).logits
+    torch.testing.assert_close(chunked, expected, rtol=0, atol=1e-4)
+    rows = torch.arange(len(batch.features)).split(at_once)
+    parts = [replace(batch, features=batch.features[own], patches=batch.patches[own]) for own in rows]
+    apart = torch.cat([CTPTFT().forward(params, part, task).logits for part in parts])
+    torch.testing.assert_close(apart, expected, rtol=0, atol=1e-4)
+
+
 def test_cocoop_scores_each_image_against_its_own_texts(make_task, batch_of):
     task, (batch, _) = make_task(), batch_of()
     params = CoCoOp().init(task, torch.Generator().manual_seed(0))
@@ -135,6 +156,35 @@ def test_prograds_knowledge_is_the_distilled_cross_entropy(temperature, make_tas
     step = method.step(task)
     assert {step.main, step.guide} == set(losses)
     assert step.main == "cross_entropy"
+
+
+def test_prograds_step_is_coops_where_gradients_agree_and_at_a_right_angle_where_they_do_not(make_task, batch_of):
+    """Invariant 7, of the gradients of its own losses: one of the guide and its opposite opposes."""
+    task, (batch, labels) = make_task(), batch_of()
+    method, coop = ProGrad(), CoOp(context_length=16)
+    start = {name: value[None] for name, value in method.init(task, torch.Generator().manual_seed(0)).items()}
+    moment = Moment(1, torch.tensor([1]))
+
+    def losses_of(of, sign=1.0):
+        def losses(own):
+            cell = {name: value[0] for name, value in own.items()}
+            found = of.losses(cell, of.forward(cell, batch, task), labels, task)
+            return {name: (sign * loss if name == "knowledge" else loss)[None] for name, loss in found.items()}
+
+        return losses
+
+    _, plain = gradients(None, losses_of(coop), start, moment)
+    _, guide = gradients(None, lambda own: {"guide": losses_of(method)(own)["knowledge"]}, start, moment)
+    agreeing = float((plain["context"] * guide["context"]).sum()) >= 0
+    seen = {}
+    for sign in (1.0, -1.0):
+        _, found = gradients(method.step(task), losses_of(method, sign), start, moment)
+        seen[sign] = found["context"]
+    agrees, opposes = (seen[1.0], seen[-1.0]) if agreeing else (seen[-1.0], seen[1.0])
+    torch.testing.assert_close(agrees, plain["context"])
+    sizes = opposes.norm() * guide["context"].norm()
+    assert abs(float((opposes * guide["context"]).sum() / sizes)) < 1e-5
+    assert float(opposes.norm()) < 0.999 * float(plain["context"].norm()), "nothing was projected away"
 
 
 def test_a_method_of_the_image_tower_needs_patches(make_task, batch_of):
