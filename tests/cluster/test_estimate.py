@@ -12,7 +12,7 @@ from toy_track import ToyTrack
 
 from promptgrid.cluster.cost_model import CELL_SECONDS
 from promptgrid.cluster.estimate import corrected, here, scouts, spread
-from promptgrid.spec import Cell, Cost, Pack, Provenance, Record, Refused
+from promptgrid.spec import Cell, Cost, Machine, Pack, Provenance, Record, Refused
 from promptgrid.store import Store
 
 
@@ -21,7 +21,7 @@ class Guessing(ToyTrack):
 
     name = "image"
 
-    def pack(self, cells: Any) -> list[Pack]:
+    def pack(self, cells: Any, machine: Machine = "cpu") -> list[Pack]:
         if any(cell.dataset == "gone" for cell in cells):
             raise Refused("unknown dataset")
         return [whole((cell,), 1.0) for cell in cells]

@@ -10,11 +10,13 @@ import pytest
 from tests.cluster.toy.driving import run_toy, toy_suite
 from toy_track import PACK, ToyTrack
 
-from promptgrid.cluster import make_plan
+from promptgrid.cluster import make_plan, planner
 from promptgrid.cluster.cost_model import CELL_SECONDS
-from promptgrid.cluster.planner import START_SECONDS
+from promptgrid.cluster.dispatch import Dispatcher
+from promptgrid.cluster.planner import START_SECONDS, packed_for
+from promptgrid.cluster.progress import Board
 from promptgrid.contract import Outcome
-from promptgrid.spec import Cell, Cost, Pack, Reason, Record, Refused, Request
+from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 from promptgrid.store import Store
 
 
@@ -81,7 +83,7 @@ def test_squares_that_share_a_cell_run_it_once(store: Store) -> None:
 
 def test_a_track_that_packs_a_cell_twice_is_caught(store: Store) -> None:
     class Twice(ToyTrack):
-        def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+        def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
             return super().pack(cells) + super().pack(cells[:1])
 
     with pytest.raises(RuntimeError, match="packed 1 cells twice"):
@@ -137,3 +139,28 @@ def test_importing_the_floor_imports_neither_ray_nor_torch_nor_mlflow() -> None:
     platform = Path(__file__).parents[2] / "platform"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=platform, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class Larger(ToyTrack):
+    """One cell a pack on a CPU, all of a group on a GPU."""
+
+    def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
+        return super().pack(cells) if machine == "cuda" else [Pack((cell,)) for cell in cells]
+
+
+def test_a_plan_is_packed_again_for_another_kind_of_machine(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "track_named", lambda name: Larger())
+    plan = make_plan(toy_suite(), store)
+    finish(store, [next(iter(plan.cells.values()))])
+    plan = make_plan(toy_suite(), store)
+    again = packed_for("cuda", plan, store)
+    assert (plan.machine, again.machine) == ("cpu", "cuda")
+    assert len(again.packs) < len(plan.packs)
+    assert again.missing == plan.missing
+    assert len(again.missing) == len(plan.cells) - 1
+    assert packed_for("cpu", plan, store) is plan
+    dispatcher = Dispatcher(plan, store, Board(len(plan.missing), quiet=True))
+    dispatcher.follow(again)
+    taken = dispatcher.take("one")
+    assert taken in again.packs
+    assert taken not in plan.packs

@@ -36,3 +36,16 @@ def test_the_user_may_ask_for_more_than_fits_now() -> None:
 
 def test_the_device_follows_from_the_booking() -> None:
     assert (Worker(1).device, Worker(1, 0.5).device) == ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("machines", "device", "kind"),
+    [
+        (GPUS, "auto", "cuda"),
+        (GPUS, "cpu", "cpu"),
+        (Machines(cpus=4), "auto", "cpu"),
+        (Machines(cpus=4), "cuda", "cuda"),
+    ],
+)
+def test_packs_are_made_for_what_they_run_on(machines: Machines, device: str, kind: str) -> None:
+    assert machines.kind(device) == kind

@@ -44,9 +44,7 @@ class Dispatcher:
         self.store = store
         self.board = board
         self._told = told
-        self.schedule = Schedule(plan.packs, store.finished(_asked(plan)), plan.scouts)
-        self.pace = Pace(plan.packs)
-        board.watch(self.pace.forecast)
+        self.follow(plan)
         self.done = 0
         self.failed = 0
         self._running: dict[str, _Running] = {}
@@ -54,6 +52,12 @@ class Dispatcher:
         self._alone: Counter[str] = Counter()
         self._recorded = Counter({key: record.attempts for key, record in store.failures(plan.missing).items()})
         self._retried: set[str] = set()
+
+    def follow(self, plan: Plan) -> None:
+        """Hand out the packs of ``plan`` from now on: the same cells, packed for another machine. None is out yet."""
+        self.schedule = Schedule(plan.packs, self.store.finished(_asked(plan)), plan.scouts)
+        self.pace = Pace(plan.packs)
+        self.board.watch(self.pace.forecast)
 
     def sort_by(self, kind: Callable[[Pack], Worker]) -> None:
         """Hand packs out by resource class from now on."""

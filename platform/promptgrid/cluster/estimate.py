@@ -10,7 +10,7 @@ from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from promptgrid.cluster.cost_model import CostModel, Measured
-from promptgrid.spec import Cell, Pack, Record, Refused
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 
 def corrected(
-    packs: Sequence[Pack], store: Store, finished: Collection[str], track: Track, every: Sequence[Pack] = ()
+    packs: Sequence[Pack],
+    store: Store,
+    finished: Collection[str],
+    track: Track,
+    every: Sequence[Pack] = (),
+    machine: Machine = "cpu",
 ) -> tuple[list[Pack], frozenset[str]]:
     """``packs`` with seconds as a :class:`CostModel` of the store's records gives them, and GPU memory as measured.
 
@@ -38,6 +43,7 @@ def corrected(
         finished: keys that the store holds.
         track: guesses what the cells of other plans should have taken.
         every: all packs of the plan, by default those that are to run.
+        machine: what they are made for.
 
     Returns:
         (the packs in their order, keys of the :func:`scouts` among them).
@@ -50,19 +56,19 @@ def corrected(
     for record in own:
         known[sort_of(record.cell)] += 1
     asked = {sort_of(pack.cells[0]) for pack in packs}
-    other = _others(store, guessed, {sort for sort in asked if known[sort] < ENOUGH}, track)
+    other = _others(store, guessed, {sort for sort in asked if known[sort] < ENOUGH}, track, machine)
     records = here([*own, *(record for record, _ in other)])
     guessed |= {record.cell.key: seconds for record, seconds in other}
     model = CostModel.learn(
         Measured(record.cell, guessed[record.cell.key], record.cost.train_seconds + record.cost.eval_seconds)
         for record in records
     )
-    peaks = _gpu_peaks(records)
+    swollen = _gpu_factors(records, every or packs)
     better = [
         replace(
             pack,
             seconds=model.seconds(pack.cells, pack.seconds),
-            gpu_memory_mb=peaks.get(sort_of(pack.cells[0]), pack.gpu_memory_mb),
+            gpu_memory_mb=pack.gpu_memory_mb * swollen.get(sort_of(pack.cells[0]), 1.0),
         )
         for pack in packs
     ]
@@ -121,7 +127,9 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def _others(store: Store, known: Collection[str], sorts: Collection[Sort], track: Track) -> list[tuple[Record, float]]:
+def _others(
+    store: Store, known: Collection[str], sorts: Collection[Sort], track: Track, machine: Machine
+) -> list[tuple[Record, float]]:
     """Records of other plans about ``sorts``, each with what ``track`` guesses for its cell now.
 
     Keys are hashes, so the first ones in order are as good a sample as any.
@@ -130,24 +138,26 @@ def _others(store: Store, known: Collection[str], sorts: Collection[Sort], track
         return []
     keys = islice(filterfalse(known.__contains__, store.keys()), OTHER_RECORDS)
     records = [record for record in store.records(list(keys)) if sort_of(record.cell) in sorts]
-    guesses = ((record, _guess(track, record.cell)) for record in records if record.cell.track == track.name)
+    guesses = ((record, _guess(track, record.cell, machine)) for record in records if record.cell.track == track.name)
     return [(record, seconds) for record, seconds in guesses if seconds is not None]
 
 
-def _guess(track: Track, cell: Cell) -> float | None:
+def _guess(track: Track, cell: Cell, machine: Machine) -> float | None:
     """What ``track`` guesses for ``cell`` alone; None for a cell of a version or a plug-in that is not here."""
     try:
-        (pack,) = track.pack([cell])
+        (pack,) = track.pack([cell], machine)
     except (Refused, TypeError, KeyError, ValueError):
         return None
     return pack.seconds
 
 
-def _gpu_peaks(records: Iterable[Record]) -> dict[Sort, float]:
-    """The most device memory (MB) that finished cells of each sort took on a GPU: measured, it replaces the guess."""
-    peaks: dict[Sort, float] = defaultdict(float)
+def _gpu_factors(records: Iterable[Record], packs: Iterable[Pack]) -> dict[Sort, float]:
+    """By sort, the most that a pack of the plan took on a GPU over what had been guessed for it."""
+    guessed = {cell.key: pack.gpu_memory_mb for pack in packs for cell in pack.cells}
+    factors: dict[Sort, float] = defaultdict(float)
     for record in records:
-        if record.provenance.device and not record.provenance.device.startswith("cpu"):
+        on_gpu = record.provenance.device and not record.provenance.device.startswith("cpu")
+        if on_gpu and guessed.get(record.cell.key):
             sort = sort_of(record.cell)
-            peaks[sort] = max(peaks[sort], record.cost.peak_memory_mb)
-    return dict(peaks)
+            factors[sort] = max(factors[sort], record.cost.peak_memory_mb / guessed[record.cell.key])
+    return dict(factors)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
+from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Refused
 
@@ -132,19 +133,22 @@ def _run(
 ) -> None:
     if local:
         from promptgrid.cluster.local import run_local
-        from promptgrid.cluster.planner import track_named
+        from promptgrid.cluster.planner import packed_for, track_named
 
         signals.at_once = True
-        track = track_named(plan.suite.track)
-        run_local(dispatcher, dispatcher.store, track, threads=options.threads, device=options.device)
+        device = present(options.device)
+        dispatcher.follow(packed_for(device, plan, dispatcher.store))
+        run_local(dispatcher, dispatcher.store, track_named(plan.suite.track), threads=options.threads, device=device)
         return
     from promptgrid.cluster.session import ray_session
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
+        from promptgrid.cluster.planner import packed_for
         from promptgrid.cluster.tune import TuneRun, scratch_folder
 
+        dispatcher.follow(packed_for(session.machines.kind(options.device), plan, dispatcher.store))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
         folder = scratch_folder(dispatcher.store.root)
         TuneRun(dispatcher, signals, session, folder, workers, options.stall_seconds).run()

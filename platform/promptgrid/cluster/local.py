@@ -15,7 +15,7 @@ _HERE = "this process"
 
 
 def run_local(dispatcher: Dispatcher, store: Store, track: Track, *, threads: int, device: str) -> None:
-    """Run every pack of ``dispatcher`` here, on ``threads`` threads of torch.
+    """Run every pack of ``dispatcher`` here, on ``threads`` threads of torch and ``device``: cpu or cuda.
 
     Raises:
         OSError: the store cannot be written.
@@ -24,9 +24,7 @@ def run_local(dispatcher: Dispatcher, store: Store, track: Track, *, threads: in
 
     from promptgrid.store import FeatureCache
 
-    run = PackRun(
-        track, store, FeatureCache(store.root), present_device(device), progress=lambda done: dispatcher.board.tick()
-    )
+    run = PackRun(track, store, FeatureCache(store.root), device, progress=lambda done: dispatcher.board.tick())
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -36,12 +34,3 @@ def run_local(dispatcher: Dispatcher, store: Store, track: Track, *, threads: in
             dispatcher.over(_HERE)
     finally:
         torch.set_num_threads(before)
-
-
-def present_device(device: str) -> str:
-    """``device``, with ``auto`` settled: cuda where this process sees a GPU, else cpu."""
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.estimate import corrected
+from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks
-from promptgrid.spec import Cell, Pack, Refused, Request, Suite
+from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Suite
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -30,6 +31,7 @@ class Plan:
         finished: keys that the store holds.
         failed: keys that failed and are not tried again without being asked for.
         scouts: keys of packs to begin with, because nothing is known of what their method takes.
+        machine: what the packs are made for.
     """
 
     suite: Suite
@@ -38,6 +40,7 @@ class Plan:
     finished: frozenset[str]
     failed: frozenset[str]
     scouts: frozenset[str] = frozenset()
+    machine: Machine = "cpu"
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -79,6 +82,8 @@ class Plan:
 def make_plan(suite: Suite, store: Store, *, retry_failed: bool = False, track: Track | None = None) -> Plan:
     """The plan of ``suite`` over what ``store`` holds. Nothing is run and nothing is written.
 
+    Packs are made for a GPU where this machine has one; a run packs again where it finds another kind of machine.
+
     Args:
         suite: what to run.
         store: where results are and will be.
@@ -104,18 +109,28 @@ def plan_squares(
     resolved = track.resolve([request for _, request in labelled])
     squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
-    packs = track.pack(list(cells.values()))
-    _check_packs(packs, cells)
     finished = store.finished(cells)
     wanted = store.to_run(cells, retry_failed)
-    remaining = [
-        replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted)) for pack in packs
-    ]
-    remaining, scouts = corrected([pack for pack in remaining if pack.wanted], store, finished, track, packs)
-    _check_needs(remaining, cells, store)
-    return Plan(
-        suite, squares, tuple(remaining), frozenset(finished), frozenset(cells.keys() - finished - wanted), scouts
-    )
+    failed = frozenset(cells.keys() - finished - wanted)
+    plan = _packed(Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto")), wanted, store, track)
+    _check_needs(list(plan.packs), cells, store)
+    return plan
+
+
+def packed_for(machine: Machine, plan: Plan, store: Store) -> Plan:
+    """``plan`` with packs for ``machine``: the same cells."""
+    if machine == plan.machine or not plan.packs:
+        return plan
+    return _packed(replace(plan, machine=machine), plan.missing, store, track_named(plan.suite.track))
+
+
+def _packed(plan: Plan, wanted: Collection[str], store: Store, track: Track) -> Plan:
+    packs = track.pack(list(plan.cells.values()), plan.machine)
+    _check_packs(packs, plan.cells)
+    parts = [replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted)) for pack in packs]
+    parts = [pack for pack in parts if pack.wanted]
+    remaining, scouts = corrected(parts, store, plan.finished, track, packs, plan.machine)
+    return replace(plan, packs=tuple(remaining), scouts=scouts)
 
 
 def track_named(name: str) -> Track:

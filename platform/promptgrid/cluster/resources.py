@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from promptgrid.spec import Pack
+from promptgrid.spec import Machine, Pack
 
 CONTEXT_MB = 700.0
 """Memory that a process takes on a GPU before its first tensor."""
@@ -34,12 +34,16 @@ class Machines:
     gpus: float = 0.0
     gpu_memory_mb: float = 0.0
 
+    def kind(self, device: str = "auto") -> Machine:
+        """What packs run on: a GPU where there is one or ``device`` says ``cuda``, a CPU otherwise."""
+        return "cuda" if device == "cuda" or (device == "auto" and self.gpus) else "cpu"
+
     def worker(self, pack: Pack, threads: int, device: str = "auto") -> Worker:
         """The class of ``pack``: the smallest share of a GPU that holds it; a whole one when its need is unknown.
 
         No GPU on ``cpu``, nor on ``auto`` where the cluster has none; ``cuda`` waits for one that may yet join.
         """
-        if device == "cpu" or (device == "auto" and not self.gpus):
+        if self.kind(device) == "cpu":
             return Worker(threads)
         if not pack.gpu_memory_mb or not self.gpu_memory_mb:
             return Worker(threads, 1.0)
@@ -52,3 +56,12 @@ class Machines:
         if worker.gpu:
             fit = min(fit, math.floor(self.gpus) * round(1 / worker.gpu))
         return asked or max(1, fit)
+
+
+def present(device: str) -> Machine:
+    """What ``device`` means in this process; ``auto``: a GPU where it sees one."""
+    if device == "auto":
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if device == "cuda" else "cpu"

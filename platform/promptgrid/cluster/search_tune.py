@@ -228,7 +228,8 @@ class StudyRun:
         """The largest share of a machine that a pack of the study books."""
         machines, options = self.session.machines, self.options
         cells = [cell for _, _, cell in self._own().written().cells]
-        asked = [machines.worker(pack, options.threads, options.device) for pack in self.search.track.pack(cells)]
+        packs = self.search.track.pack(cells, machines.kind(options.device))
+        asked = [machines.worker(pack, options.threads, options.device) for pack in packs]
         return max(asked, key=lambda worker: worker.gpu)
 
     def _written(self, worker: Worker, name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Pack, Record, Refused, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -85,8 +85,8 @@ class Track(ABC):
         """
 
     @abstractmethod
-    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
-        """Every cell in exactly one pack. A function of ``cells`` alone, never of what is finished."""
+    def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
+        """Every cell in exactly one pack of a size for ``machine``; never a function of what is finished."""
 
     @abstractmethod
     def run(

@@ -1,6 +1,6 @@
 """The nouns: suites, cells, packs, records, dataset cards and the keys that name them. No torch, no ray, no mlflow."""
 
-from promptgrid.spec.cell import Cell, Pack, Request, canonical_json, digest
+from promptgrid.spec.cell import Cell, Machine, Pack, Request, canonical_json, digest
 from promptgrid.spec.dataset import DatasetCard, SourceCard
 from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, scores_digest
 from promptgrid.spec.refusal import Refused, nearest
@@ -12,6 +12,7 @@ __all__ = [
     "Cell",
     "Cost",
     "DatasetCard",
+    "Machine",
     "MethodEntry",
     "Pack",
     "Provenance",

@@ -87,6 +87,10 @@ class Cell(BaseModel):
         return digest(self.identity)
 
 
+Machine = Literal["cpu", "cuda"]
+"""What packs are made for."""
+
+
 @dataclass(frozen=True)
 class Pack:
     """Cells run as one tensor program, in a fixed order of slots.

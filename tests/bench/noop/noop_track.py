@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from promptgrid.contract import Outcome, Track
-from promptgrid.spec import Cell, Cost, Pack, Provenance, Record, Request
+from promptgrid.spec import Cell, Cost, Machine, Pack, Provenance, Record, Request
 
 
 class NoopTrack(Track):
@@ -20,7 +20,7 @@ class NoopTrack(Track):
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
         return [Cell(**vars(request), identity=vars(request)) for request in requests]
 
-    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+    def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
         packs = []
         for _, group in groupby(cells, lambda cell: cell.dataset):
             listed = list(group)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from promptgrid.contract import Outcome, Predictions, Track
-from promptgrid.spec import Cell, Cost, Pack, Reason, Record, Refused, Request
+from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 
 PACK = 4
 METHODS = {"sleep", "after_sleep", "raise", "nan", "memory", "disk", "leave", "exit", "exit_once", "hang", "silent"}
@@ -31,7 +31,7 @@ class ToyTrack(Track):
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
         return [_cell(request) for request in requests]
 
-    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+    def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
         groups: dict[tuple[str, str], list[Cell]] = {}
         for cell in cells:
             groups.setdefault((cell.method, cell.dataset), []).append(cell)

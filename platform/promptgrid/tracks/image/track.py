@@ -13,15 +13,16 @@ import torch
 
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
 from promptgrid.contract.track import Learned, Timing, unknown
-from promptgrid.spec import Cell, Pack, Record, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Request
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
-    FLOPS_A_SECOND,
+    ROOMS,
     Expectation,
+    Room,
     Shape,
     adapting_flops,
     cell_memory_mb,
@@ -56,16 +57,17 @@ class ImageTrack(Track):
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
         return [self.resolver.cell(request) for request in requests]
 
-    def pack(self, cells: Sequence[Cell]) -> list[Pack]:
+    def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
+        room = ROOMS[machine]
         known: dict[tuple[str, int], Expectation] = {}
 
         def expect(cell: Cell) -> Expectation:
             name = cell.group, cell.shots
             if name not in known:
-                known[name] = self._expect(cell)
+                known[name] = self._expect(cell, room)
             return known[name]
 
-        return packs_of(cells, expect)
+        return packs_of(cells, expect, room)
 
     def run(
         self,
@@ -190,7 +192,7 @@ class ImageTrack(Track):
     def _load(self, backbone: str, device: str) -> Backbone:
         return self.resolver.backbone_family(backbone).load(backbone, device)
 
-    def _expect(self, cell: Cell) -> Expectation:
+    def _expect(self, cell: Cell, room: Room) -> Expectation:
         method = self.resolver.method(cell.method)(**cell.settings)
         card = self.resolver.dataset(cell.dataset).card
         classes = len(card.classes)
@@ -199,15 +201,15 @@ class ImageTrack(Track):
         pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
         shape = Shape(classes=classes, images=(labelled + pool) * max(1, _kept(cell)), **sizes)
         tests = card.splits["test"]
-        adapting = adapting_flops(method, shape, tests) / FLOPS_A_SECOND
+        adapting = adapting_flops(method, shape, tests) / room.flops_a_second
         if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
             look = step_flops(method, shape, tests) / 3
-            return Expectation(0, 0.05 + look / FLOPS_A_SECOND + adapting, 1.0)
+            return Expectation(0, 0.05 + look / room.flops_a_second + adapting, 1.0)
         unloaded = cast(Backbone, None)  # a recipe never looks at it
         task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
         steps, batch = work(method, task, labelled, pool)
         call = CALL_SECONDS / (8 if method.packs else 1)
-        seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / FLOPS_A_SECOND)
+        seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / room.flops_a_second)
         return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
 
 

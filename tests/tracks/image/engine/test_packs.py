@@ -15,7 +15,7 @@ from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Outcome, Params, Recipe, Task
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine.packing import LARGEST, LONGEST, MEMORY_MB, Expectation, Shape, packs_of, step_flops
+from promptgrid.tracks.image.engine.packing import LARGEST, LONGEST, ROOMS, Expectation, Shape, packs_of, step_flops
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.support import Album, Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
@@ -216,7 +216,7 @@ def test_packs_are_of_about_equal_load_and_longest_first() -> None:
     ("one", "sizes"),
     [
         (Expectation(1, 0.0, 0.0), [16]),
-        (Expectation(1, 0.0, MEMORY_MB / 4), [4, 4, 4, 4]),
+        (Expectation(1, 0.0, ROOMS["cpu"].memory_mb / 4), [4, 4, 4, 4]),
         (Expectation(1, 2 * LONGEST, 0.0), [1] * 16),
         (Expectation(1, LONGEST, 0.0), [1] * 16),
     ],

@@ -9,19 +9,32 @@ from typing import cast
 
 from promptgrid.contract import Backbone, Method, Sphere, Spsa, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
-from promptgrid.spec import Cell, Pack, canonical_json
+from promptgrid.spec import Cell, Machine, Pack, canonical_json
 from promptgrid.tracks.image.engine.schedule import steps_per_epoch
 
-MEMORY_MB = 1500.0
 GPU_BASE_MB = 1200.0
 """A CUDA context with the weights of a ViT-B; what a pack really took replaces the sum once it has been measured."""
 LARGEST = 64
 """Cells in a pack: beyond, a step is bound by arithmetic on every machine we measured."""
 LONGEST = 90.0
 """Expected seconds of a pack: a grid of one method on one task still keeps several workers busy."""
-FLOPS_A_SECOND = 1.2e11
 CALL_SECONDS = 2e-3
 """What a step takes beside its arithmetic; the cells of a pack share it (counted as eight)."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a pack may hold on a kind of machine (MB), and how fast that works (multiply-adds, doubled, a second).
+
+    Both are round numbers and never asked of the machine at hand: packs are the same on every machine of a kind.
+    """
+
+    memory_mb: float
+    flops_a_second: float
+
+
+ROOMS: dict[Machine, Room] = {"cpu": Room(1500.0, 1.2e11), "cuda": Room(12_000.0, 1e13)}
+"""Of a CPU: one core, several workers side by side. Of a GPU: one of 16 GB, where packs are split that do not fit."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +83,12 @@ class Expectation:
     seconds: float
     memory_mb: float
 
-    @property
-    def load(self) -> float:
+    def load(self, room: Room) -> float:
         """The share of a pack that it fills."""
-        return max(1.0 / LARGEST, self.memory_mb / MEMORY_MB, self.seconds / LONGEST)
+        return max(1.0 / LARGEST, self.memory_mb / room.memory_mb, self.seconds / LONGEST)
 
 
-def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation]) -> list[Pack]:
+def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation], room: Room = ROOMS["cpu"]) -> list[Pack]:
     """Every distinct cell in one pack.
 
     The cells of a group are laid out longest first and cut into packs of about equal load, so that cells of one length
@@ -85,6 +97,7 @@ def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation]) -> li
     Args:
         cells: of a whole plan, finished or not: packs never depend on what is missing.
         expect: what a cell takes.
+        room: what a pack may take.
     """
     groups: dict[str, dict[str, Cell]] = {}
     for cell in cells:
@@ -92,13 +105,14 @@ def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation]) -> li
     packs = []
     for members in groups.values():
         listed = sorted(((expect(cell), cell) for cell in members.values()), key=lambda pair: -pair[0].steps)
-        total = sum(one.load for one, _ in listed)
+        total = sum(one.load(room) for one, _ in listed)
         share = total / math.ceil(total - 1e-6)
         parts: dict[int, list[tuple[Expectation, Cell]]] = {}
         before = 0.0
         for one, cell in listed:
-            parts.setdefault(int((before + one.load / 2) / share), []).append((one, cell))
-            before += one.load
+            load = one.load(room)
+            parts.setdefault(int((before + load / 2) / share), []).append((one, cell))
+            before += load
         packs += [_pack(part) for part in parts.values()]
     return packs
 

@@ -39,10 +39,16 @@ def now() -> str:
 
 
 def peak_memory_mb(device: str) -> float:
-    """The most this process has held: device memory on a GPU, resident memory otherwise (of all its cells so far)."""
+    """The most that was held: device memory since :func:`forget_peak` on a GPU, else resident memory of the process."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def forget_peak(device: str) -> None:
+    """Measure device memory from here on; what a pack takes is not what the one before it took."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 @cache

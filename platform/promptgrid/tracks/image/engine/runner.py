@@ -17,7 +17,7 @@ from promptgrid.tracks.image.engine.failures import Diverged, failed
 from promptgrid.tracks.image.engine.looks import looks_of
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, prepare
 from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train, waves_for
-from promptgrid.tracks.image.engine.provenance import now, peak_memory_mb, provenance
+from promptgrid.tracks.image.engine.provenance import forget_peak, now, peak_memory_mb, provenance
 from promptgrid.tracks.image.engine.scoring import logits_of, predictions_of, scores_of
 from promptgrid.tracks.image.engine.stock import second_features
 
@@ -48,6 +48,7 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
     wanted = [cell for cell in pack.cells if cell.key in pack.wanted]
     if not wanted:
         return
+    forget_peak(bench.device)
     run = _Run(pack, bench, progress, now(), waves_for(pack, bench.device, bench.method.kind))
     try:
         yield from _in_memory(run, wanted)
