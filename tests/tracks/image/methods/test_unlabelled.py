@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Batch, Dataset, DatasetFamily, Method, Outputs, Task
 from promptgrid.contract.assets import Second
 from promptgrid.spec import Cell, DatasetCard, Pack
+from promptgrid.tracks.image.engine.support import Window
 from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.grip import GRIP
@@ -144,6 +145,70 @@ def test_images_of_unseen_classes_are_guessed_to_be_of_those(make_task, batch_of
     assert int(chosen.labels.min()) >= first
 
 
+@pytest.fixture
+def two_looks(make_task, batch_of) -> tuple[Task, Outputs, Tensor]:
+    """A task in its last phase, outputs of a batch whose view without augmentation is the opposite, and labels."""
+    task, (batch, labels) = replace(pooled(make_task, 200), turn=1), batch_of()
+    said = torch.randn(10, CLASSES, generator=torch.Generator().manual_seed(5))
+    batch = replace(batch, plain=-batch.features, second=-batch.features[:, :7])
+    return task, Outputs(batch.features, task.text, said, batch), labels
+
+
+def taught_by(said: Tensor, guesses: Tensor, smoothing: float = 0.0) -> float:
+    return float(F.cross_entropy(said, guesses, label_smoothing=smoothing))
+
+
+def test_lafter_takes_its_label_from_the_view_without_augmentation(two_looks) -> None:
+    task, out, labels = two_looks
+    teacher = torch.randn(CLASSES, 16, generator=torch.Generator().manual_seed(6))
+    weak, strong = ((F.normalize(seen, dim=-1) @ teacher.mT).argmax(-1) for seen in (out.batch.plain, out.image))
+    assert taught_by(out.logits, weak, 0.1) != pytest.approx(taught_by(out.logits, strong, 0.1), rel=1e-3)
+    found = LaFTer().losses({"teacher": teacher}, out, labels, task)
+    assert float(found["consistency"]) == pytest.approx(taught_by(out.logits, weak, 0.1), rel=1e-5)
+
+
+def test_nola_takes_its_label_from_what_the_second_backbone_sees(two_looks) -> None:
+    """Of the view without augmentation: see the next test but one."""
+    task, out, labels = two_looks
+    rng = torch.Generator().manual_seed(6)
+    first, last = torch.randn(9, 7, generator=rng), torch.randn(CLASSES, 9, generator=rng)
+    head = {"align_in": first, "align_in_bias": torch.zeros(9), "align_out": last, "align_out_bias": torch.zeros(5)}
+    weak, strong = ((F.relu(seen @ first.mT) @ last.mT).argmax(-1) for seen in (out.batch.second, out.image[:, :7]))
+    assert taught_by(out.logits, weak, 0.1) != pytest.approx(taught_by(out.logits, strong, 0.1), rel=1e-3)
+    found = nola.NoLA().losses(head, out, labels, task)
+    assert float(found["consistency"]) == pytest.approx(taught_by(out.logits, weak, 0.1), rel=1e-5)
+
+
+def test_tfup_t_takes_its_label_from_the_view_without_augmentation(two_looks) -> None:
+    task, out, labels = two_looks
+    method = TFUPT(threshold=0.0)  # every guess counts
+    params = method.init(task, torch.Generator().manual_seed(0))
+    params |= {"up": torch.zeros_like(params["up"])}
+    weak, strong = (
+        TFUP().forward(params, Batch(seen), task).logits.argmax(-1) for seen in (out.batch.plain, out.image)
+    )
+    assert taught_by(out.logits, weak) != pytest.approx(taught_by(out.logits, strong), rel=1e-3)
+    found = method.losses(params, out._replace(text=method.text(params, task)), labels, task)
+    assert float(found["consistency"]) == pytest.approx(taught_by(out.logits, weak), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lafter", "nola", "tfup_t"])
+def test_where_views_are_declared_the_view_without_augmentation_is_kept_beside_them(name: str, monkeypatch) -> None:
+    """On a whole run; the second backbone of the small world is the first one again."""
+    looked: list[Batch] = []
+    batch_of = Window.batch
+    monkeypatch.setattr(Window, "batch", lambda *given: looked.append(batch_of(*given)) or looked[-1])
+    asked = replace(request(name, protocol="unsupervised", **brief(name)), shots=0, views="online")
+    (cell,) = track().resolve([asked])
+    (outcome,) = track().run(Pack((cell,), wanted=frozenset({cell.key})), MemoryCache(), "cpu")
+    assert outcome.record.status == "done", outcome.record.log_tail
+    assert looked
+    for batch in looked:
+        assert not torch.allclose(batch.plain, batch.features, atol=1e-3)
+        if name == "nola":
+            torch.testing.assert_close(batch.second, batch.plain)
+
+
 def test_upl_scores_by_the_mean_of_its_members_probabilities(make_task, batch_of) -> None:
     task, (batch, labels) = pooled(make_task), batch_of()
     method = UPL(members=3, context_length=2)
@@ -170,11 +235,11 @@ def test_losses_of_unlabelled_images_do_not_look_at_labels(make_task, batch_of, 
     assert {name: float(value) for name, value in one.items()} == {name: float(value) for name, value in other.items()}
 
 
-def test_pouf_is_at_rest_where_every_image_is_at_its_text() -> None:
+def test_pouf_is_at_rest_where_every_image_is_at_its_text(make_task) -> None:
     """Transport costs nothing, guesses are sure and spread over the classes: minus the entropy of the classes."""
     text = torch.eye(4, 8)
     out = Outputs(text, text, 1000.0 * torch.eye(4), None)
-    losses = POUF().losses({}, out, torch.full((4,), -1), None)  # type: ignore[arg-type]
+    losses = POUF().losses({}, out, torch.full((4,), -1), make_task())
     assert float(losses["transport"]) == pytest.approx(0.0, abs=1e-6)
     assert float(losses["information"]) == pytest.approx(-0.3 * 1.386294, abs=1e-4)
 
