@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from promptgrid.contract import Task
+from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.spec import Cell, read_suite
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
 from promptgrid.tracks.image.track import ImageTrack
@@ -48,6 +50,29 @@ def test_twenty_sources_on_one_target_are_one_pack(image_track: ImageTrack) -> N
     packs = [pack for pack in image_track.pack(cells) if pack.cells[0].source]
     assert {len(pack.cells) for pack in packs if pack.cells[0].reading == "evaluate"} == {20}
     assert len(packs) < 150
+
+
+def test_a_paper_faithful_study_augments_online_with_the_papers_own_epochs(image_track: ImageTrack) -> None:
+    cells = _cells(image_track, "paper_faithful")
+    assert {cell.views for cell in cells} == {"online"}
+    assert {cell.shots for cell in cells} == {1, 2, 4, 8, 16}
+    assert {cell.settings["context_length"] for cell in cells if cell.method == "coop"} == {16}
+    coop = {1: 50, 2: 100, 4: 100, 8: 200, 16: 200}
+    own = {"coop": coop, "prograd": coop} | {
+        method: dict.fromkeys(coop, epochs) for method, epochs in {"kgcoop": 100, "cocoop": 10, "maple": 5}.items()
+    }
+    batches = {"coop": 32, "prograd": 32, "kgcoop": 128, "cocoop": 1, "maple": 4}
+    for cell in cells:
+        card = image_track.resolver.dataset(cell.dataset).card
+        task = Task(card.name, tuple(card.classes), card.template, PracticeBackbone(), shots=cell.shots)
+        recipe = image_track.resolver.method(cell.method)(**cell.settings).recipe(task)
+        if cell.method in {"zero_shot", "linear_probe"}:
+            assert recipe is None
+        else:
+            assert recipe is not None
+            assert (recipe.epochs, recipe.batch_size) == (own[cell.method][cell.shots], batches[cell.method])
+    packs = image_track.pack(cells)
+    assert Counter(cell.key for pack in packs for cell in pack.cells) == Counter(cell.key for cell in cells)
 
 
 def test_targets_across_datasets_share_no_picture_with_what_was_learned(image_track: ImageTrack) -> None:
