@@ -16,7 +16,10 @@ from promptgrid.tracks.image.track import ImageTrack
 
 SUITES = Path(__file__).parents[3] / "suites"
 POOLED = ["unlabelled", "semi_supervised", "transductive_zero_shot"]
-STUDIES = ["transfer_400", "multitask", "cross_dataset", "domain_generalization", "leave_one_domain_out"]
+STUDIES = [
+    *("transfer_400", "transfer_400_adapt", "multitask"),
+    *("cross_dataset", "domain_generalization", "leave_one_domain_out"),
+]
 
 
 def _cells(track: ImageTrack, name: str) -> list[Cell]:
@@ -50,6 +53,14 @@ def test_twenty_sources_on_one_target_are_one_pack(image_track: ImageTrack) -> N
     packs = [pack for pack in image_track.pack(cells) if pack.cells[0].source]
     assert {len(pack.cells) for pack in packs if pack.cells[0].reading == "evaluate"} == {20}
     assert len(packs) < 150
+
+
+def test_adapting_vpt_and_upt_starts_from_the_cells_of_the_first_study(image_track: ImageTrack) -> None:
+    first, second = ({cell.key: cell for cell in _cells(image_track, f"transfer_400{end}")} for end in ("", "_adapt"))
+    new = [cell for cell in second.values() if cell.source]
+    assert Counter((cell.method, cell.reading) for cell in new) == {("vpt", "adapt"): 400, ("upt", "adapt"): 400}
+    assert second.keys() & first.keys() == second.keys() - {cell.key for cell in new}
+    assert {need for cell in new for need in cell.needs} <= first.keys()
 
 
 def test_a_paper_faithful_study_augments_online_with_the_papers_own_epochs(image_track: ImageTrack) -> None:
