@@ -5,7 +5,8 @@ division by s (the linear probe, which has no s: by the largest logit, at least 
 they are, at 1e-8. Parameters after six steps: 1e-5 absolute in float32, 1e-8 in float64, or as much of the largest
 number of a parameter that holds numbers above 1 (LP++'s alpha is near 60). The engine trains from cached features and
 cut prompts, three cells at once with their own seeds and rates; the reference from pixels, with 77-token prompts,
-torch.optim and torch's schedulers, one cell at a time. They share the start and the batches.
+torch.optim and torch's schedulers, one cell at a time. They share the start and the batches, and GOPro's reference
+takes its views from the engine's ``Beside``: what those show is held by unit tests (engine/test_restyled.py).
 
 One exception, in float32 only: CLIP-LoRA, SPG, and those that move norms, biases or masks. Adam divides each gradient
 by its own size, so where a gradient is as small as float32's rounding the step has full length in a direction that
