@@ -65,6 +65,15 @@ def test_report_writes_the_page_and_the_long_form(invoke: Invoke, suite: Path, s
     assert rows["cell_key"].nunique() == 8
 
 
+def test_the_printed_top_says_what_is_not_finished(invoke: Invoke, suite: Path, store: Path, tmp_path: Path) -> None:
+    wider = tmp_path / "wider.yaml"
+    wider.write_text(suite.read_text(encoding="utf-8").replace("zero_shot", "zero_shot, clip_adapter"))
+    printed = invoke("report", wider, "--store", store, "--out", tmp_path / "report").output
+    (line,) = [line for line in printed.splitlines() if "clip_adapter" in line]
+    assert "not finished" in line
+    assert "nan" not in printed
+
+
 def test_there_is_no_leaderboard_of_nothing(invoke: Invoke, suite: Path, tmp_path: Path) -> None:
     early = invoke("report", suite, "--store", tmp_path / "store", "--out", tmp_path / "report")
     assert early.exit_code == 2

@@ -173,11 +173,20 @@ def _print_top(leaderboard: Path, top: int) -> None:
         for column in ("", "method", "mean", "95 % interval", "difference"):
             table.add_column(column)
         for row in part.head(top).to_dict("records"):
-            known = pd.notna(row["mean_low"])
-            interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
-            gain = "reference" if row["reference"] else f"{row['difference']:+.3f}"
-            table.add_row(str(row["place"]), str(row["method"]), f"{row['mean']:.3f}", interval, gain)
+            table.add_row(*_standing(row))
         Console().print(table)
+
+
+def _standing(row: dict[str, Any]) -> list[str]:
+    """A row of the printed leaderboard; a method that is not finished has no place."""
+    import pandas as pd
+
+    if pd.isna(row["mean"]):
+        return ["", str(row["method"]), "", "not finished", ""]
+    known = pd.notna(row["mean_low"])
+    interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
+    gain = "reference" if row["reference"] else f"{row['difference']:+.3f}" if pd.notna(row["difference"]) else ""
+    return [f"{row['place']:g}", str(row["method"]), f"{row['mean']:.3f}", interval, gain]
 
 
 def _facts(title: str, rows: dict[str, Any]) -> None:
