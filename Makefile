@@ -32,7 +32,7 @@ bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 
 bench-eta: ## the ETA that `status` would have shown during the longest run that the store tells of
 	$(BIN)/python -m tests.bench.eta --workers 2
 
-bench-mirror: ## the same grid with the MLflow mirror and without it, in turns
+bench-mirror: ## the same grid with the MLflow mirror and without it, in turns, with and without the wait at the end
 	$(BIN)/python -m tests.bench.mirror
 
 bench-grid: ## the quickstart against one function trainable a cell with the reference loop; two workers against one

@@ -1,7 +1,8 @@
 """What the MLflow mirror costs a grid: the same cells with it and without it, in turns, and how long it then takes.
 
 `python -m tests.bench.mirror --cells 2000 --burn 0.05`: cells burn a stated amount of CPU on every worker, so
-that the mirror finds no idle core. The ratio compares the wall time from the first pack to the last record.
+that the mirror finds no idle core. Two ratios are printed: of the wall time from the first pack to the last record, and
+from the first pack until the run is over, the wait for MLflow at the end included.
 """
 
 from __future__ import annotations
@@ -32,7 +33,17 @@ def once(cells: int, burn: float, workers: int, *, mirror: bool) -> dict[str, An
         first, last = min(began for began, _ in spans), max(ended for _, ended in spans)
         shown = summary.mirror.written if summary.mirror else 0
         assert shown == cells * mirror, summary.mirror
-        return {"mirror": "on" if mirror else "off", "grid s": last - first, "caught up s after": over - last}
+        return {
+            "mirror": "on" if mirror else "off",
+            "grid s": last - first,
+            "with the wait s": over - first,
+            "over s after": over - last,
+        }
+
+
+def best(rows: list[dict[str, Any]], column: str, which: str) -> float:
+    """The least of ``column`` among the runs with the mirror ``on`` or ``off``."""
+    return float(min(row[column] for row in rows if row["mirror"] == which))
 
 
 def main() -> None:
@@ -48,8 +59,9 @@ def main() -> None:
         for _ in range(asked.rounds)
         for mirror in (False, True)
     ]
-    on, off = ([row["grid s"] for row in rows if row["mirror"] == which] for which in ("on", "off"))
-    rows.append({"mirror": "ratio of the best (goal 1.1)", "grid s": min(on) / min(off), "caught up s after": ""})
+    last = max(row["over s after"] for row in rows if row["mirror"] == "on")
+    ratios = {column: best(rows, column, "on") / best(rows, column, "off") for column in ("grid s", "with the wait s")}
+    rows.append({"mirror": "ratio of the best (goal 1.1), longest wait (goal 60)", **ratios, "over s after": last})
     show(f"MLflow mirror, {asked.cells} cells of {asked.burn} s", rows, asked.json)
 
 
