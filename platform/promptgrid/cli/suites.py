@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -177,7 +177,7 @@ def _print_top(leaderboard: Path, top: int) -> None:
         Console().print(table)
 
 
-def _standing(row: dict[str, Any]) -> list[str]:
+def _standing(row: Mapping[Any, Any]) -> list[str]:
     """A row of the printed leaderboard; a method that is not finished has no place."""
     import pandas as pd
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -30,8 +31,9 @@ TURN_SECONDS = 1.0
 class Row:
     """One line of the benchmark; ``ms`` is the least time of one step of one cell, ``ratio`` is (a) over it.
 
-    ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached; ``difference`` is the largest gap to (a)
-    of a step's loss over ``steps`` steps, of the first cell of a pack.
+    ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
+    matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
+    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack.
     """
 
     family: str
@@ -57,13 +59,16 @@ class Variant:
     of: Callable[[int], Callable[[], Tensor]]
     best: float = float("inf")
     steps: int = 1
+    shares: list[float] = field(default_factory=list)
 
-    def turn(self, clock: Callable[[], float]) -> None:
-        """One timed turn."""
+    def turn(self, clock: Callable[[], float], floor: float) -> None:
+        """One timed turn, in which the arithmetic alone would take ``floor`` seconds a step of a cell."""
         run = self.of(self.steps)
         began = clock()
         run()
-        self.best = min(self.best, (clock() - began) / (self.steps * self.pack))
+        took = (clock() - began) / (self.steps * self.pack)
+        self.best = min(self.best, took)
+        self.shares.append(floor / took)
 
 
 def bench(
@@ -89,15 +94,17 @@ def bench(
         del variants[1]  # nothing of these towers can be kept
     differences = _differences(variants, steps, say)
     clock = _clock(whole.features.device)
+    width = backbone.vision.width if family.method == "vpt" else backbone.text.width
+    flops, floors = step_flops(whole.part(1, 1)), []
     for turn in range(ROUNDS + 1):
+        floors.append(flops / matmul_rate(width, whole.features, clock))
         for variant in variants:
             say(f"{name}, {len(classes)} classes: {variant.name}")
-            variant.turn(clock)
+            variant.turn(clock, floors[-1])
             if turn == 0:  # the first turn warms up and sizes the others
+                variant.shares.clear()
                 variant.steps = max(1, min(200, round(TURN_SECONDS / (variant.best * variant.pack))))
                 variant.best = float("inf") if variant.best * variant.pack < TURN_SECONDS else variant.best
-    width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    floor = step_flops(whole.part(1, 1)) / matmul_rate(width, whole.features, clock)
     return [
         Row(
             family=name,
@@ -108,8 +115,8 @@ def bench(
             pack=variant.pack,
             ms=1e3 * variant.best,
             ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * floor,
-            share=floor / variant.best,
+            floor_ms=1e3 * median(floors),
+            share=median(variant.shares),
             difference=differences.get(variant.name),
             steps=steps,
         )
