@@ -11,15 +11,24 @@ from tests.reference.task import Params, Plain
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract import stream
+
 AMONG_ROUNDING = 1e-3
 """The share of the map's numbers that Adam may move in a direction of float32's rounding."""
 
 
 def start(
-    plain: Plain, drawn: Params, meta_steps: int, ways: int, inner_rate: float, meta_rate: float, **settings: Any
+    plain: Plain,
+    drawn: Params,
+    meta_steps: int,
+    meta_seed: int,
+    ways: int,
+    inner_rate: float,
+    meta_rate: float,
+    **settings: Any,
 ) -> Params:
     """The whole meta-stage. The map is compared here: most of its numbers, since Adam divides by their size."""
-    rng, width = plain.start_rng(), drawn["down"].shape[1]
+    rng, width = stream("gram", meta_seed), drawn["down"].shape[1]
     context = plain.clip.words("a photo of a").clone().requires_grad_()
     down = ((torch.rand(width // 16, width, generator=rng) * 2 - 1) / width**0.5).to(context).requires_grad_()
     up = torch.zeros(width, width // 16).to(context).requires_grad_()
@@ -70,20 +79,36 @@ def gated(grad: Tensor, down: Tensor, up: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def logits(plain: Plain, params: Params, pixels: Tensor, **settings: Any) -> Tensor:
-    return coop.logits(plain, params, pixels)
+def logits(plain: Plain, params: Params, pixels: Tensor, host: str, **settings: Any) -> Tensor:
+    return coop.logits(plain, params, pixels, "middle" if host == "mvlpt_coop" else "end")
 
 
-def train(plain: Plain, begin: Params, learning_rate: float, weight_decay: float, host: str, **settings: Any) -> Params:
+def train(
+    plain: Plain,
+    begin: Params,
+    learning_rate: float,
+    weight_decay: float,
+    host: str,
+    host_settings: str,
+    **settings: Any,
+) -> Params:
+    own = {"strength": {"kgcoop": 8.0}.get(host, 1.0)}
+    own |= {name: float(value) for name, value in (each.split("=") for each in host_settings.split("; "))}
     teacher = plain.clip.classes_in(plain.template, plain.classes).detach()
 
     def backward(leaves: list[Tensor], params: Params, chosen: Tensor, seed: int) -> None:
-        scores = logits(plain, params, plain.train.pixels[chosen])
+        images = plain.train.pixels[chosen]
+        scores = logits(plain, params, images, host)
         loss = F.cross_entropy(scores, plain.train.labels[chosen])
         if host == "kgcoop":
             texts = plain.clip.encode(*coop.prompts(plain, params["context"]))
-            loss = loss + 8.0 * (1 - F.cosine_similarity(texts, teacher).mean())
-        (grad,) = torch.autograd.grad(loss, leaves)
+            loss = loss + own["strength"] * (1 - F.cosine_similarity(texts, teacher).mean())
+        (grad,) = torch.autograd.grad(loss, leaves, retain_graph=True)
+        if host == "prograd":
+            known = torch.softmax(plain.clip.cosine_logits(plain.clip.image(images), teacher), dim=-1)
+            (guide,) = torch.autograd.grad(-(known * scores.log_softmax(-1)).sum(-1).mean(), leaves)
+            unit = guide / guide.norm()
+            grad = grad - own["strength"] * (grad * unit).sum().clamp(max=0.0) * unit
         leaves[0].grad = gated(grad, params["down"], params["up"])
 
     params, leaves = leaves_of(begin, ["context"])

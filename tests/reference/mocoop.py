@@ -35,20 +35,21 @@ EUROSAT = [
     CALTECH[3],
     CALTECH[4],
 ]
-GROUPS = {"Caltech101": CALTECH, "EuroSAT": EUROSAT}
-NAMES = ("context", "shift", "router_weight", "router_bias", "norms")
+FLOWERS = [["a photo of a {}, a type of flower."], *CALTECH[1:]]
+GROUPS = {"Caltech101": CALTECH, "EuroSAT": EUROSAT, "OxfordFlowers": FLOWERS}
+NAMES = ("shift", "router_weight", "router_bias", "norms")
 
 
 def start(plain: Plain, drawn: Params, groups: str = "Caltech101", **settings: Any) -> Params:
     """Contexts: the words of each group's first template; no shift; the towers' own norms."""
     words = [plain.clip.words(" ".join(group[0].rstrip(".").split("{}"))) for group in GROUPS[groups]]
     zeros = {name: torch.zeros_like(drawn[name]) for name in ("shift", "norms")}
-    return drawn | zeros | {"context": torch.cat(words)}
+    return drawn | zeros | {f"context_{groups}": torch.cat(words)}
 
 
 def logits(plain: Plain, params: Params, pixels: Tensor, groups: str = "Caltech101", **settings: Any) -> Tensor:
     unit = F.normalize(_images(plain, params, pixels), dim=-1)
-    return _scores(plain, params, unit, _experts(plain, params, GROUPS[groups]))
+    return _scores(plain, params, unit, _experts(plain, params, groups))
 
 
 def train(
@@ -69,7 +70,7 @@ def train(
     def backward(leaves: list[Tensor], params: Params, chosen: Tensor, seed: int) -> None:
         labels = plain.train.labels[chosen]
         unit = F.normalize(_images(plain, params, plain.train.pixels[chosen]), dim=-1)
-        experts = _experts(plain, params, GROUPS[groups])
+        experts = _experts(plain, params, groups)
         loss = F.cross_entropy(_scores(plain, params, unit, experts), labels)
         for expert, prototype in zip(experts, prototypes, strict=True):
             named = text_scale * expert @ prototype.T
@@ -80,7 +81,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(leaves, 1.0)
 
-    params, leaves = leaves_of(begin, NAMES)
+    params, leaves = leaves_of(begin, [f"context_{groups}", *NAMES])
     grouped = [{"params": leaves[:-1]}, {"params": leaves[-1:], "lr": 0.1 * learning_rate}]
     optimizer = torch.optim.SGD(grouped, lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
     epochs = len(plain.batches)
@@ -113,13 +114,13 @@ def _prototypes(plain: Plain, group: list[str]) -> Tensor:
     return F.normalize(each.mean(0), dim=-1)
 
 
-def _experts(plain: Plain, params: Params, groups: list[list[str]]) -> list[Tensor]:
+def _experts(plain: Plain, params: Params, groups: str) -> list[Tensor]:
     """Unit texts (C, D) of every soft prompt [before, name, after], without a full stop."""
     experts, used = [], 0
-    for group in groups:
+    for group in GROUPS[groups]:
         before, after = group[0].rstrip(".").split("{}")
         first, last = (len(plain.clip.words(words)) for words in (before, after))
-        own, used = params["context"][used : used + first + last], used + first + last
+        own, used = params[f"context_{groups}"][used : used + first + last], used + first + last
         embeddings, ends = plain.clip.embedded([f"{before}{said(name)}{after}" for name in plain.classes])
         rows = []
         for row, end in zip(embeddings, ends, strict=True):

@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.reference.bench import EPOCHS, SHOTS, Bench, first
+from tests.reference.bench import BATCH, EPOCHS, SHOTS, Bench, first
 from tests.reference.pseudo import needs_pool
 from tests.reference.task import Params, Pictures, Plain
 from torch import Tensor
@@ -55,8 +55,26 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "cocoop": ("cocoop", {}),
     "gopro": ("gopro", {"learning_rate": 0.005, "contrast": 20.0}),
     "gopro-cooler": ("gopro", {"learning_rate": 0.005, "contrast": 5.0, "temperature": 0.05, "images_at_once": 3}),
-    "gram": ("gram", {"meta_steps": 5, "ways": 2, "meta_rate": 0.02}),
-    "gram-kgcoop": ("gram", {"host": "kgcoop", "meta_steps": 3, "ways": 3, "inner_rate": 0.2}),
+    "gram": ("gram", {"meta_steps": 5, "ways": 2, "meta_rate": 0.02, "host_settings": f"batch_size={BATCH}"}),
+    "gram-kgcoop": (
+        "gram",
+        {"host": "kgcoop", "meta_steps": 3, "ways": 3, "inner_rate": 0.2, "host_settings": f"batch_size={BATCH}"},
+    ),
+    "gram-prograd": (
+        "gram",
+        {
+            "host": "prograd",
+            "meta_steps": 3,
+            "ways": 2,
+            "meta_seed": 2,
+            "learning_rate": 0.02,
+            "host_settings": f"batch_size={BATCH}; strength=0.8",
+        },
+    ),
+    "gram-mvlpt_coop": (
+        "gram",
+        {"host": "mvlpt_coop", "meta_steps": 3, "ways": 2, "host_settings": f"batch_size={BATCH}"},
+    ),
     "kgcoop": ("kgcoop", {}),
     "prograd": ("prograd", {}),
     "prograd-random": ("prograd", {"from_template": False, "strength": 0.8, "temperature": 2.0, "context_length": 4}),
@@ -73,6 +91,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "lp_plus_plus-zeroed": ("lp_plus_plus", {"epochs": 6, "period": 3, "alpha_grad": "zeroed"}),
     "mocoop": ("mocoop", {"warmup_epochs": 1}),
     "mocoop-eurosat": ("mocoop", {"groups": "EuroSAT", "warmup_epochs": 1, "text_scale": 20.0}),
+    "mocoop-flowers": ("mocoop", {"groups": "OxfordFlowers", "warmup_epochs": 1}),
     "pre": ("pre", {"learning_rate": 0.01}),
     "pre-random": ("pre", {"context_length": 3, "words": "", "learning_rate": 0.01}),
     "vpt": ("vpt", {}),

@@ -32,13 +32,13 @@ def logits(plain: Pooled, params: Params, pixels: Tensor, **settings: Any) -> Te
 
 def train(
     plain: Pooled, begin: Params, learning_rate: float, weight_decay: float, alpha: float, beta: float,
-    threshold: float, spread: float, epochs: int, phases: int = 2, **settings: Any,
+    threshold: float, spread: float, epochs: int, share: float, phases: int = 2, **settings: Any,
 ) -> Params:  # fmt: skip
     params, leaves = leaves_of(begin, LEARNED)
     first = max(1, epochs // 6)
     weights, features = tfup.texts(plain), plain.clip.image(plain.pool).detach()
     unseen = tfup.first(plain)
-    most = max(9, int(0.75 * len(features) / (len(weights) - unseen)))
+    most = max(9, int(share * len(features) / (len(weights) - unseen)))
     rows = [i for label in range(unseen, len(weights)) for i in tfup.nearest(features, weights, label, most)]
     said = tfup.with_cache(plain.clip.scale, begin, features[rows], weights, alpha, beta)[:, unseen:].argmax(1) + unseen
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Chosen, Method, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.tracks.image.methods.parts.benchmarks import set_for
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
 from promptgrid.tracks.image.methods.parts.pseudo import guessed, pool, unaugmented, unseen_from, whole
@@ -17,6 +18,7 @@ from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
 from promptgrid.tracks.image.methods.parts.typical import images_each, likely_classes, typical
+from promptgrid.tracks.image.methods.tables.tfup_t import RATES, SHARES
 from promptgrid.tracks.image.methods.tfup import TFUP
 
 
@@ -26,11 +28,12 @@ class TFUPT(TFUP):
 
     Source: section "training-based unsupervised prompt" of the paper; wlb12345/TFUP d95d4d3 (``main.py``).
     W' = .5 W + .5 R, R = 0 at first; f' = .8 f + .2 A(f), A(f) = ReLU(ReLU(f D₁) D₂) of width D/4;
-    logits = s f̂' Ŵ'. A sixth of the epochs (5 of 30) trains on 0.75 |U| / C images a class (at least 9), chosen as
-    TFUP's keys and labelled by TFUP. The others train on the whole pool: where TFUP on f', W' of the image without
-    augmentation is surer than ``threshold`` = .9, its guess is the label of the augmented view; and 0.3 sum_c m log m,
-    m the mean softmax of the batch. AdamW .012, epsilon 3e-3, decay .1, cosine per iteration over both, batch 256.
-    Learns C x D + D²/2 numbers. Where the pool is of unseen classes, guesses and m are among those alone.
+    logits = s f̂' Ŵ'. A sixth of the epochs (5 of 30) trains on ``share`` |U| / C images a class (at least 9), chosen
+    as TFUP's keys and labelled by TFUP, share .75 (Office31 and VisDA17 .5). The others train on the whole pool: where
+    TFUP on f', W' of the image without augmentation is surer than ``threshold`` = .9, its guess is the label of the
+    augmented view; and 0.3 sum_c m log m, m the mean softmax of the batch. AdamW .012 (Office31 .05), epsilon 3e-3,
+    decay .1, cosine per iteration over both, batch 256. Learns C x D + D²/2 numbers. Where the pool is of unseen
+    classes, guesses and m are among those alone.
     Deviations: those of TFUP; the last step is kept (the original keeps the best epoch on the TEST set); the cosine
     ends at 0 with the last step (the original's, too short, climbs again); the optimizer starts anew with the second
     phase; views as the suite says, the centre crop for both without; as in the original's best model, the cache does
@@ -47,9 +50,11 @@ class TFUPT(TFUP):
     weight_decay: Number = knob(0.1, low=0.0, high=1.0)
     batch_size: int = 256
     epochs: int = 30
+    share: float = 0.75
+    as_published: bool = True
 
     def __post_init__(self) -> None:
-        check(self, epochs=2, threshold=1.0)
+        check(self, epochs=2, threshold=1.0, share=1.0)
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         width, inner = task.backbone.width, max(1, task.backbone.width // 4)
@@ -61,19 +66,18 @@ class TFUPT(TFUP):
         own, walked = first, (0.0, first / self.epochs)
         if task.turn:
             own, walked = self.epochs - first, (first / self.epochs, 1.0)
-        return recipe_of(
-            self, optimizer="adamw", epsilon=3e-3, per="iteration", warmup_epochs=0, epochs=own, span=walked
-        )
+        rate = set_for(self, "learning_rate", RATES, task.dataset)
+        return recipe_of(self, learning_rate=rate, optimizer="adamw", epsilon=3e-3, per="iteration", warmup_epochs=0,
+                         epochs=own, span=walked)  # fmt: skip
 
     def draws(self, task: Task, pool: int) -> tuple[int, ...]:
-        return (len(task.classes) - unseen_from(task)) * min(pool, images_each(task, 0.75, pool)), pool
+        return (len(task.classes) - unseen_from(task)) * min(pool, self._each(task, pool)), pool
 
     def relabel(self, task: Task, logits: Tensor | None) -> Chosen:
         if task.turn:
             return whole(task)
         images, text = pool(task), raw_mean(task)
-        each = images_each(task, 0.75, len(images))
-        rows, _ = typical(likely_classes(images, text), each, unseen_from(task))
+        rows, _ = typical(likely_classes(images, text), self._each(task, len(images)), unseen_from(task))
         cache = TFUP.init(self, task, torch.Generator())
         return Chosen(rows, guessed(TFUP.head(self, cache, images[rows], text, task), task))
 
@@ -90,6 +94,10 @@ class TFUPT(TFUP):
         first = unseen_from(task)
         agreed = agreement(out.logits, guess, self.threshold, first)
         return {"consistency": agreed, "spread": self.spread * one_sidedness(out.logits, first)}
+
+    def _each(self, task: Task, images: int) -> int:
+        """How many of ``images`` of the pool a class is given in the first phase."""
+        return images_each(task, float(set_for(self, "share", SHARES, task.dataset)), images)
 
 
 def _adapted(params: Params, image: Tensor) -> Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Params, Task
+from promptgrid.contract import Backbone, Params, Task, stream
 from promptgrid.contract.assets import Pairs
 from promptgrid.tracks.image.methods.parts.families import families, joint
-from promptgrid.tracks.image.methods.parts.starts import uniform
+from promptgrid.tracks.image.methods.parts.starts import context, uniform
 
 MAP_RATE = 1e-3
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -21,12 +23,35 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Meta:
-    """``steps`` of the meta-stage, on ``ways`` captions of each of two siblings; rates of the inner and outer step."""
+    """``steps`` of the meta-stage, on ``ways`` captions of each of two siblings; rates of the inner and outer step.
+
+    A context of ``length`` tokens starts from ``words``, the map's hidden layer is a ``reduction``-th of the text
+    width, and all that is drawn comes from the stream of ``seed``.
+    """
 
     steps: int
     ways: int
     inner_rate: float
     rate: float
+    length: int
+    words: str
+    reduction: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Captioned:
+    """Image-text pairs called by what they hold, so that equal ones are looked up as one."""
+
+    digest: str
+    pairs: Pairs = field(compare=False)
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> _Captioned:
+        found = hashlib.sha256("\x1f".join(pairs.captions).encode())
+        for part in (pairs.features, pairs.caption_of):
+            found.update(part.detach().cpu().contiguous().numpy().tobytes())
+        return cls(found.hexdigest(), pairs)
 
 
 def identity(rng: torch.Generator, width: int, reduction: int) -> Params:
@@ -41,19 +66,30 @@ def regulated(params: Params, grad: Tensor) -> Tensor:
     return grad * (1.0 + (seen @ params["up"].mT).tanh())
 
 
-def meta_learned(start: Params, task: Task, rng: torch.Generator, meta: Meta) -> Params:
-    """``start`` (``context``, ``down``, ``up``) after the meta-stage.
+def meta_learned(task: Task, meta: Meta) -> Params:
+    """``context``, ``down`` and ``up`` behind the meta-stage, which a process runs once for equal pairs and ``meta``.
+
+    Nothing of ``task`` is looked at but its backbone and its pairs. Each caller gets tensors of its own.
 
     Raises:
-        ValueError: the task has no image-text pairs.
+        ValueError: the task has no image-text pairs, or the words are not as many tokens as the context.
     """
     if task.pairs is None:
         raise ValueError("this task has no image-text pairs: it was rebound to new classes")
-    pairs, params = task.pairs, {name: value.to(task.pairs.features.device) for name, value in start.items()}
+    found = _learned(task.backbone, _Captioned.of(task.pairs), meta)
+    return {name: value.clone() for name, value in found.items()}
+
+
+@lru_cache(maxsize=16)
+def _learned(backbone: Backbone, captioned: _Captioned, meta: Meta) -> Params:
+    pairs, rng = captioned.pairs, stream("gram", meta.seed)
+    task = Task("", tuple(caption.rstrip(".") for caption in pairs.captions), "{}", backbone)
+    start = {"context": context(task, rng, meta.length, meta.words)}
+    start |= identity(rng, backbone.text.width, meta.reduction)
+    params = {name: value.to(pairs.features.device).requires_grad_() for name, value in start.items()}
     ways = min(meta.ways, len(pairs.captions) // 2)
-    forks = families(joint(pairs, task.backbone), ways)
-    loss = _loss(pairs, task, len(start["context"]))
-    params = {name: value.requires_grad_() for name, value in params.items()}
+    forks = families(joint(pairs, backbone), ways)
+    loss = _loss(pairs, task, meta.length)
     prompt = torch.optim.SGD([params["context"]], lr=meta.rate, momentum=0.9)
     gradient_map = torch.optim.Adam([params["down"], params["up"]], lr=MAP_RATE)
     with torch.enable_grad():
@@ -71,15 +107,14 @@ def meta_learned(start: Params, task: Task, rng: torch.Generator, meta: Meta) ->
     return {name: value.detach() for name, value in params.items()}
 
 
-def _loss(pairs: Pairs, task: Task, length: int) -> Loss:
-    named = tuple(caption.rstrip(".") for caption in pairs.captions)
-    prompts = replace(task.without_images(), classes=named).prompts(length)
+def _loss(pairs: Pairs, captions: Task, length: int) -> Loss:
+    prompts = captions.prompts(length)
     units = F.normalize(pairs.features, dim=-1)
 
-    def loss(own: Tensor, captions: Tensor, images: Tensor) -> Tensor:
-        texts = task.backbone.encode_text(prompts.fill(own)[captions], prompts.ends[captions])
-        logits = task.scale * units[images] @ F.normalize(texts, dim=-1).mT
-        return F.cross_entropy(logits, torch.arange(len(captions), device=logits.device))
+    def loss(own: Tensor, chosen: Tensor, images: Tensor) -> Tensor:
+        texts = captions.backbone.encode_text(prompts.fill(own)[chosen], prompts.ends[chosen])
+        logits = captions.scale * units[images] @ F.normalize(texts, dim=-1).mT
+        return F.cross_entropy(logits, torch.arange(len(chosen), device=logits.device))
 
     return loss
 
