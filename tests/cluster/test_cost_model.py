@@ -33,6 +33,14 @@ def test_methods_are_told_apart_and_a_new_dataset_is_judged_by_its_method() -> N
     assert model.factor(make_cell(method="slow", dataset="new")) == pytest.approx(10.0, rel=0.1)
 
 
+def test_a_crowd_of_cells_that_fit_nothing_says_little_of_a_method_never_seen() -> None:
+    idle = [measured(make_cell(seed, method="idle"), 0.0005, guessed=0.05) for seed in range(100)]
+    busy = [measured(make_cell(seed, method="busy"), 30.0, guessed=10.0) for seed in range(3)]
+    model = CostModel.learn([*idle, *busy])
+    assert model.factor(make_cell(method="unseen")) == pytest.approx(3.0)
+    assert model.factor(make_cell(method="idle")) == pytest.approx(0.01, rel=0.1)
+
+
 def test_within_a_method_a_dataset_may_be_slower() -> None:
     model = CostModel.learn([*many(1.0, dataset="small"), *many(8.0, dataset="large")])
     assert model.factor(make_cell(dataset="large")) == pytest.approx(8.0, rel=0.25)

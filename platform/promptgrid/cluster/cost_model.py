@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from promptgrid.spec import Cell, Record
 
@@ -38,7 +40,8 @@ class CostModel:
 
     Levels go from everything, through the method, its backbone and its shots, to the dataset. Each corrects what the
     levels above left over, by the median of its records (a stalled machine does not move it), shrunk towards no
-    correction where there are few: so a method never seen is judged by the others, a new dataset by its method.
+    correction where there are few: so a method never seen is judged by the others, a new dataset by its method. The
+    median over everything weighs a record by its guess: a hundred cells that fit nothing say little of one that does.
     """
 
     corrections: dict[Level, float] = field(default_factory=dict)
@@ -49,14 +52,14 @@ class CostModel:
         told = [one for one in measured if one.guessed > 0 and one.took > 0]
         left = [math.log(one.took / one.guessed) for one in told]
         levels = [_levels(one.cell) for one in told]
-        corrections: dict[Level, float] = {}
-        for depth in range(len(levels[0]) if levels else 0):
+        corrections: dict[Level, float] = {(): weighted_median(left, [one.guessed for one in told])} if told else {}
+        left = [rest - corrections[()] for rest in left]
+        for depth in range(1, len(levels[0]) if levels else 0):
             here: dict[Level, list[float]] = defaultdict(list)
             for found, rest in zip(levels, left, strict=True):
                 here[found[depth]].append(rest)
-            prior = PRIOR if depth else 0.0
             corrections |= {
-                level: statistics.median(rests) * len(rests) / (len(rests) + prior) for level, rests in here.items()
+                level: statistics.median(rests) * len(rests) / (len(rests) + PRIOR) for level, rests in here.items()
             }
             left = [rest - corrections[found[depth]] for found, rest in zip(levels, left, strict=True)]
         return cls(corrections)
@@ -69,6 +72,13 @@ class CostModel:
         """Seconds of a pack of ``cells`` whose track guessed ``guessed`` for all of them."""
         share = guessed / len(cells)
         return sum(share * self.factor(cell) + CELL_SECONDS for cell in cells)
+
+
+def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    """The least value up to which half of the positive ``weights`` lie."""
+    pairs = sorted(zip(values, weights, strict=True))
+    before = list(accumulate(weight for _, weight in pairs))
+    return pairs[bisect_left(before, before[-1] / 2)][0]
 
 
 def _levels(cell: Cell) -> list[Level]:
