@@ -10,7 +10,7 @@ import pytest
 
 from promptgrid.contract import Task
 from promptgrid.contract.practice import PracticeBackbone
-from promptgrid.spec import Cell, read_suite
+from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -117,3 +117,15 @@ def _plain(cell: Cell):  # type: ignore[no-untyped-def]
 
     named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}
     return source_request(Request(**named))
+
+
+@pytest.mark.parametrize(("machine", "packs"), [("cpu", 16), ("cuda", 2)])
+def test_cells_at_real_size_are_packed_on_a_gpu(image_track: ImageTrack, machine: Machine, packs: int) -> None:
+    """CoOp on ViT-B/16, eight seeds on each of two tasks: alone on a CPU, where each takes minutes."""
+    asked = {"protocol": "few_shot", "methods": [{"name": "coop", "context_length": 16}], "shots": [16]}
+    asked |= {"backbones": ["ViT-B-16@random"], "datasets": ["weather", "digits"], "seeds": [*range(1, 9)]}
+    suite = Suite.model_validate(asked | {"name": "real"})
+    cells = image_track.resolve([request for _, request in suite.squares([])])
+    found = image_track.pack(cells, machine)
+    assert len(found) == packs
+    assert sorted(cell.key for pack in found for cell in pack.cells) == sorted(cell.key for cell in cells)
