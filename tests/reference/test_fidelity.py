@@ -135,7 +135,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "apt-both": ("apt", {"towers": "both", "tokens": 6, "rank": 2, "learning_rate": 0.02}),
     "dpl": ("dpl", {}),
     "dpl-shallower": ("dpl", {"depth": 2, "tokens": 3, "share": 0.4}),
-    "restore": ("restore", {"learning_rate": 0.04}),
+    "restore": ("restore", {"learning_rate": 0.04, "strength": 1.0}),
     "restore-shallower": (
         "restore",
         {"depth": 2, "context_length": 2, "tokens": 2, "strength": 0.1, "reduction": 2, "learning_rate": 0.01},
