@@ -13,7 +13,7 @@ from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
-from promptgrid.spec import Refused
+from promptgrid.spec import Machine, Refused
 
 if TYPE_CHECKING:
     from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
@@ -133,11 +133,11 @@ def _run(
 ) -> None:
     if local:
         from promptgrid.cluster.local import run_local
-        from promptgrid.cluster.planner import packed_for, track_named
+        from promptgrid.cluster.planner import track_named
 
         signals.at_once = True
         device = present(options.device)
-        dispatcher.follow(packed_for(device, plan, dispatcher.store))
+        _repack(dispatcher, plan, device)
         run_local(dispatcher, dispatcher.store, track_named(plan.suite.track), threads=options.threads, device=device)
         return
     from promptgrid.cluster.session import ray_session
@@ -145,13 +145,20 @@ def _run(
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
-        from promptgrid.cluster.planner import packed_for
         from promptgrid.cluster.tune import TuneRun, scratch_folder
 
-        dispatcher.follow(packed_for(session.machines.kind(options.device), plan, dispatcher.store))
+        _repack(dispatcher, plan, session.machines.kind(options.device))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
         folder = scratch_folder(dispatcher.store.root)
         TuneRun(dispatcher, signals, session, folder, workers, options.stall_seconds).run()
+
+
+def _repack(dispatcher: Dispatcher, plan: Plan, machine: Machine) -> None:
+    """Have the packs of ``plan`` made anew where it was planned on another kind of machine than it runs on."""
+    from promptgrid.cluster.planner import packed_for
+
+    if machine != plan.machine:
+        dispatcher.follow(packed_for(machine, plan, dispatcher.store))
 
 
 def _check_complete(plan: Plan, dispatcher: Dispatcher, signals: StopSignals) -> None:
