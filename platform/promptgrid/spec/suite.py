@@ -114,7 +114,8 @@ class Suite(_Strict):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1, 2, 3], min_length=1)
     selection: Literal["last", "val"] = "last"
     precision: Literal["fp32", "amp"] = Field(
-        default="fp32", description="amp: training may use bf16 autocast where a GPU is measured to gain by it"
+        default="fp32",
+        description="amp: training may use autocast (bf16, else fp16) where a GPU is measured to gain by it",
     )
     views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = 0
     sources: Literal["datasets", "others"] | list[str] | None = Field(

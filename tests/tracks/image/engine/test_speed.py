@@ -16,7 +16,7 @@ from promptgrid.spec import Cell, Pack, Reason, Request
 from promptgrid.tracks.image.engine import programs, runner
 from promptgrid.tracks.image.engine.speed import PLAIN, Speed, chooser, fastest, plainly
 
-AMP, COMPILED = Speed(autocast=True), Speed(compiled=True)
+AMP, COMPILED = Speed(autocast="bf16"), Speed(compiled=True)
 
 
 class Machine:
@@ -35,13 +35,13 @@ class Machine:
         self.now += taken
 
     def choose(self, steps: int, amp: bool) -> Speed:
-        return fastest(self.step, steps, amp=amp, clock=lambda: self.now)
+        return fastest(self.step, steps, half="bf16" if amp else None, clock=lambda: self.now)
 
 
 def test_what_is_quicker_is_taken() -> None:
     assert Machine({PLAIN: 1.0, AMP: 0.5}).choose(10, amp=True) == AMP
     assert Machine({PLAIN: 1.0, AMP: 0.95}).choose(10, amp=True) == PLAIN
-    both = Speed(autocast=True, compiled=True)
+    both = Speed(autocast="bf16", compiled=True)
     assert Machine({PLAIN: 1.0, AMP: 0.5, both: 0.2}).choose(1000, amp=True) == both
     assert str(both) == "bf16 autocast, compiled"
     assert str(PLAIN) == ""

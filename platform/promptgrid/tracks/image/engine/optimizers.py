@@ -1,7 +1,7 @@
 """SGD, Adam and AdamW over parameters stacked along a cell axis, each cell with its own rate.
 
 torch.optim takes one learning rate per parameter group; here every cell of a pack has its own, and cells share
-nothing: each gradient is clipped by its own cell's norm, and there is no gradient scaler.
+nothing: each gradient is clipped by its own cell's norm.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Optimizer:
         for name, value in params.items():
             own = rate * self.factors[name] if name in self.factors else rate
             rests = self.steps % self._every.get(name, 1) != 0
-            rule(name, value, grads[name], _across(torch.zeros_like(own) if rests else own, value))
+            rule(name, value, grads[name], across(torch.zeros_like(own) if rests else own, value))
 
     def keep(self, cells: int) -> None:
         """Forget all but the first ``cells`` cells."""
@@ -84,7 +84,7 @@ class Optimizer:
 
     def _decay_of(self, name: str, like: Tensor) -> Tensor:
         decay = torch.zeros_like(self.decay) if name in self.recipe.undecayed else self.decay
-        return _across(decay, like)
+        return across(decay, like)
 
 
 def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> Tensor | float:
@@ -122,7 +122,7 @@ def clipped(grads: Params, most: float) -> Params:
     """
     norm = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads.values()]).norm(dim=0)
     share = (most / (norm + 1e-6)).clamp(max=1.0)
-    return {name: grad * _across(share, grad) for name, grad in grads.items()}
+    return {name: grad * across(share, grad) for name, grad in grads.items()}
 
 
 def epoch_weights(mean: float, deviation: float, epochs: int) -> list[float]:
@@ -141,7 +141,7 @@ def project(main: Tensor, guide: Tensor, strength: Tensor | float) -> Tensor:
     dot = (flat * against).sum(1)
     size = (against * against).sum(1).clamp_min(1e-30)
     share = torch.where(dot < 0, strength * dot / size, torch.zeros_like(dot))
-    return main - _across(share, main) * guide
+    return main - across(share, main) * guide
 
 
 def agree(main: Tensor, guide: Tensor, level: Tensor | float, drawn: Tensor) -> Tensor:
@@ -154,10 +154,10 @@ def agree(main: Tensor, guide: Tensor, level: Tensor | float, drawn: Tensor) -> 
         drawn: U(0, 1), like ``main``.
     """
     purity = (1.0 + main.sign() * (main + guide) / (main.abs() + guide.abs() + 1e-8)) / 2.0
-    share = _across(level, main) if isinstance(level, Tensor) else level
+    share = across(level, main) if isinstance(level, Tensor) else level
     return main * ((1.0 - share) + share * (purity > drawn).to(main))
 
 
-def _across(per_cell: Tensor, like: Tensor) -> Tensor:
+def across(per_cell: Tensor, like: Tensor) -> Tensor:
     """(cells,) as (cells, 1, ...) beside ``like``."""
     return per_cell.view(-1, *[1] * (like.dim() - 1))

@@ -13,7 +13,7 @@ from promptgrid.contract import Agree, Alternate, Params, Sphere, Spsa
 from promptgrid.contract.estimates import Estimate
 from promptgrid.contract.method import Policy
 from promptgrid.contract.randomness import draws, normals
-from promptgrid.tracks.image.engine.optimizers import agree, project
+from promptgrid.tracks.image.engine.optimizers import across, agree, project
 
 SALT = 1 << 32
 """Keeps what a step policy draws beside gradients apart from the dropout masks of the same step."""
@@ -23,10 +23,14 @@ Losses = Callable[[Params], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Moment:
-    """Where training stands: ``step``, counted from 1, and ``seeds`` (A,), of each cell its own for this step."""
+    """Where training stands: ``step``, counted from 1, and ``seeds`` (A,), of each cell its own for this step.
+
+    ``scales`` (A,) are what losses are multiplied by on their way back, and gradients divided by; None: they are not.
+    """
 
     step: int
     seeds: Tensor
+    scales: Tensor | None = None
 
 
 def together(policies: Sequence[Policy | None], like: Tensor) -> Policy | None:
@@ -50,9 +54,9 @@ def gradients(policy: Policy | None, losses: Losses, params: Params, moment: Mom
     found = losses(leaves)
     if policy is None or isinstance(policy, Alternate):
         total = _total(found)
-        return total, gradient(total, leaves)
+        return total, gradient(total, leaves, moment.scales)
     main, guide = found[policy.main], found[policy.guide]
-    first, second = gradient(main, leaves, keep=True), gradient(guide, leaves)
+    first, second = gradient(main, leaves, moment.scales, keep=True), gradient(guide, leaves, moment.scales)
     if isinstance(policy, Agree):
         drawn = _drawn(leaves, moment.seeds)
         return main, {name: agree(first[name], second[name], policy.level, drawn[name]) for name in leaves}
@@ -69,11 +73,12 @@ def _drawn(leaves: Params, seeds: Tensor) -> Params:
     return drawn
 
 
-def gradient(loss: Tensor, leaves: Params, keep: bool = False) -> Params:
+def gradient(loss: Tensor, leaves: Params, scales: Tensor | None = None, *, keep: bool = False) -> Params:
     """Of the cells' own losses (A,), by ``leaves``, each (A, ...); zeros where a loss does not depend on one."""
-    values = list(leaves.values())
-    grads = torch.autograd.grad(loss.sum(), values, retain_graph=keep, allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, grads, strict=True))
+    values, scaled = list(leaves.values()), loss if scales is None else loss * scales
+    grads = torch.autograd.grad(scaled.sum(), values, retain_graph=keep, allow_unused=True, materialize_grads=True)
+    found = dict(zip(leaves, grads, strict=True))
+    return found if scales is None else {name: grad / across(scales, grad) for name, grad in found.items()}
 
 
 def _total(losses: dict[str, Tensor]) -> Tensor:

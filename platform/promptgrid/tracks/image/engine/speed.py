@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,6 +15,8 @@ GAIN = 0.9
 WORTH_COMPILING = 300.0
 """Seconds of training left below which torch.compile, which takes minutes itself, is not tried."""
 REPEATS = 3
+Half = Literal["bf16", "fp16"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _log = logging.getLogger(__name__)
 
 
@@ -22,20 +24,22 @@ _log = logging.getLogger(__name__)
 class Speed:
     """How the losses of a step are computed. Its text goes into the provenance."""
 
-    autocast: bool = False
+    autocast: Half | None = None
     compiled: bool = False
 
     def __str__(self) -> str:
-        return ", ".join(name for name, on in (("bf16 autocast", self.autocast), ("compiled", self.compiled)) if on)
+        names = ((f"{self.autocast} autocast", self.autocast), ("compiled", self.compiled))
+        return ", ".join(name for name, on in names if on)
 
-    def of(self, losses: Callable[..., Any]) -> Callable[..., Any]:
-        """``losses`` computed this way."""
+    def of(self, losses: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+        """``losses`` computed this way on ``device``."""
         function = torch.compile(losses) if self.compiled else losses
-        return self._in_bf16(function) if self.autocast else function
+        if self.autocast is None:
+            return function
+        dtype = _DTYPES[self.autocast]
 
-    def _in_bf16(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def cast(*args: Any) -> Any:
-            with torch.autocast("cuda", torch.bfloat16):
+            with torch.autocast(device.type, dtype):
                 return function(*args)
 
         return cast
@@ -57,18 +61,23 @@ def chooser(device: str, precision: str) -> Choose:
     """What chooses on ``device``: plain fp32 on a CPU, measurement on a GPU.
 
     Autocast is tried only where the suite says ``precision: amp``: it changes numbers, so it is part of the cell's
-    key. Compiling is a matter of speed alone.
+    key. It is bf16, or fp16 on a GPU that can but emulate bf16 (before Ampere). Compiling is a matter of speed alone.
     """
     if not device.startswith("cuda"):
         return plainly
-    return lambda step, steps: fastest(step, steps, amp=precision == "amp", clock=_gpu_clock)
+    return lambda step, steps: fastest(step, steps, half=half_of() if precision == "amp" else None, clock=_gpu_clock)
 
 
-def fastest(step: Step, steps: int, *, amp: bool, clock: Callable[[], float]) -> Speed:
+def half_of() -> Half:
+    """The half precision that the GPU at hand computes in."""
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def fastest(step: Step, steps: int, *, half: Half | None, clock: Callable[[], float]) -> Speed:
     """The quickest of the shortcuts that are allowed; one that fails is not taken, and the log says why."""
     best, least = PLAIN, _seconds(step, PLAIN, clock)
-    if amp:
-        best, least = _better(step, Speed(autocast=True), best, least, clock)
+    if half is not None:
+        best, least = _better(step, Speed(autocast=half), best, least, clock)
     if least * steps >= WORTH_COMPILING:
         best, least = _better(step, replace(best, compiled=True), best, least, clock)
     return best

@@ -19,6 +19,7 @@ from torch import Tensor
 from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
 from promptgrid.contract.black_box import queries_of
 from promptgrid.contract.method import Policy
+from promptgrid.tracks.image.engine.loss_scale import LossScale
 from promptgrid.tracks.image.engine.optimizers import Optimizer
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.policies import Moment, gradient, gradients, together
@@ -100,19 +101,20 @@ class _Run:
     keep_best: bool
     step: int = 0
     finished: Params = field(default_factory=dict)
+    speed: Speed = PLAIN
+    scale: LossScale = field(default_factory=LossScale)
 
     def __post_init__(self) -> None:
         frozen = self.packed.method.frozen
         self.lengths = [schedule.total for schedule in self.schedules]
         self.active = len(self.lengths)
         self.now = self.packed
-        self.speed = PLAIN
-        self.loss_of = self.speed.of(self.now.losses)
         self.trained = {name: value.clone() for name, value in self.params.items() if name not in frozen}
         self.held = {name: value for name, value in self.params.items() if name in frozen}
         self.finished = {name: value.clone() for name, value in self.params.items()}
         self.device = next(iter(self.params.values())).device
         self.precision = next(iter(self.params.values())).dtype
+        self._run_at(PLAIN)
         self.rates = self._rates()
         decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
         self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
@@ -175,8 +177,9 @@ class _Run:
         self.trained = {name: value[:left].clone() for name, value in self.trained.items()}
         self.held = {name: value[:left].clone() for name, value in self.held.items()}
         self.optimizer.keep(left)
+        self.scale.keep(left)
         self.now = self.now.first(left)
-        self.loss_of = self.speed.of(self.now.losses)
+        self.loss_of = self.speed.of(self.now.losses, self.device)
         self.active = left
 
     def _choose(self, window: Window, policy: Policy | None) -> None:
@@ -184,12 +187,17 @@ class _Run:
         held = self.held
 
         def step(speed: Speed) -> None:
-            self.loss_of = speed.of(self.now.losses)
+            if speed != self.speed:
+                self._run_at(speed)
             batch = window.batch(0, self.packed.task.backbone, self.packed.method.needs)
             self._gradients(batch, window.labels[0], window.seeds[0], policy)
 
-        self.speed = self.choose(step, self.lengths[0])
-        self.loss_of, self.held = self.speed.of(self.now.losses), held
+        self._run_at(self.choose(step, self.lengths[0]))
+        self.held = held
+
+    def _run_at(self, speed: Speed) -> None:
+        self.speed, self.loss_of = speed, speed.of(self.now.losses, self.device)
+        self.scale = LossScale.of(self.active, self.device) if speed.autocast == "fp16" else LossScale()
 
     def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> Tensor:
         """Move the parameters by one step; the losses (A,) before it."""
@@ -204,8 +212,11 @@ class _Run:
         for place, (loss_name, prefix) in enumerate(policy.turns):
             own = {name: value for name, value in self.trained.items() if name.startswith(prefix)}
             leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
-            loss = self.loss_of(self.trained | leaves | self.held, batch, labels, seeds)[loss_name]
-            grads = gradient(loss, leaves)
+            fits = False
+            while not fits:
+                loss = self.loss_of(self.trained | leaves | self.held, batch, labels, seeds)[loss_name]
+                grads = gradient(loss, leaves, self.scale.scales)
+                fits = self.scale.fits(grads)
             with torch.no_grad():
                 self.optimizer.update(own, grads, rate, same_step=place > 0)
             total = total + loss.detach()
@@ -213,8 +224,12 @@ class _Run:
 
     def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> tuple[Tensor, Params]:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
-        losses = partial(self._losses, batch, labels, seeds, isinstance(policy, Spsa | Sphere))
-        return gradients(policy, losses, self.trained, Moment(self.step + 1, seeds))
+        estimated = isinstance(policy, Spsa | Sphere)
+        losses = partial(self._losses, batch, labels, seeds, estimated)
+        while True:
+            loss, grads = gradients(policy, losses, self.trained, Moment(self.step + 1, seeds, self.scale.scales))
+            if estimated or self.scale.fits(grads):
+                return loss, grads
 
     def _losses(self, batch: Batch, labels: Tensor, seeds: Tensor, track: bool, trained: Params) -> dict[str, Tensor]:
         """Named losses, each (A,); with ``track``, what follows the batches goes on behind them."""
