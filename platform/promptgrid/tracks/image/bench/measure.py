@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import torch
@@ -18,6 +18,7 @@ from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
+from promptgrid.tracks.image.engine.programs import waves_near_cache
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
@@ -125,9 +126,16 @@ def bench(
 
 
 def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
+    """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
+    on_cpu = whole.features.device.type == "cpu"
+    waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
+    size = -(-cells // waves)
+
     def of(steps: int) -> Callable[[], Tensor]:
-        run = packed(whole.part(cells, steps))
-        return lambda: torch.stack(run().by_step, dim=1)
+        given = whole.part(cells, steps)
+        parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
+        runs = [packed(part) for part in parts]
+        return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
 
     return of
 

@@ -96,11 +96,16 @@ def waves_for(pack: Pack, device: str, kind: Kind) -> int:
     packs are cut for it when they are planned, those on frozen features once more for its cache.
     """
     if not device.startswith("cuda"):
-        return math.ceil(len(pack.cells) / NEAR) if kind in {"head", "cache"} else 1
+        return waves_near_cache(len(pack.cells), kind)
     if not pack.gpu_memory_mb:
         return 1
     free = torch.cuda.mem_get_info(device)[0] / 2**20
     return max(1, min(len(pack.cells), math.ceil(pack.gpu_memory_mb / (ROOM * free))))
+
+
+def waves_near_cache(cells: int, kind: Kind) -> int:
+    """In how many parts a CPU trains ``cells`` cells of methods of this ``kind``."""
+    return math.ceil(cells / NEAR) if kind in {"head", "cache"} else 1
 
 
 def train(
