@@ -103,7 +103,7 @@ def taught(weights: list[float], half: bool, monkeypatch: pytest.MonkeyPatch) ->
     asked = [replace(plain, settings={"weight": weight}) for weight in weights]
     speed = Speed(autocast="fp16" if half else None)
     with monkeypatch.context() as patched:
-        patched.setattr(programs, "chooser", lambda device, precision: lambda step, steps: speed)
+        patched.setattr(programs, "chooser", lambda device, precision: lambda step, steps, settled: speed)
         cells = tuple(here.resolve(asked))
         return list(here.run(Pack(cells, wanted=frozenset(cell.key for cell in cells)), MemoryCache(), "cpu"))
 
@@ -142,7 +142,9 @@ def test_prompts_train_in_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
             for seed in (1, 2)
         ])
     )  # fmt: skip
-    monkeypatch.setattr(programs, "chooser", lambda device, precision: lambda step, steps: Speed(autocast="fp16"))
+    monkeypatch.setattr(
+        programs, "chooser", lambda device, precision: lambda step, steps, settled: Speed(autocast="fp16")
+    )
     pack = Pack(cells, wanted=frozenset(cell.key for cell in cells))
     half = list(track().run(pack, MemoryCache(), "cpu"))
     monkeypatch.undo()

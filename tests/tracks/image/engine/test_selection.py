@@ -13,8 +13,8 @@ import torch
 from promptgrid.contract import Outcome, Recipe
 from promptgrid.spec import Pack, Refused, Request
 from promptgrid.store import FeatureCache
+from promptgrid.tracks.image.engine.keeping import Keeper
 from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.trainer import _Keeper
 from promptgrid.tracks.image.track import ImageTrack
 
 
@@ -38,7 +38,7 @@ def cache(tmp_path: Path) -> FeatureCache:
 def test_the_best_checkpoint_is_kept_per_cell_and_the_later_on_ties() -> None:
     scores = {0: iter([0.5, 0.4, 0.5]), 1: iter([0.2, 0.2, 0.1])}
     schedule = Schedule(Recipe(learning_rate=0.1, epochs=3), None, batch=4, each=2, total=6)
-    keeper = _Keeper(lambda slot, params: next(scores[slot]), [schedule, schedule])
+    keeper = Keeper(lambda slot, params: next(scores[slot]), [schedule, schedule])
     for steps in range(1, 7):
         keeper.see(steps, 2, {"w": torch.full((2, 1), float(steps))})
     assert keeper.stacked()["w"].flatten().tolist() == [6.0, 4.0]

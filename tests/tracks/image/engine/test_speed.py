@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,29 +16,32 @@ from tests.contracts.small_world import MemoryCache
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine import programs, runner
-from promptgrid.tracks.image.engine.speed import PLAIN, Speed, chooser, fastest, plainly
+from promptgrid.tracks.image.engine import programs, runner, speed
+from promptgrid.tracks.image.engine.speed import PLAIN, Found, Speed, Step, chooser, fastest, plainly
 
 AMP, COMPILED = Speed(autocast="bf16"), Speed(compiled=True)
 
 
 class Machine:
-    """A clock that each step moves on by what its way takes; None: that way fails."""
+    """A clock that each step moves on by what its way takes; None: that way fails. Compiled steps may be ``off``."""
 
-    def __init__(self, seconds: dict[Speed, float | None]) -> None:
+    def __init__(self, seconds: dict[Speed, float | None], off: float = 0.0) -> None:
         self.seconds = seconds
+        self.off = off
         self.now = 0.0
         self.tried: list[Speed] = []
 
-    def step(self, speed: Speed) -> None:
+    def step(self, speed: Speed, place: int) -> Found:
         self.tried.append(speed)
         taken = self.seconds[speed]
         if taken is None:
             raise RuntimeError("no kernel")
         self.now += taken
+        return torch.ones(1) * (1 + place + self.off * speed.compiled), {}
 
-    def choose(self, steps: int, amp: bool) -> Speed:
-        return fastest(self.step, steps, half="bf16" if amp else None, clock=lambda: self.now)
+    def choose(self, steps: int, amp: bool, settled: Speed | None = None) -> Speed:
+        half = "bf16" if amp else None
+        return fastest(self.step, steps, half=half, clock=lambda: self.now, settled=settled)
 
 
 def test_what_is_quicker_is_taken() -> None:
@@ -56,6 +62,22 @@ def test_autocast_is_never_tried_unasked_nor_a_compiler_for_a_short_training() -
 
 def test_a_shortcut_that_fails_is_not_taken() -> None:
     assert Machine({PLAIN: 1.0, AMP: None, COMPILED: None}).choose(1000, amp=True) == PLAIN
+
+
+def test_a_compiler_that_changes_numbers_is_not_taken() -> None:
+    assert Machine({PLAIN: 1.0, COMPILED: 0.5}, off=1e-4).choose(1000, amp=False) == COMPILED
+    assert Machine({PLAIN: 1.0, COMPILED: 0.5}, off=1e-2).choose(1000, amp=False) == PLAIN
+
+
+def test_autocast_is_settled_once_and_a_compiler_asked_again_where_many_steps_are_left() -> None:
+    both = Speed(autocast="bf16", compiled=True)
+    later = Machine({PLAIN: 0.1, AMP: 1.0, both: 0.5})
+    assert later.choose(1000, amp=True, settled=AMP) == both
+    assert PLAIN not in later.tried
+    few = Machine({})
+    assert few.choose(10, amp=True, settled=both) == AMP
+    assert not few.tried
+    assert Machine({PLAIN: 1.0, COMPILED: 2.0}).choose(1000, amp=True, settled=PLAIN) == PLAIN
 
 
 def test_a_cpu_is_always_plain() -> None:
@@ -121,3 +143,56 @@ def test_a_gpu_that_runs_out_of_memory_gets_smaller_waves(
     monkeypatch.setattr(runner, "train", train)
     monkeypatch.setattr(torch, "cuda", SimpleNamespace(empty_cache=lambda: None))
     assert {outcome.record.reason for outcome in run(Pack(tuple(cells())))} == {reason}
+
+
+COMPILABLE = {
+    "clip_adapter": {"epochs": 2},
+    "coop": {"epochs": 2, "context_length": 2},
+    "prograd": {"epochs": 2, "context_length": 2},
+    "maple": {"epochs": 1, "context_length": 2, "depth": 2},
+    "vpt": {"epochs": 1, "tokens": 2},
+}
+
+
+@pytest.mark.parametrize("method", COMPILABLE)
+def test_a_compiled_program_learns_what_a_plain_one_learns(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """What is compiled are the steps as written down; coop's go through the compiler, up to its kernels."""
+    plain = Request("image", "few_shot", method, COMPILABLE[method], "small", "pictures", 2, 1, "last", "fp32")
+    asked = [replace(plain, seed=seed, shots=shots) for seed in (1, 2) for shots in (2, 4)]
+    pack = Pack(tuple(small_world.track().resolve(asked)))
+    exact = run(pack)
+    compiler = partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", compiler if method == "coop" else lambda written: written)
+    monkeypatch.setattr(programs, "chooser", lambda device, precision: lambda step, steps, settled: COMPILED)
+    for one, other in zip(exact, run(pack), strict=True):
+        assert other.record.status == "done", other.record.log_tail
+        assert other.record.provenance.speedups == "compiled"
+        np.testing.assert_allclose(other.record.curves["train_loss"], one.record.curves["train_loss"], atol=1e-5)
+        for name, value in one.state.items():
+            np.testing.assert_allclose(other.state[name], value, atol=1e-4 * max(1.0, np.abs(value).max()))
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "taken"),
+    [("clip_lora", {"rate": 0.0}, "compiled"), ("clip_lora", {"rate": 0.5}, ""), ("r_amt", {}, "")],
+)
+def test_what_is_drawn_outside_of_tensors_is_never_compiled(
+    monkeypatch: pytest.MonkeyPatch, method: str, settings: dict[str, Any], taken: str
+) -> None:
+    """A dropout mask that was written down would be the mask of every step."""
+    settings = {"epochs": 2, "batch_size": 4} | settings
+    plain = Request("image", "few_shot", method, settings, "small", "pictures", 4, 1, "last", "fp32")
+    pack = Pack(tuple(small_world.track().resolve([plain])))
+    exact = run(pack)
+    monkeypatch.setattr(torch, "compile", lambda written: written)
+    monkeypatch.setattr(speed, "WORTH_COMPILING", 0.0)
+    monkeypatch.setattr(speed, "GAIN", 1e9)
+
+    def choose(step: Step, steps: int, settled: Speed | None) -> Speed:
+        return fastest(step, steps, half=None, clock=time.perf_counter, settled=settled)
+
+    monkeypatch.setattr(programs, "chooser", lambda device, precision: choose)
+    for one, other in zip(exact, run(pack), strict=True):
+        assert other.record.status == "done", other.record.log_tail
+        assert other.record.provenance.speedups == taken
+        np.testing.assert_allclose(other.record.curves["train_loss"], one.record.curves["train_loss"], atol=1e-5)

@@ -66,7 +66,7 @@ class TextTower:
         return torch.stack([seen[layer] for layer in layers], dim=1)
 
     def _entered(self, embeddings: Tensor, ends: Tensor) -> Tensor:
-        length = int(ends.max()) + 1
+        length = max(ends.tolist()) + 1
         return embeddings[:, :length] + self.positions(length)
 
 

@@ -25,12 +25,16 @@ Losses = Callable[[Params], dict[str, Tensor]]
 class Moment:
     """Where training stands: ``step``, counted from 1, and ``seeds`` (A,), of each cell its own for this step.
 
+    What draws from seeds takes them by ``int``, which cannot be compiled; what ``tolist`` gives would be compiled in.
+
     ``scales`` (A,) are what losses are multiplied by on their way back, and gradients divided by; None: they are not.
+    ``turn`` counts the turns that adversaries take in a step.
     """
 
     step: int
     seeds: Tensor
     scales: Tensor | None = None
+    turn: int = 0
 
 
 def together(policies: Sequence[Policy | None], like: Tensor) -> Policy | None:
@@ -46,13 +50,18 @@ def together(policies: Sequence[Policy | None], like: Tensor) -> Policy | None:
 
 
 def gradients(policy: Policy | None, losses: Losses, params: Params, moment: Moment) -> tuple[Tensor, Params]:
-    """Losses (A,) and the gradient of each cell's own loss, each (A, ...)."""
+    """Losses (A,) and the gradient of each cell's own loss, each (A, ...): of the parameters whose turn it is."""
     if isinstance(policy, Spsa | Sphere):
         with torch.no_grad():
             return _estimated(policy, losses, params, moment)
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+    if isinstance(policy, Alternate):
+        loss_name, prefix = policy.turns[moment.turn]
+        own = {name: value for name, value in leaves.items() if name.startswith(prefix)}
+        loss = losses(params | own)[loss_name]
+        return loss, gradient(loss, own, moment.scales)
     found = losses(leaves)
-    if policy is None or isinstance(policy, Alternate):
+    if policy is None:
         total = _total(found)
         return total, gradient(total, leaves, moment.scales)
     main, guide = found[policy.main], found[policy.guide]
@@ -68,7 +77,7 @@ def _drawn(leaves: Params, seeds: Tensor) -> Params:
     drawn = {}
     for place, name in enumerate(sorted(leaves)):
         shape = leaves[name].shape[1:]
-        each = [draws(shape, seed, SALT + place) for seed in seeds.tolist()]
+        each = [draws(shape, seed, SALT + place) for seed in map(int, seeds)]
         drawn[name] = torch.stack(each).to(leaves[name])
     return drawn
 
@@ -104,7 +113,7 @@ def _spsa(policy: Spsa, loss: Callable[[Tensor], Tensor], w: Tensor, moment: Mom
     size = torch.as_tensor(policy.size / moment.step**policy.decay, dtype=w.dtype, device=w.device).view(-1, 1)
     seen, slopes = [], []
     for estimate in range(policy.estimates):
-        drawn = torch.stack([draws((2, w.shape[1]), seed, estimate) for seed in moment.seeds.tolist()]).to(w)
+        drawn = torch.stack([draws((2, w.shape[1]), seed, estimate) for seed in map(int, moment.seeds)]).to(w)
         step = size * (0.5 + 0.5 * drawn[:, 0]) * torch.where(drawn[:, 1] < 0.5, -1.0, 1.0).to(w)
         above, below = loss(w + step), loss(w - step)
         slopes.append((above - below).unsqueeze(1) / (2.0 * step))
@@ -117,7 +126,7 @@ def _sphere(policy: Sphere, loss: Callable[[Tensor], Tensor], w: Tensor, moment:
     here = loss(w)
     slopes = []
     for estimate in range(policy.estimates):
-        drawn = torch.stack([normals(w.shape[1:], seed, estimate) for seed in moment.seeds.tolist()]).to(w)
+        drawn = torch.stack([normals(w.shape[1:], seed, estimate) for seed in map(int, moment.seeds)]).to(w)
         direction = drawn / drawn.norm(dim=1, keepdim=True)
         rise = (loss(w + radius * direction) - here).unsqueeze(1) / radius
         slopes.append(w.shape[1] * rise * direction)

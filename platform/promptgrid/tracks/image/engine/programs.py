@@ -13,6 +13,7 @@ from torch import Tensor
 from promptgrid.contract import Params, Task, stream
 from promptgrid.contract.method import Kind
 from promptgrid.spec import Cell, Pack, Refused
+from promptgrid.tracks.image.engine.keeping import Validate
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_of, schedules_of
 from promptgrid.tracks.image.engine.rounds import album_of, mixture_of, schedules_for
@@ -21,7 +22,7 @@ from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.engine.speed import Choose, chooser, plainly
 from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
-from promptgrid.tracks.image.engine.trainer import Fit, Validate, fit
+from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
@@ -177,7 +178,7 @@ def _fit(
     best = slots[0].cell.selection == "val"
     traced = bench.protocol.traced and slots[0].task.validation is not None
     validate: Validate | None = _validator(slots, bench) if best or traced else None
-    choose = _as_before(before) if before is not None else _choice(bench, slots[0].cell)
+    choose = _choice(bench, slots[0].cell, before)
     mixture = (0, 0) if looked_at[0].pseudo is None else mixture_of(looked_at[0])
     packed = _packed(program, slots, bench, turn, mixture)
     return fit(packed, stacked, support, schedules, validate, progress, choose, keep_best=best)
@@ -196,13 +197,10 @@ def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Call
     return lambda done: progress((turn + done) / rounds)
 
 
-def _choice(bench: Bench, cell: Cell) -> Choose:
-    """What settles on shortcuts; a black box is asked plainly, and never to try one."""
-    return plainly if bench.black_box else chooser(bench.device, cell.precision)
-
-
-def _as_before(before: Fit) -> Choose:
-    return lambda step, steps: before.speed
+def _choice(bench: Bench, cell: Cell, before: Fit | None) -> Choose:
+    """What settles on shortcuts, in later rounds as before; a black box is asked plainly, and never to try one."""
+    choose = plainly if bench.black_box else chooser(bench.device, cell.precision)
+    return choose if before is None else lambda step, steps, settled: choose(step, steps, before.speed)
 
 
 def start(ready: Prepared, turn: int = 0) -> Params:

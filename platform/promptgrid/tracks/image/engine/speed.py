@@ -1,4 +1,4 @@
-"""Shortcuts that a GPU may take, chosen by measurement when a program starts; on a CPU it is always plain fp32."""
+"""Shortcuts that a GPU may take, chosen by measurement while a program runs; on a CPU it is always plain fp32."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_leaves
+
+from promptgrid.contract import Params
 
 GAIN = 0.9
 """A shortcut is taken when a step takes at most this share of its time without it."""
 WORTH_COMPILING = 300.0
 """Seconds of training left below which torch.compile, which takes minutes itself, is not tried."""
+WORTH_ASKING = 200
+"""Steps left below which nothing is measured again."""
 REPEATS = 3
 Half = Literal["bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+ALIKE = {None: 1e-3, "bf16": 5e-2, "fp16": 5e-2}
+"""How far a compiled step may be from the plain one, as a share of the largest number of each tensor."""
+Found = tuple[Tensor, Params]
+"""Losses (A,) and gradients, each (A, ...)."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How the losses of a step are computed. Its text goes into the provenance."""
+    """How the gradients of a step are computed. Its text goes into the provenance."""
 
     autocast: Half | None = None
     compiled: bool = False
@@ -31,28 +42,48 @@ class Speed:
         names = ((f"{self.autocast} autocast", self.autocast), ("compiled", self.compiled))
         return ", ".join(name for name, on in names if on)
 
-    def of(self, losses: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-        """``losses`` computed this way on ``device``."""
-        function = torch.compile(losses) if self.compiled else losses
-        if self.autocast is None:
-            return function
-        dtype = _DTYPES[self.autocast]
+    def of(self, step: Callable[..., Found], device: torch.device) -> Callable[..., Found]:
+        """``step`` computed this way on ``device``."""
+        cast = step if self.autocast is None else _cast(step, device, _DTYPES[self.autocast])
+        return _Compiled(cast) if self.compiled else cast
 
-        def cast(*args: Any) -> Any:
-            with torch.autocast(device.type, dtype):
-                return function(*args)
 
-        return cast
+def _cast(step: Callable[..., Found], device: torch.device, dtype: torch.dtype) -> Callable[..., Found]:
+    def cast(*args: Any) -> Found:
+        with torch.autocast(device.type, dtype):
+            return step(*args)
+
+    return cast
+
+
+class _Compiled:
+    """A step as compiled kernels, backward pass and all.
+
+    It is run once to write down what it does to tensors, which is what the compiler gets: looking frozen texts up,
+    or packing cells by ``vmap``, is Python that the compiler would break the step at. A step that draws outside of
+    tensors (a dropout mask from its cell's seed) cannot be written down and fails.
+    """
+
+    def __init__(self, step: Callable[..., Found]) -> None:
+        self._step = step
+        self._made: dict[tuple[Any, ...], Callable[..., Found]] = {}
+
+    def __call__(self, *args: Any) -> Found:
+        sizes = tuple(leaf.shape if isinstance(leaf, Tensor) else leaf for leaf in tree_leaves(args))
+        if sizes not in self._made:
+            self._made[sizes] = torch.compile(make_fx(lambda *given: self._step(*given))(*args))
+        with torch.no_grad():
+            return self._made[sizes](*args)
 
 
 PLAIN = Speed()
-Step = Callable[[Speed], None]
-"""Takes one step the given way and throws its result away."""
-Choose = Callable[[Step, int], Speed]
-"""From a step and the number of steps ahead to the way to take them."""
+Step = Callable[[Speed, int], Found]
+"""Takes a step on one of the first two batches the given way, and leaves no trace."""
+Choose = Callable[[Step, int, Speed | None], Speed]
+"""From a step, the number of steps ahead and what was settled before to the way to take them."""
 
 
-def plainly(step: Step, steps: int) -> Speed:
+def plainly(step: Step, steps: int, settled: Speed | None = None) -> Speed:
     """No shortcut."""
     return PLAIN
 
@@ -65,7 +96,11 @@ def chooser(device: str, precision: str) -> Choose:
     """
     if not device.startswith("cuda"):
         return plainly
-    return lambda step, steps: fastest(step, steps, half=half_of() if precision == "amp" else None, clock=_gpu_clock)
+
+    def choose(step: Step, steps: int, settled: Speed | None = None) -> Speed:
+        return fastest(step, steps, half=half_of() if precision == "amp" else None, clock=_gpu_clock, settled=settled)
+
+    return choose
 
 
 def half_of() -> Half:
@@ -73,10 +108,23 @@ def half_of() -> Half:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def fastest(step: Step, steps: int, *, half: Half | None, clock: Callable[[], float]) -> Speed:
-    """The quickest of the shortcuts that are allowed; one that fails is not taken, and the log says why."""
-    best, least = PLAIN, _seconds(step, PLAIN, clock)
-    if half is not None:
+def fastest(
+    step: Step, steps: int, *, half: Half | None, clock: Callable[[], float], settled: Speed | None = None
+) -> Speed:
+    """The quickest of the shortcuts that are allowed; one that fails is not taken, and the log says why.
+
+    Args:
+        step: takes a step.
+        steps: how many are ahead until cells leave, and shapes change.
+        half: what autocast may be tried in.
+        clock: seconds.
+        settled: how earlier steps of the same training were taken: of autocast there is no second choice.
+    """
+    best = PLAIN if settled is None else replace(settled, compiled=False)
+    if settled is not None and steps < WORTH_ASKING:
+        return best
+    least = _seconds(step, best, clock)
+    if settled is None and half is not None:
         best, least = _better(step, Speed(autocast=half), best, least, clock)
     if least * steps >= WORTH_COMPILING:
         best, least = _better(step, replace(best, compiled=True), best, least, clock)
@@ -86,20 +134,29 @@ def fastest(step: Step, steps: int, *, half: Half | None, clock: Callable[[], fl
 def _better(step: Step, other: Speed, best: Speed, least: float, clock: Callable[[], float]) -> tuple[Speed, float]:
     """``other`` and its seconds where it is quicker than ``best``, else ``best``."""
     try:
+        truth = step(best, 1) if other.compiled else None
         seconds = _seconds(step, other, clock)
+        if truth is not None and not _alike(step(other, 1), truth, ALIKE[other.autocast]):
+            raise ArithmeticError("it gives other numbers on another batch")
     except Exception as error:  # noqa: BLE001 - a compiler that cannot is no reason to stop
         _log.warning("training goes on without %s: %s", other, error)
         return best, least
     return (other, seconds) if seconds <= GAIN * least else (best, least)
 
 
+def _alike(found: Found, truth: Found, share: float) -> bool:
+    """Whether losses and gradients are those of ``truth``: not where what was written down held for one batch only."""
+    pairs = [(one.detach(), other.detach()) for one, other in zip(tree_leaves(found), tree_leaves(truth), strict=True)]
+    return all(float((one - other).abs().max()) <= share * float(other.abs().max()) + 1e-6 for one, other in pairs)
+
+
 def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
     """The least seconds of a step, after one that warms up."""
-    step(speed)
+    step(speed, 0)
     times = []
     for _ in range(REPEATS):
         began = clock()
-        step(speed)
+        step(speed, 0)
         times.append(clock() - began)
     return min(times)
 

@@ -1,15 +1,16 @@
 """Fits the parameters of all cells of a program as one tensor program; cells that are done leave it.
 
-A window draws the batches of some steps. A step (``_descend``) asks the policy for gradients (``_gradients``), which
-asks for losses (``_losses``) as often as it needs them, lets the method regulate them, and hands them to the optimizer;
-a policy of several turns does so for each. Behind it the average and the keeper look at the parameters. Between windows
-cells that are done leave (``_leave``).
+A window draws the batches of some steps. A step (``_descend``) has gradients computed (``_gradients``) in the way that
+was settled on (``_choose``), lets the method regulate them, and hands them to the optimizer; a policy of several turns
+does so for each. What is computed is always the same (``_found``): the policy's gradients, for which it asks for losses
+(``_losses``) as often as it needs them. Behind the step the average and the keeper look at the parameters. Between
+windows cells that are done leave (``_leave``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 
@@ -19,19 +20,19 @@ from torch import Tensor
 from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
 from promptgrid.contract.black_box import queries_of
 from promptgrid.contract.method import Policy
+from promptgrid.tracks.image.engine.keeping import Average, Keeper, Validate
 from promptgrid.tracks.image.engine.loss_scale import LossScale
 from promptgrid.tracks.image.engine.optimizers import Optimizer
 from promptgrid.tracks.image.engine.packed import PackedMethod
-from promptgrid.tracks.image.engine.policies import Moment, gradient, gradients, together
+from promptgrid.tracks.image.engine.policies import Moment, gradients, together
 from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Speed, plainly
+from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Found, Speed, plainly
 from promptgrid.tracks.image.engine.support import Support, Window
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
 MOVING_WINDOW = 16
 """The same where every epoch brings new views, which are kept for so long."""
-Validate = Callable[[int, Params], float]
 
 
 @dataclass
@@ -102,6 +103,9 @@ class _Run:
     step: int = 0
     finished: Params = field(default_factory=dict)
     speed: Speed = PLAIN
+    taken: Speed = PLAIN
+    policy: Policy | None = None
+    ways: dict[Speed, Callable[..., Found]] = field(default_factory=dict)
     scale: LossScale = field(default_factory=LossScale)
 
     def __post_init__(self) -> None:
@@ -114,14 +118,18 @@ class _Run:
         self.finished = {name: value.clone() for name, value in self.params.items()}
         self.device = next(iter(self.params.values())).device
         self.precision = next(iter(self.params.values())).dtype
-        self._run_at(PLAIN)
         self.rates = self._rates()
         decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
         self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
         self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
-        self.keeper = _Keeper(self.validate, self.schedules) if self.validate else None
+        self.keeper = Keeper(self.validate, self.schedules) if self.validate else None
         self.asked: list[int] = []
-        self.average = _Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
+        self.average = Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether gradients come from losses around the parameters."""
+        return isinstance(self.policy, Spsa | Sphere)
 
     @property
     def share(self) -> float:
@@ -133,15 +141,14 @@ class _Run:
         most = MOVING_WINDOW if self.support.moving else WINDOW
         steps = min(most, self.lengths[self.active - 1] - self.step)
         window = self.support.window(steps, self.active)
-        policy = self._policy()
-        if not self.step:
-            self._choose(window, policy)
+        if not self.ways:
+            self._choose(window)
         for place in range(steps):
             batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
             before = queries_of(self.packed.task.backbone)
-            if self.now.tracks and not isinstance(policy, Spsa | Sphere):
+            if self.now.tracks and not self.estimated:
                 self._track(self.trained, batch, window.seeds[place])
-            loss = self._descend(batch, window.labels[place], window.seeds[place], policy)
+            loss = self._descend(batch, window.labels[place], window.seeds[place])
             self.asked.append(queries_of(self.packed.task.backbone) - before)
             with torch.no_grad():
                 self.losses[self.step, : self.active] = loss.detach()
@@ -162,9 +169,9 @@ class _Run:
         asked = list(accumulate(self.asked))
         queries = [asked[:length] for length in self.lengths]
         if self.keeper is None:
-            return Fit(self.finished, losses, by_step, [[] for _ in self.lengths], queries, self.speed)
+            return Fit(self.finished, losses, by_step, [[] for _ in self.lengths], queries, self.taken)
         kept = self.keeper.stacked() if self.keep_best else self.finished
-        return Fit(kept, losses, by_step, self.keeper.scores, queries, self.speed)
+        return Fit(kept, losses, by_step, self.keeper.scores, queries, self.taken)
 
     def _leave(self) -> None:
         """Set down the cells that have taken their steps; the tensors of the others shrink."""
@@ -178,63 +185,76 @@ class _Run:
         self.held = {name: value[:left].clone() for name, value in self.held.items()}
         self.optimizer.keep(left)
         self.scale.keep(left)
-        self.now = self.now.first(left)
-        self.loss_of = self.speed.of(self.now.losses, self.device)
-        self.active = left
+        self.now, self.active = self.now.first(left), left
+        self.ways = {}  # of other shapes; and a run that is over is no circle
 
-    def _choose(self, window: Window, policy: Policy | None) -> None:
-        """Settle on the shortcuts by steps whose results are thrown away."""
-        held = self.held
+    def _choose(self, window: Window) -> None:
+        """Settle on the shortcuts of the steps until the next cells leave, by steps whose results are thrown away."""
+        held, ahead, before = self.held, self.lengths[self.active - 1] - self.step, self.speed if self.step else None
+        self.policy = self._policy()
 
-        def step(speed: Speed) -> None:
-            if speed != self.speed:
-                self._run_at(speed)
-            batch = window.batch(0, self.packed.task.backbone, self.packed.method.needs)
-            self._gradients(batch, window.labels[0], window.seeds[0], policy)
+        def step(speed: Speed, place: int) -> Found:
+            self._run_at(speed)
+            batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
+            found = self._gradients(batch, window.labels[place], window.seeds[place])
+            self.held = held
+            return found
 
-        self._run_at(self.choose(step, self.lengths[0]))
-        self.held = held
+        self._run_at(self.choose(step, 0 if self.estimated else ahead, before))
+        self.ways = {self.speed: self.ways[self.speed]}
+        self.taken = replace(self.speed, compiled=self.taken.compiled or self.speed.compiled)
 
     def _run_at(self, speed: Speed) -> None:
-        self.speed, self.loss_of = speed, speed.of(self.now.losses, self.device)
-        self.scale = LossScale.of(self.active, self.device) if speed.autocast == "fp16" else LossScale()
+        if speed.autocast != self.speed.autocast:
+            self.scale = LossScale.of(self.active, self.device) if speed.autocast == "fp16" else LossScale()
+        if speed not in self.ways:
+            self.ways[speed] = speed.of(self._found, self.device)
+        self.speed = speed
 
-    def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> Tensor:
+    def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor) -> Tensor:
         """Move the parameters by one step; the losses (A,) before it."""
         rate = self.rates[self.step, : self.active]
-        if not isinstance(policy, Alternate):
-            loss, grads = self._gradients(batch, labels, seeds, policy)
+        if not isinstance(self.policy, Alternate):
+            loss, grads = self._gradients(batch, labels, seeds)
             with torch.no_grad():
                 grads = self.now.regulated(self.trained | self.held, grads)
                 self.optimizer.update(self.trained, grads, rate)
             return loss
         total = torch.zeros_like(rate)
-        for place, (loss_name, prefix) in enumerate(policy.turns):
-            own = {name: value for name, value in self.trained.items() if name.startswith(prefix)}
-            leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
-            fits = False
-            while not fits:
-                loss = self.loss_of(self.trained | leaves | self.held, batch, labels, seeds)[loss_name]
-                grads = gradient(loss, leaves, self.scale.scales)
-                fits = self.scale.fits(grads)
+        for turn in range(len(self.policy.turns)):
+            loss, grads = self._gradients(batch, labels, seeds, turn)
             with torch.no_grad():
-                self.optimizer.update(own, grads, rate, same_step=place > 0)
+                own = {name: self.trained[name] for name in grads}
+                self.optimizer.update(own, grads, rate, same_step=turn > 0)
             total = total + loss.detach()
         return total
 
-    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, policy: Policy | None) -> tuple[Tensor, Params]:
+    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, turn: int = 0) -> Found:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
-        estimated = isinstance(policy, Spsa | Sphere)
-        losses = partial(self._losses, batch, labels, seeds, estimated)
+        looks = {name: value for name, value in vars(batch).items() if value is not None}
         while True:
-            loss, grads = gradients(policy, losses, self.trained, Moment(self.step + 1, seeds, self.scale.scales))
-            if estimated or self.scale.fits(grads):
-                return loss, grads
+            way, held = self.ways[self.speed], self.held
+            found = way(self.trained, held, looks, labels, seeds, self.scale.scales, turn)
+            if self.estimated or self.scale.fits(found[1]):
+                return found
 
-    def _losses(self, batch: Batch, labels: Tensor, seeds: Tensor, track: bool, trained: Params) -> dict[str, Tensor]:
-        """Named losses, each (A,); with ``track``, what follows the batches goes on behind them."""
-        found: dict[str, Tensor] = self.loss_of(trained | self.held, batch, labels, seeds)
-        if track and self.now.tracks:
+    def _found(
+        self,
+        trained: Params,
+        held: Params,
+        looks: Params,
+        labels: Tensor,
+        seeds: Tensor,
+        scales: Tensor | None,
+        turn: int,
+    ) -> Found:
+        losses = partial(self._losses, held, Batch(**looks), labels, seeds)
+        return gradients(self.policy, losses, trained, Moment(self.step + 1, seeds, scales, turn))
+
+    def _losses(self, held: Params, batch: Batch, labels: Tensor, seeds: Tensor, trained: Params) -> dict[str, Tensor]:
+        """Named losses, each (A,); where they are asked for around the parameters, what follows the batches goes on."""
+        found = self.now.losses(trained | (self.held if self.estimated else held), batch, labels, seeds)
+        if self.estimated and self.now.tracks:
             self._track(trained, batch, seeds)
         return found
 
@@ -267,46 +287,3 @@ class _Run:
 
     def _tensor(self, numbers: list[float]) -> Tensor:
         return torch.tensor(numbers, dtype=self.precision, device=self.device)
-
-
-class _Average:
-    """The weighted sum of the parameters behind the epochs."""
-
-    def __init__(self, weights: Tensor, params: Params) -> None:
-        self.weights = weights
-        self.ends = weights.ne(0).any(1).tolist()
-        self.sums = {name: torch.zeros_like(value) for name, value in params.items()}
-
-    def add(self, step: int, params: Params) -> None:
-        """Take in ``params`` (A, ...) of the first A slots, as step ``step`` leaves them."""
-        if not self.ends[step]:
-            return
-        for name, value in params.items():
-            cells = len(value)
-            weight = self.weights[step, :cells].view(-1, *[1] * (value.dim() - 1))
-            self.sums[name][:cells].addcmul_(weight, value)
-
-
-class _Keeper:
-    """Keeps, for every cell, the parameters of its best validation score (the later on ties)."""
-
-    def __init__(self, validate: Validate, schedules: Sequence[Schedule]) -> None:
-        self.validate = validate
-        self.marks = [schedule.checkpoints() for schedule in schedules]
-        self.best: list[Params] = [{} for _ in schedules]
-        self.scores: list[list[float]] = [[] for _ in schedules]
-
-    def see(self, steps: int, active: int, params: Params) -> None:
-        """Score those of the first ``active`` slots for which it is time after ``steps`` steps."""
-        for slot in range(active):
-            if steps not in self.marks[slot]:
-                continue
-            own = {name: value[slot] for name, value in params.items()}
-            score = self.validate(slot, own)
-            if score >= max(self.scores[slot], default=score):
-                self.best[slot] = {name: value.clone() for name, value in own.items()}
-            self.scores[slot].append(score)
-
-    def stacked(self) -> Params:
-        """The best parameters, each (K, ...)."""
-        return {name: torch.stack([best[name] for best in self.best]) for name in self.best[0]}
