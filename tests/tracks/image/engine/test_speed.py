@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from tests.contracts.small_world import MemoryCache
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine import programs, runner, speed
+from promptgrid.tracks.image.engine import programs, runner, speed, trainer
+from promptgrid.tracks.image.engine.optimizers import Optimizer
 from promptgrid.tracks.image.engine.speed import PLAIN, Found, Speed, Step, chooser, fastest, plainly
 
 AMP, COMPILED = Speed(autocast="bf16"), Speed(compiled=True)
@@ -62,6 +64,46 @@ def test_autocast_is_never_tried_unasked_nor_a_compiler_for_a_short_training() -
 
 def test_a_shortcut_that_fails_is_not_taken() -> None:
     assert Machine({PLAIN: 1.0, AMP: None, COMPILED: None}).choose(1000, amp=True) == PLAIN
+
+
+def test_autocast_whose_range_is_too_small_is_not_taken() -> None:
+    def step(speed: Speed, place: int) -> Found:
+        return torch.tensor([1.0, float("nan") if speed.autocast else 1.0]), {}
+
+    assert fastest(step, 10, half="fp16", clock=iter(range(100)).__next__) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("gradient", "same"),
+    [
+        ([[1000.0, 0.0], [0.5, 0.5]], True),
+        ([[1000.0, 0.0], [-0.4, 0.0]], False),
+        ([[1000.5, 1e-4], [0.5, 0.5]], True),
+    ],
+)
+def test_compiled_steps_are_held_to_the_plain_ones_cell_by_cell(gradient: list[list[float]], same: bool) -> None:
+    loss, truth = torch.ones(2), {"w": torch.tensor([[1000.0, 0.0], [0.5, 0.5]])}
+    assert speed._alike((loss, {"w": torch.tensor(gradient)}), (loss, truth), 1e-3) is same
+    faint = {"w": 5e-7 * truth["w"].sign()}
+    assert not speed._alike((loss, {"w": -faint["w"]}), (loss, faint), 1e-3)
+
+
+def test_a_refused_compiler_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(synchronize=lambda device: None))
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: float(next(ticks)))
+    tried: list[Speed] = []
+
+    def step(way: Speed, place: int) -> Found:
+        tried.append(way)
+        return torch.ones(1), {}
+
+    choose = chooser("cuda:0", "fp32")
+    assert choose(step, 1000, None) == PLAIN
+    assert COMPILED in tried
+    tried.clear()
+    assert choose(step, 1000, PLAIN) == PLAIN
+    assert COMPILED not in tried
 
 
 def test_a_compiler_that_changes_numbers_is_not_taken() -> None:
@@ -170,6 +212,46 @@ def test_a_compiled_program_learns_what_a_plain_one_learns(monkeypatch: pytest.M
         np.testing.assert_allclose(other.record.curves["train_loss"], one.record.curves["train_loss"], atol=1e-5)
         for name, value in one.state.items():
             np.testing.assert_allclose(other.state[name], value, atol=1e-4 * max(1.0, np.abs(value).max()))
+
+
+def test_a_program_is_compiled_once_until_cells_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of other lengths are no other shapes."""
+    compiled: list[object] = []
+
+    def counted(graph: object, inputs: object) -> object:
+        compiled.append(graph)
+        return graph
+
+    monkeypatch.setattr(trainer, "WINDOW", 4)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counted))
+    monkeypatch.setattr(programs, "chooser", lambda device, precision: lambda step, steps, settled: COMPILED)
+    plain = Request("image", "few_shot", "clip_adapter", {"epochs": 5}, "small", "pictures", 2, 1, "last", "fp32")
+    asked = [replace(plain, seed=seed, shots=shots) for seed in (1, 2) for shots in (2, 4)]
+    found = run(
+        Pack(
+            tuple(
+                small_world.track().resolve([replace(one, settings={"epochs": 5, "batch_size": 10}) for one in asked])
+            )
+        )
+    )
+    assert [outcome.record.status for outcome in found] == ["done"] * 4
+    assert len(compiled) == 2
+
+
+def test_a_program_that_failed_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the smaller waves that it is tried again in would run out of memory too."""
+    held: list[weakref.ref[object]] = []
+
+    def update(self: Optimizer, *args: object, **more: object) -> None:
+        held.append(weakref.ref(self))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Optimizer, "update", update)
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(empty_cache=lambda: None))
+    monkeypatch.setattr(runner.gc, "collect", lambda: None)
+    assert {outcome.record.reason for outcome in run(Pack(tuple(cells())))} == {Reason.OOM_GPU}
+    assert len(held) > 1
+    assert not [one for one in held if one() is not None]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class LossScale:
         """
         if self.scales is None or self.sound_steps is None:
             return True
-        sound = torch.stack([grad.isfinite().flatten(1).all(1) for grad in grads.values()]).all(0)
+        sound = torch.stack([grad.isfinite().reshape(len(grad), -1).all(1) for grad in grads.values()]).all(0)
         falls = ~sound & (self.scales > LEAST)
         if bool(falls.any()):
             self.scales = torch.where(falls, self.scales * BACKOFF, self.scales)

@@ -67,6 +67,8 @@ def gradients(policy: Policy | None, losses: Losses, params: Params, moment: Mom
     main, guide = found[policy.main], found[policy.guide]
     first, second = gradient(main, leaves, moment.scales, keep=True), gradient(guide, leaves, moment.scales)
     if isinstance(policy, Agree):
+        if moment.scales is not None:  # what overflowed in the guide is seen in main, or its numbers would be dropped
+            first = {name: value + 0.0 * second[name] for name, value in first.items()}
         drawn = _drawn(leaves, moment.seeds)
         return main, {name: agree(first[name], second[name], policy.level, drawn[name]) for name in leaves}
     return main, {name: project(first[name], second[name], policy.strength) for name in leaves}

@@ -138,7 +138,7 @@ def train(
             losses=torch.cat([found.losses[place] for found in fits]),
             validation=[score for found in fits for score in found.validation[place]],
             seconds=a_step * totals[place],
-            speed=str(fits[0].speed),
+            speed=str(replace(fits[0].speed, compiled=any(found.speed.compiled for found in fits))),
             **_queries(fits[-1].queries[place], program.rounds[-1][place], bool(fits[-1].validation[place])),
         )
         for place, cell in enumerate(program.cells)
@@ -198,9 +198,14 @@ def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Call
 
 
 def _choice(bench: Bench, cell: Cell, before: Fit | None) -> Choose:
-    """What settles on shortcuts, in later rounds as before; a black box is asked plainly, and never to try one."""
+    """What settles on shortcuts; a black box is asked plainly, and never to try one.
+
+    Later rounds compute in the precision of the round before, and are compiled only where that was.
+    """
     choose = plainly if bench.black_box else chooser(bench.device, cell.precision)
-    return choose if before is None else lambda step, steps, settled: choose(step, steps, before.speed)
+    if before is None:
+        return choose
+    return lambda step, steps, settled: choose(step, steps if before.speed.compiled else 0, before.speed)
 
 
 def start(ready: Prepared, turn: int = 0) -> Params:

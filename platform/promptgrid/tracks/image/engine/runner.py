@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -69,8 +70,9 @@ def _in_memory(run: _Run, wanted: list[Cell]) -> list[Outcome]:
         except torch.OutOfMemoryError:
             if run.waves >= len(run.pack.cells):
                 raise
-            torch.cuda.empty_cache()
-            run = replace(run, waves=2 * run.waves)
+        gc.collect()  # behind the exception, whose frames hold what is to be freed
+        torch.cuda.empty_cache()
+        run = replace(run, waves=2 * run.waves)
 
 
 def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:

@@ -25,7 +25,9 @@ REPEATS = 3
 Half = Literal["bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ALIKE = {None: 1e-3, "bf16": 5e-2, "fp16": 5e-2}
-"""How far a compiled step may be from the plain one, as a share of the largest number of each tensor."""
+"""How far a compiled step may be from the plain one, as a share of each cell's largest number in a tensor."""
+FAINT = 1e-3
+"""A tensor whose gradient is nothing but rounding may stray by this share more of the cell's largest gradient."""
 Found = tuple[Tensor, Params]
 """Losses (A,) and gradients, each (A, ...)."""
 _log = logging.getLogger(__name__)
@@ -97,8 +99,23 @@ def chooser(device: str, precision: str) -> Choose:
     if not device.startswith("cuda"):
         return plainly
 
+    refused: list[Speed] = []
+
+    def clock() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
     def choose(step: Step, steps: int, settled: Speed | None = None) -> Speed:
-        return fastest(step, steps, half=half_of() if precision == "amp" else None, clock=_gpu_clock, settled=settled)
+        tried: set[Speed] = set()
+
+        def noted(speed: Speed, place: int) -> Found:
+            tried.add(speed)
+            return step(speed, place)
+
+        half = half_of() if precision == "amp" else None
+        found = fastest(noted, 0 if refused else steps, half=half, clock=clock, settled=settled)
+        refused.extend(speed for speed in tried if speed.compiled and not found.compiled)
+        return found
 
     return choose
 
@@ -134,10 +151,13 @@ def fastest(
 def _better(step: Step, other: Speed, best: Speed, least: float, clock: Callable[[], float]) -> tuple[Speed, float]:
     """``other`` and its seconds where it is quicker than ``best``, else ``best``."""
     try:
-        truth = step(best, 1) if other.compiled else None
+        truth = step(best, 1)
         seconds = _seconds(step, other, clock)
-        if truth is not None and not _alike(step(other, 1), truth, ALIKE[other.autocast]):
+        found = step(other, 1)
+        if other.compiled and not _alike(found, truth, ALIKE[other.autocast]):
             raise ArithmeticError("it gives other numbers on another batch")
+        if not all(bool((one.isfinite() | ~exact.isfinite()).all()) for one, exact in _pairs(found, truth)):
+            raise ArithmeticError("its range is too small")
     except Exception as error:  # noqa: BLE001 - a compiler that cannot is no reason to stop
         _log.warning("training goes on without %s: %s", other, error)
         return best, least
@@ -145,9 +165,21 @@ def _better(step: Step, other: Speed, best: Speed, least: float, clock: Callable
 
 
 def _alike(found: Found, truth: Found, share: float) -> bool:
-    """Whether losses and gradients are those of ``truth``: not where what was written down held for one batch only."""
-    pairs = [(one.detach(), other.detach()) for one, other in zip(tree_leaves(found), tree_leaves(truth), strict=True)]
-    return all(float((one - other).abs().max()) <= share * float(other.abs().max()) + 1e-6 for one, other in pairs)
+    """Whether the losses and gradients of every cell are those of ``truth``: not where a trace held for one batch."""
+    sizes = [_largest(exact) for exact in tree_leaves(truth[1])]
+    faint = FAINT * torch.stack(sizes).amax(0) if sizes else torch.zeros_like(truth[0])
+    room = [_largest(truth[0]), *(size + faint for size in sizes)]
+    gaps = (_largest(one - exact) for one, exact in _pairs(found, truth))
+    return all(bool((gap <= share * most).all()) for gap, most in zip(gaps, room, strict=True))
+
+
+def _pairs(found: Found, truth: Found) -> list[tuple[Tensor, Tensor]]:
+    return [(one.detach(), exact.detach()) for one, exact in zip(tree_leaves(found), tree_leaves(truth), strict=True)]
+
+
+def _largest(values: Tensor) -> Tensor:
+    """(A,) the largest absolute number of each cell in (A, ...)."""
+    return values.detach().abs().reshape(len(values), -1).amax(1)
 
 
 def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
@@ -159,8 +191,3 @@ def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
         step(speed, 0)
         times.append(clock() - began)
     return min(times)
-
-
-def _gpu_clock() -> float:
-    torch.cuda.synchronize()
-    return time.perf_counter()

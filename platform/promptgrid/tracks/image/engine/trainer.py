@@ -83,9 +83,12 @@ def fit(
     if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
     run = _Run(packed, params, support, schedules, choose, validate, keep_best)
-    while run.active:
-        run.window()
-        progress(run.share)
+    try:
+        while run.active:
+            run.window()
+            progress(run.share)
+    finally:
+        run.ways = {}  # they know the run: without this what failed would hold its memory while it is tried again
     return run.result()
 
 
@@ -130,6 +133,11 @@ class _Run:
     def estimated(self) -> bool:
         """Whether gradients come from losses around the parameters."""
         return isinstance(self.policy, Spsa | Sphere)
+
+    @property
+    def turns(self) -> range:
+        """The turns of a step; adversaries take several."""
+        return range(len(self.policy.turns) if isinstance(self.policy, Alternate) else 1)
 
     @property
     def share(self) -> float:
@@ -186,30 +194,40 @@ class _Run:
         self.optimizer.keep(left)
         self.scale.keep(left)
         self.now, self.active = self.now.first(left), left
-        self.ways = {}  # of other shapes; and a run that is over is no circle
+        self.ways = {}
 
     def _choose(self, window: Window) -> None:
         """Settle on the shortcuts of the steps until the next cells leave, by steps whose results are thrown away."""
-        held, ahead, before = self.held, self.lengths[self.active - 1] - self.step, self.speed if self.step else None
+        held, scale, before = self.held, replace(self.scale), self.speed if self.step else None
+        ahead = self.lengths[self.active - 1] - self.step
         self.policy = self._policy()
 
         def step(speed: Speed, place: int) -> Found:
             self._run_at(speed)
             batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
-            found = self._gradients(batch, window.labels[place], window.seeds[place])
-            self.held = held
-            return found
+            try:
+                turns = [self._gradients(batch, window.labels[place], window.seeds[place], turn) for turn in self.turns]
+            finally:
+                self.held = held
+            grads = {name: grad for _, own in turns for name, grad in own.items()}
+            return torch.stack([loss.detach() for loss, _ in turns]).sum(0), grads
 
         self._run_at(self.choose(step, 0 if self.estimated else ahead, before))
+        self.scale = self._scale() if before is None else scale
         self.ways = {self.speed: self.ways[self.speed]}
         self.taken = replace(self.speed, compiled=self.taken.compiled or self.speed.compiled)
 
     def _run_at(self, speed: Speed) -> None:
         if speed.autocast != self.speed.autocast:
-            self.scale = LossScale.of(self.active, self.device) if speed.autocast == "fp16" else LossScale()
+            self.speed = speed
+            self.scale = self._scale()
         if speed not in self.ways:
             self.ways[speed] = speed.of(self._found, self.device)
         self.speed = speed
+
+    def _scale(self) -> LossScale:
+        """Loss scales where cells start from them, those of fp16."""
+        return LossScale.of(self.active, self.device) if self.speed.autocast == "fp16" else LossScale()
 
     def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor) -> Tensor:
         """Move the parameters by one step; the losses (A,) before it."""
@@ -221,7 +239,7 @@ class _Run:
                 self.optimizer.update(self.trained, grads, rate)
             return loss
         total = torch.zeros_like(rate)
-        for turn in range(len(self.policy.turns)):
+        for turn in self.turns:
             loss, grads = self._gradients(batch, labels, seeds, turn)
             with torch.no_grad():
                 own = {name: self.trained[name] for name in grads}
