@@ -218,12 +218,11 @@ class _Run:
         self.taken = replace(self.speed, compiled=self.taken.compiled or self.speed.compiled)
 
     def _run_at(self, speed: Speed) -> None:
-        if speed.autocast != self.speed.autocast:
-            self.speed = speed
+        other, self.speed = speed.autocast != self.speed.autocast, speed
+        if other:
             self.scale = self._scale()
         if speed not in self.ways:
             self.ways[speed] = speed.of(self._found, self.device)
-        self.speed = speed
 
     def _scale(self) -> LossScale:
         """Loss scales where cells start from them, those of fp16."""
