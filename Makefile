@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 SUITE ?= quickstart
+# Tests compute on one thread, so a core each; those of one file stay together, as they share what is costly to make.
+WORKERS ?= 2
 
-.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale
+.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -16,7 +18,7 @@ check: ## the whole gate, in an environment that is there already
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 install: .venv/.installed
 
@@ -40,6 +42,9 @@ bench-grid: ## the quickstart against one function trainable a cell with the ref
 
 bench-scale: ## twice the cells, twice the time: 500 to 4,000 head cells, and the memory of a worker
 	$(BIN)/python -m tests.bench.scale
+
+bench-heads: ## what packs of heads gain, and what they could gain with no Python in between
+	$(BIN)/python -m tests.bench.heads
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid

@@ -20,6 +20,7 @@ from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.tracks.image.engine.speed import Choose, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
@@ -71,6 +72,12 @@ class Variant:
         self.best = min(self.best, took)
         self.shares.append(floor / took)
 
+    def size(self) -> None:
+        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn."""
+        self.shares.clear()
+        self.steps = max(1, min(200, round(TURN_SECONDS / (self.best * self.pack))))
+        self.best = float("inf") if self.best * self.pack < TURN_SECONDS else self.best
+
 
 def bench(
     family: Family,
@@ -102,10 +109,8 @@ def bench(
         for variant in variants:
             say(f"{name}, {len(classes)} classes: {variant.name}")
             variant.turn(clock, floors[-1])
-            if turn == 0:  # the first turn warms up and sizes the others
-                variant.shares.clear()
-                variant.steps = max(1, min(200, round(TURN_SECONDS / (variant.best * variant.pack))))
-                variant.best = float("inf") if variant.best * variant.pack < TURN_SECONDS else variant.best
+            if turn == 0:
+                variant.size()
     return [
         Row(
             family=name,
@@ -140,8 +145,8 @@ def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]
     return of
 
 
-def packed(given: Problem) -> Callable[[], Fit]:
-    """What trains the cells of ``given`` as one pack."""
+def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
+    """What trains the cells of ``given`` as one pack, with the shortcuts that ``choose`` chooses."""
     cells, method = len(given.cells), given.method
     starts = [given.start(slot) for slot in range(cells)]
     stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
@@ -153,9 +158,8 @@ def packed(given: Problem) -> Callable[[], Fit]:
         raise ValueError(f"{method.name} is not fitted by descent")
     schedules = [schedule] * cells
     support = [album] * cells
-    return lambda: fit(
-        PackedMethod(method, knobs, given.task), stacked, Support(support, given.cells, schedules), schedules
-    )
+    pack = PackedMethod(method, knobs, given.task)
+    return lambda: fit(pack, stacked, Support(support, given.cells, schedules), schedules, choose=choose)
 
 
 def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:
