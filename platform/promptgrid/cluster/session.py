@@ -152,7 +152,7 @@ def _start(cpus: int) -> Path | None:
 
     sweep(Path(tempfile.gettempdir()))
     folder = None
-    if "RAY_TMPDIR" not in os.environ:
+    if not os.environ.get("RAY_TMPDIR"):
         folder = Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-"))
     options: dict[str, Any] = {"_temp_dir": str(folder)} if folder else {}
     for start in range(STARTS):
