@@ -153,10 +153,10 @@ def test_what_fp16_would_lose_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(half.state["w"], exact.state["w"], atol=1e-2 * largest)
 
 
-@pytest.mark.parametrize(("native", "half"), [(True, "bf16"), (False, "fp16")])
-def test_bf16_where_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch, native: bool, half: str) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation)
-    assert half_of() == half
+def test_bf16_where_the_gpu_asked_for_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    turing, ampere = (7, 5), (8, 0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", {"cuda:0": ampere, "cuda:1": turing}.get)
+    assert [half_of(device) for device in ("cuda:0", "cuda:1")] == ["bf16", "fp16"]
 
 
 def test_prompts_train_in_fp16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ def _drawn(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("most", [0.5, 3.0, 1e3])
 def test_each_cell_is_clipped_by_its_own_norm_as_torch_does(most: float) -> None:
     grads = {"a": _drawn(3, 4, 2) * torch.tensor([0.1, 1.0, 50.0]).view(3, 1, 1), "b": _drawn(3, 5, seed=1)}
+    grads["one number"] = _drawn(3, seed=2)
     found = clipped(grads, most)
     for cell in range(3):
         leaves = {name: torch.zeros_like(grad[cell]).requires_grad_() for name, grad in grads.items()}

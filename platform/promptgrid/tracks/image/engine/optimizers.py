@@ -120,7 +120,7 @@ def clipped(grads: Params, most: float) -> Params:
 
     The norm is taken as ``torch.nn.utils.clip_grad_norm_`` does, with 1e-6 beside it.
     """
-    norm = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads.values()]).norm(dim=0)
+    norm = torch.stack([_flat(grad).norm(dim=1) for grad in grads.values()]).norm(dim=0)
     share = (most / (norm + 1e-6)).clamp(max=1.0)
     return {name: grad * across(share, grad) for name, grad in grads.items()}
 
@@ -137,7 +137,7 @@ def epoch_weights(mean: float, deviation: float, epochs: int) -> list[float]:
 
 def project(main: Tensor, guide: Tensor, strength: Tensor | float) -> Tensor:
     """ProGrad's rule per cell: drop from ``main`` (cells, ...) what opposes ``guide``, ``strength`` times."""
-    flat, against = main.flatten(1), guide.flatten(1)
+    flat, against = _flat(main), _flat(guide)
     dot = (flat * against).sum(1)
     size = (against * against).sum(1).clamp_min(1e-30)
     share = torch.where(dot < 0, strength * dot / size, torch.zeros_like(dot))
@@ -161,3 +161,8 @@ def agree(main: Tensor, guide: Tensor, level: Tensor | float, drawn: Tensor) -> 
 def across(per_cell: Tensor, like: Tensor) -> Tensor:
     """(cells,) as (cells, 1, ...) beside ``like``."""
     return per_cell.view(-1, *[1] * (like.dim() - 1))
+
+
+def _flat(per_cell: Tensor) -> Tensor:
+    """(cells, ...) as (cells, numbers): one where a parameter is a single number."""
+    return per_cell.reshape(len(per_cell), -1)

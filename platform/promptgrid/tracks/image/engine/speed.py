@@ -112,7 +112,7 @@ def chooser(device: str, precision: str) -> Choose:
             tried.add(speed)
             return step(speed, place)
 
-        half = half_of() if precision == "amp" else None
+        half = half_of(device) if precision == "amp" else None
         found = fastest(noted, 0 if refused else steps, half=half, clock=clock, settled=settled)
         refused.extend(speed for speed in tried if speed.compiled and not found.compiled)
         return found
@@ -120,9 +120,10 @@ def chooser(device: str, precision: str) -> Choose:
     return choose
 
 
-def half_of() -> Half:
-    """The half precision that the GPU at hand computes in."""
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+def half_of(device: str) -> Half:
+    """The half precision that the GPU ``device`` computes in; NVIDIA's before Ampere can but emulate bf16."""
+    native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return "bf16" if native else "fp16"
 
 
 def fastest(
