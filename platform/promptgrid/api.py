@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
+from promptgrid.spec.parquet import read_frame
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
 from promptgrid.store import Store
@@ -248,15 +249,13 @@ def load_results(path: str | Path) -> pd.DataFrame:
     Raises:
         Refused: there is nothing of that kind at ``path``.
     """
-    import pandas as pd
-
     from promptgrid.leaderboard import store_frame
 
     where = Path(path)
     if where.is_file():
-        return pd.read_parquet(where)
+        return read_frame(where)
     if (where / "results.parquet").is_file():
-        return pd.read_parquet(where / "results.parquet")
+        return read_frame(where / "results.parquet")
     if (where / "records").is_dir():
         return store_frame(Store(where).records())
     raise Refused("no results there", where=str(path), expected="a report folder, a results.parquet, or a store")

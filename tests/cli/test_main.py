@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from promptgrid.cli.main import main; main()"
+    code = "from promptgrid.cli.main import app; app()"
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 

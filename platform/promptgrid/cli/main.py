@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -67,19 +66,3 @@ def version(
     if show:
         typer.echo(__version__)
         sys.exit(0)
-
-
-def main() -> None:
-    """The console script: ``app``, but a refusal leaves at once.
-
-    It comes while libraries are still starting threads; torn down under them, the process now and then aborts (134),
-    and scripts would not see the 2.
-    """
-    try:
-        app()
-    except SystemExit as leaving:
-        if leaving.code != REFUSED:
-            raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(REFUSED)

@@ -18,6 +18,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from promptgrid.spec import Record, canonical_json
+from promptgrid.spec.parquet import read_parquet
 
 if TYPE_CHECKING:
     from promptgrid.contract import Predictions
@@ -114,7 +115,7 @@ def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
     """The predictions in Parquet bytes. Raises ValueError (pyarrow's errors are ones) where they are malformed."""
     from promptgrid.contract import Predictions  # imports torch, which most readers of a store never need
 
-    table = pq.read_table(io.BytesIO(raw)).combine_chunks()
+    table = read_parquet(raw).combine_chunks()
     start, found = 0, []
     for name, count, width in json.loads(table.schema.metadata[_LAYOUT]):
         part = table.slice(start, count)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions
 from promptgrid.spec import DatasetCard, Refused, nearest
+from promptgrid.spec.parquet import read_parquet
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.decoding import decode
@@ -133,7 +132,7 @@ def _table(path: Path, sha256: str, stamp: tuple[int, int]) -> pa.Table:
             expected=sha256,
         )
     try:
-        return pq.read_table(io.BytesIO(raw), columns=list(COLUMNS))
+        return read_parquet(raw, COLUMNS)
     except (pa.ArrowException, OSError) as error:
         raise Refused(
             f"not the expected Parquet columns: {error}", where=str(path), expected=", ".join(COLUMNS)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 from torch import Generator, Tensor
 
+from promptgrid.spec.parquet import read_parquet
 from promptgrid.tracks.image.pretrain.sources import load_sources
 from promptgrid.tracks.image.pretrain.views import decode
 
@@ -97,13 +97,13 @@ def load_corpus(pool_dir: Path) -> Corpus:
     """
     if not (pool_dir / EXCLUDE).exists():
         raise NoExclusion(f"{pool_dir / EXCLUDE} is not there; build the evaluation tasks first")
-    banned = pq.read_table(pool_dir / EXCLUDE).to_pylist()
+    banned = read_parquet(pool_dir / EXCLUDE).to_pylist()
     hashes = {row["sha256"] for row in banned if row.get("sha256")}
     items = {(row["source"], row["item"]) for row in banned if row.get("item")}
     tables = {source.name: pool_dir / f"{source.name}.parquet" for source in load_sources() if not source.held_out}
     rows: list[dict[str, Any]] = []
     for name, path in tables.items():
-        for place, row in enumerate(pq.read_table(path).to_pylist()) if path.exists() else ():
+        for place, row in enumerate(read_parquet(path).to_pylist()) if path.exists() else ():
             if row["sha256"] not in hashes and (name, row["item"]) not in items:
                 rows.append({**row, "row": place})
     return assemble(rows)

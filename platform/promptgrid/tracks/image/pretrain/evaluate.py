@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from rich.console import Console
@@ -23,6 +22,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 from torch import Tensor, nn
 
+from promptgrid.spec.parquet import read_parquet
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, load_bundled
 from promptgrid.tracks.image.pretrain.views import decode, resize
 from promptgrid.tracks.image.pretrain.weights import read_card, write_card
@@ -62,7 +62,7 @@ def load_tasks(folder: Path = TASKS) -> Iterable[TaskData]:
     """The bundled tasks, by name."""
     for path in sorted(folder.glob("*.parquet")):
         card = YAML(typ="safe").load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
-        table = pq.read_table(path)
+        table = read_parquet(path)
         yield TaskData(
             path.stem,
             list(card["classes"]),

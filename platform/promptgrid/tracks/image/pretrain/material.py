@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from promptgrid.spec.parquet import read_parquet
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 from promptgrid.tracks.image.pretrain.corpus import VIEWS, Captions, Corpus, is_upright, load_corpus, pad
@@ -165,7 +165,7 @@ def views_of(sources: dict[str, int], pool_dir: Path, cache: Path, device: str) 
         path = cache / f"{name}.views"
         if not path.exists():
             teacher = teacher or lite0().to(device)
-            pictures = decode(pq.read_table(pool_dir / f"{name}.parquet", columns=["image"])["image"].to_pylist())
+            pictures = decode(read_parquet(pool_dir / f"{name}.parquet", ["image"])["image"].to_pylist())
             upright = torch.full((len(pictures),), is_upright(name))
             seed = sum(map(ord, name))
             save_views(make_views(pictures, upright, VIEWS.get(name, DEFAULT_VIEWS), teacher, seed), path)

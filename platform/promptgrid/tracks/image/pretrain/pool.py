@@ -13,6 +13,7 @@ import pandas
 from PIL import Image
 from rich.progress import track
 
+from promptgrid.spec.parquet import read_frame
 from promptgrid.tracks.image.pretrain import items, raster
 from promptgrid.tracks.image.pretrain.glyphs import glyphs
 from promptgrid.tracks.image.pretrain.sources import Source, fetch_all, helper_packages, load_sources, unpacked
@@ -102,7 +103,7 @@ def _inverted(art: Image.Image) -> Image.Image:
 def read(pool_dir: Path) -> pandas.DataFrame:
     """The whole pool, sources in the order of `sources.yaml`."""
     paths = [pool_dir / f"{source.name}.parquet" for source in load_sources()]
-    return pandas.concat([pandas.read_parquet(path) for path in paths if path.exists()], ignore_index=True)
+    return pandas.concat([read_frame(path) for path in paths if path.exists()], ignore_index=True)
 
 
 def held_out() -> list[Source]:
