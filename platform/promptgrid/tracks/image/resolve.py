@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
-import sys
 import typing
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection, Split
@@ -22,7 +19,7 @@ from promptgrid.tracks.image.engine.packing import group_of
 from promptgrid.tracks.image.engine.pixels import PREPROCESSING
 from promptgrid.tracks.image.engine.restyled import VERSION
 from promptgrid.tracks.image.engine.views import AUGMENTATION
-from promptgrid.tracks.image.prose import without_prose
+from promptgrid.tracks.image.own_code import source_digest
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 1
@@ -261,32 +258,3 @@ def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:
         return method(**settings)
     except ValueError as error:
         raise Refused(str(error), where=f"methods.{method.name}") from error
-
-
-@cache
-def source_digest(method: type[Method]) -> str:
-    """sha256 of the code that makes the method: its module and what that imports from its own package.
-
-    Comments, docstrings, layout and the taxonomy are left out: prose may change, results may not.
-    """
-    home = method.__module__.rpartition(".")[0]
-    found: dict[str, str] = {}
-    waiting = [method.__module__]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            tree = _parsed(name, method.name)
-            waiting += [other for other in _imports(tree) if home and other.startswith(f"{home}.")]
-            found[name] = ast.unparse(without_prose(tree))
-    return digest(found)
-
-
-def _parsed(module: str, method: str) -> ast.Module:
-    try:
-        return ast.parse(inspect.getsource(sys.modules[module]))
-    except (OSError, TypeError) as error:
-        raise Refused(f"the source of method {method!r} cannot be read, so its cells cannot be named") from error
-
-
-def _imports(tree: ast.Module) -> list[str]:
-    return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
