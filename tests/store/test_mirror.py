@@ -17,6 +17,8 @@ from promptgrid.store import Store, mirror_runs
 from promptgrid.store.mirror import Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
+from promptgrid.store.run_text import run_text
+from promptgrid.store.scrubbing import Scrubber
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
 Squares = list[tuple[str, Cell]]
@@ -205,12 +207,23 @@ def test_odd_names_and_numbers_arrive_in_an_acceptable_form(store: Store, square
     assert counts(sync(store, SUITE, odd, submission="it's")) == (0, 1, 0, 0)
 
 
+def test_pairs_of_a_transfer_study_are_told_apart(store: Store) -> None:
+    plain = make_cell(8)
+    cells = [plain.model_copy(update={"source": "vehicles", "reading": reading}) for reading in ("evaluate", "adapt")]
+    others = [plain.model_copy(update={"views": 10}), plain.model_copy(update={"scored": "val"})]
+    texts = [run_text(make_record(cell), ["CoOp"], "tiny", Scrubber()) for cell in (plain, *cells, *others)]
+    assert len({text.name for text in texts}) == 5
+    assert "evaluate of vehicles" in texts[1].name
+    assert [text.params.get("source") for text in texts] == [None, "vehicles", "vehicles", None, None]
+    assert (texts[2].tags["reading"], texts[3].params["views"], texts[4].tags["scored"]) == ("adapt", "10", "val")
+
+
 def test_long_curves_and_many_settings_pass_the_batch_limits(store: Store, squares: Squares) -> None:
     cell = make_cell(8, **{f"setting_{number}": number for number in range(130)})
     store.commit(Outcome(make_record(cell, curves={"train_loss": [float(step) for step in range(2500)]})))
     assert counts(sync(store, SUITE, [("Long", cell)], submission="s-1")) == (1, 0, 0, 0)
     run = runs(store)[cell.key]
-    assert len(run.data.params) == 138
+    assert len(run.data.params) == 140
     with sqlite3.connect(store.root / "mlflow.db") as database:
         query = "select count(*) from metrics where run_uuid = ? and key = 'curves/train_loss'"
         assert database.execute(query, [run.info.run_id]).fetchone() == (2500,)

@@ -13,7 +13,7 @@ from promptgrid.spec import Cell, Record, digest
 from promptgrid.store import encoding
 from promptgrid.store.scrubbing import Scrubber
 
-VERSION = 1
+VERSION = 2
 _ODD = re.compile(r"[^A-Za-z0-9_\-. :/]")
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 5000  # the smallest limits of MLflow 2 and 3
 
@@ -50,7 +50,7 @@ def run_text(record: Record, labels: Sequence[str], suite: str, scrub: Scrubber)
     cell, label = record.cell, " | ".join(labels) or record.cell.method
     points, left_out = _points(record)
     return RunText(
-        name=scrub(f"{label} · {cell.dataset} · {cell.shots} shots · seed {cell.seed}")[:_NAME_LENGTH],
+        name=scrub(" · ".join(_name(cell, label)))[:_NAME_LENGTH],
         status="FINISHED" if record.status == "done" else "FAILED",
         started=milliseconds(record.provenance.started),
         ended=milliseconds(record.provenance.finished),
@@ -79,10 +79,22 @@ def metric_name(name: str) -> str:
     return plain[:_NAME_LENGTH]
 
 
+def _name(cell: Cell, label: str) -> list[str]:
+    """What tells a run from the others of its suite."""
+    started = [f"{cell.reading} of {cell.source}"] if cell.source else []
+    seen = [f"{cell.views} views"] if cell.views else []
+    scored = [f"on {cell.scored}"] if cell.scored != "test" else []
+    return [label, cell.dataset, *started, f"{cell.shots} shots", *seen, f"seed {cell.seed}", *scored]
+
+
 def _params(cell: Cell) -> dict[str, str]:
-    named = ("protocol", "method", "backbone", "dataset", "shots", "seed", "selection", "precision")
+    named = (
+        "protocol", "method", "backbone", "dataset", "shots", "seed", "selection", "precision", "source", "reading",
+        "views", "scored",
+    )  # fmt: skip
     settings = {f"settings/{metric_name(name)}": str(value) for name, value in sorted(cell.settings.items())}
-    return {**{name: str(getattr(cell, name)) for name in named}, **settings}
+    said = {name: str(getattr(cell, name)) for name in named}
+    return {**{name: value for name, value in said.items() if value}, **settings}
 
 
 def _points(record: Record) -> tuple[list[Point], list[str]]:
@@ -122,6 +134,10 @@ def _tags(record: Record, label: str, suite: str, left_out: Sequence[str]) -> di
         "dataset": cell.dataset,
         "shots": str(cell.shots),
         "seed": str(cell.seed),
+        "source": cell.source,
+        "reading": cell.reading,
+        "views": str(cell.views),
+        "scored": cell.scored,
         "status": record.status,
         "reason": str(record.reason or ""),
         "attempts": str(record.attempts),
