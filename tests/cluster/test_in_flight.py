@@ -46,3 +46,9 @@ def test_an_errand_that_is_half_written_is_not_there_yet(store: Store) -> None:
     path = send(store, socket.gethostname(), os.getpid())
     path.write_text(path.read_text()[:50])
     assert flights(store.root) == []
+
+
+def test_a_search_that_tunes_beside_it_sends_no_errands(store: Store) -> None:
+    path = send(store, socket.gethostname(), os.getpid())
+    path.with_name("study-0.json").write_text('{"suite": "{}", "entry": "{}", "label": "tuned"}')
+    assert len(flights(store.root, now=1010.0)) == 1

@@ -32,8 +32,10 @@ def is_gone(folder: Path) -> bool:
 def _flight(path: Path, now: float) -> Flight | None:
     try:
         started = path.stat().st_mtime
-        head = json.loads(path.read_text())["head"]
+        head = json.loads(path.read_text()).get("head")
     except (FileNotFoundError, json.JSONDecodeError):  # its pack is over by now, or is just being sent
+        return None
+    if head is None:  # the assignment of a study, which sends no errands
         return None
     if now - started > head["stall_seconds"]:
         return None
