@@ -30,6 +30,14 @@ def test_what_cannot_be_is_refused_before_any_work(store: Store, how: dict[str, 
     assert not store.root.exists()
 
 
+def test_a_bad_bound_of_the_cache_is_refused_before_any_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(toy_suite(), store)
+    monkeypatch.setenv("PROMPTGRID_CACHE_SIZE", "20Go")
+    with pytest.raises(Refused, match="PROMPTGRID_CACHE_SIZE"):
+        execute(plan, store, workers=1, options=SILENT)
+    assert not store.root.exists()
+
+
 def test_a_track_that_leaves_cells_out_of_the_count_is_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from promptgrid.cluster import local
 

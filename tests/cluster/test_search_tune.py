@@ -7,6 +7,7 @@ import random
 import pytest
 from tests.cluster.toy.driving import SILENT, executions, toy_suite
 
+from promptgrid.cluster import Options
 from promptgrid.cluster.search import SearchSummary, make_search, run_search
 from promptgrid.cluster.search_tune import rungs_of, seeded
 from promptgrid.spec.search import SearchEntry
@@ -15,10 +16,18 @@ from promptgrid.store import Store
 TRIALS = 6
 
 
-def tuned(store: Store, algorithm: str, trials: int = TRIALS) -> SearchSummary:
+def tuned(store: Store, algorithm: str, trials: int = TRIALS, options: Options = SILENT) -> SearchSummary:
     entry = SearchEntry.model_validate({"trials": trials, "algorithm": algorithm})
     suite = toy_suite({"name": "tuned", "epochs": 27}, "sleep", datasets=["red"], seeds=[1, 2])
-    return run_search(make_search(suite, store, entry), workers=1, options=SILENT)
+    return run_search(make_search(suite, store, entry), workers=1, options=options)
+
+
+def shown(store: Store) -> set[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store.root / 'mlflow.db'}")
+    found = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.data.tags["cell_key"] for run in client.search_runs(found, "tags.kind = 'cell'")}
 
 
 def trials_of(summary: SearchSummary) -> list[float]:
@@ -28,7 +37,7 @@ def trials_of(summary: SearchSummary) -> list[float]:
 
 @pytest.mark.usefixtures("ray_here")
 def test_asha_stops_trials_between_rungs_and_chooses_among_the_whole(store: Store) -> None:
-    summary = tuned(store, "asha")
+    summary = tuned(store, "asha", options=Options(quiet=True, mirror_seconds=900.0))
     assert summary.found is not None
     random_list = make_search(toy_suite("tuned"), store, SearchEntry(trials=TRIALS)).studies[0].trials
     assert trials_of(summary) == [trial.get("rate", 0.5) for trial in random_list], (
@@ -45,6 +54,10 @@ def test_asha_stops_trials_between_rungs_and_chooses_among_the_whole(store: Stor
         27,
         None,
     }
+    finished = {record.cell.key for record in store.records() if record.cell.settings.get("epochs", 27) == 27}
+    assert shown(store) == finished, "MLflow has every trial that was trained to the end, and every test cell"
+    assert summary.searched.mirror is not None
+    assert summary.searched.mirror.problem == ""
 
 
 @pytest.mark.slow

@@ -1,15 +1,17 @@
 """Features are computed once, shared, verified, and bounded on disk."""
 
+import errno
 import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from promptgrid.store import FeatureCache
+from promptgrid.store import FeatureCache, features
 from promptgrid.store.features import Arrays
 
 
@@ -179,7 +181,7 @@ RACER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from promptgrid.store import FeatureCache
+from promptgrid.store import FeatureCache, features
 root, name = Path(sys.argv[1]), sys.argv[2]
 def compute():
     (root / f"computed-{name}").touch()
@@ -193,3 +195,49 @@ def test_processes_that_come_together_compute_once(tmp_path: Path) -> None:
     racers = [subprocess.Popen([sys.executable, "-c", RACER, str(tmp_path), str(n)]) for n in range(4)]
     assert [racer.wait(120) for racer in racers] == [0] * 4
     assert len(list(tmp_path.glob("computed-*"))) == 1
+
+
+def test_what_the_system_cannot_read_now_is_computed_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = Counting()
+    before = FeatureCache(tmp_path).get("one", compute)
+
+    def stale(path: Path) -> Arrays:
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "map_arrays", stale)
+        assert same(FeatureCache(tmp_path).get("one", compute), before)
+    assert compute.calls == 2
+    assert same(FeatureCache(tmp_path).get("one", compute), before)
+    assert compute.calls == 2
+
+
+def test_an_entry_that_goes_while_it_is_verified_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = FeatureCache(tmp_path)
+    cache.get("one", Counting())
+    (entry,) = cache.listing()
+    monkeypatch.setattr(cache, "listing", lambda: [entry])
+    assert cache.clear() > 0
+    assert cache.verify() == []
+
+
+def test_who_waits_for_another_process_shows_signs_of_life(tmp_path: Path) -> None:
+    holder = FeatureCache(tmp_path)
+    alive = threading.Event()
+    waiting = FeatureCache(tmp_path, alive=alive.set)
+
+    def slow() -> Arrays:
+        other = threading.Thread(target=waiting.get, args=("one", Counting()))
+        other.start()
+        assert alive.wait(60)
+        others.append(other)
+        return Counting()()
+
+    others: list[threading.Thread] = []
+    holder.get("one", slow)
+    others[0].join(60)
+    assert not others[0].is_alive()

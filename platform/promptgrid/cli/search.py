@@ -75,6 +75,9 @@ def search(
     if summary.interrupted is not None or summary.found is None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + (summary.interrupted or 0))
+    for run in filter(None, (summary.searched, summary.tested)):
+        if run.mirror is not None and run.mirror.problem:
+            sys.stderr.write(f"MLflow: {run.mirror.problem}\n")
     from promptgrid.cluster.search_winners import winners as winners_of
 
     winners = winners_of(summary.found, api.open_store(store))

@@ -14,6 +14,7 @@ from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Machine, Refused
+from promptgrid.store.features import bound
 
 if TYPE_CHECKING:
     from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
@@ -167,6 +168,12 @@ def _check_complete(plan: Plan, dispatcher: Dispatcher, signals: StopSignals) ->
         raise RuntimeError(f"{open_cells} cells were left over; run the same command again, and please report this")
 
 
+def mirrored(plan: Plan, store: Store, options: Options) -> Mirrored | None:
+    """Mirror what has finished of ``plan`` already; None where no mirror is wanted."""
+    process = _mirror(plan, store, options)
+    return None if process is None else process.close(options.mirror_seconds)
+
+
 def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
     if not options.mirror or not plan.squares:
         return None
@@ -189,3 +196,4 @@ def _check(local: bool, workers: int | None, address: str | None, options: Optio
         raise Refused("no threads", where="--threads", got=options.threads, expected="1 or more")
     if options.device not in {"auto", "cpu", "cuda"}:
         raise Refused("unknown device", where="--device", got=options.device, expected="auto, cpu or cuda")
+    bound()  # the workers read it too, and would be told first

@@ -34,7 +34,7 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Run
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import Searcher
 
-from promptgrid.cluster.execution import Options, RunSummary, execute
+from promptgrid.cluster.execution import Options, RunSummary, execute, mirrored
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search import Search
 from promptgrid.cluster.search_worker import CUT, Assignment, TrialWorker, configuration_of
@@ -91,7 +91,8 @@ def run_tuned(search: Search, how: dict[str, Any], *, retry_failed: bool = False
         failed=first.failed + count.failed,
         seconds=time.monotonic() - began,
     )
-    return replace(search, studies=tuple(studies)), summary
+    tuned = replace(search, studies=tuple(studies))
+    return tuned, replace(summary, mirror=mirrored(tuned.plan(), search.store, options))
 
 
 @dataclass

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +28,17 @@ Arrays = dict[str, npt.NDArray[Any]]
 SIZE_VARIABLE = "PROMPTGRID_CACHE_SIZE"
 """The environment variable that bounds the cache, e.g. ``20GB``."""
 DEFAULT_SIZE = "20GB"
+LOOK_AGAIN = 0.05
+"""Seconds between two looks at a lock that another process holds."""
 MAPPED = 256
 """Entries that a cache keeps mapped; what it mapped before, the disk may forget."""
 _ARRAYS, _MANIFEST = "arrays.safetensors", "manifest.json"
 _log = logging.getLogger(__name__)
+
+
+def bound() -> int:
+    """Bytes that the cache may take by the environment. Raises Refused where that says no size."""
+    return bytes_of(os.environ.get(SIZE_VARIABLE, DEFAULT_SIZE), SIZE_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,14 @@ class FeatureCache:
     the pages. A digest guards every entry, checked when a cache maps it, that is once a pack, as workers open a cache
     for each (``--local`` opens one for all); what does not verify is computed again. When the cache grows beyond
     ``max_bytes`` (by default ``$PROMPTGRID_CACHE_SIZE``, else 20 GB), what was not asked for longest goes first. A full
-    or read-only disk costs time, never a result.
+    or read-only disk costs time, never a result. ``alive`` is called again and again while another process computes
+    what this one waits for.
     """
 
-    def __init__(self, root: Path | str, max_bytes: int | None = None) -> None:
+    def __init__(self, root: Path | str, max_bytes: int | None = None, alive: Callable[[], None] | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
-        bound = os.environ.get(SIZE_VARIABLE, DEFAULT_SIZE)
-        self.max_bytes = bytes_of(bound, SIZE_VARIABLE) if max_bytes is None else max_bytes
+        self.max_bytes = bound() if max_bytes is None else max_bytes
+        self._alive = alive or (lambda: None)
         self._base = self.root / "features"
         self._mapped: dict[str, Arrays] = {}
 
@@ -139,6 +148,9 @@ class FeatureCache:
             if folder.exists():
                 self._remove(folder)
             return None
+        except OSError as error:  # a network file system lost its place; others may still read it
+            _log.warning("features of %s cannot be read now, computing them: %s", name, error)
+            return None
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("damaged features of %s, computing them again: %s", name, error)
             self._remove(folder)
@@ -202,19 +214,24 @@ class FeatureCache:
             yield
             return
         try:
-            _flock(handle)
+            self._wait_for(handle)
             yield
         finally:
             os.close(handle)
 
-
-def _flock(handle: int) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
-            raise
-        _log.warning("this file system has no locks: features may be computed more than once")
+    def _wait_for(self, handle: int) -> None:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._alive()
+                time.sleep(LOOK_AGAIN)
+                continue
+            except OSError as error:
+                if error.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+                    raise
+                _log.warning("this file system has no locks: features may be computed more than once")
+            return
 
 
 def _entry(folder: Path) -> Entry | None:
@@ -232,6 +249,8 @@ def _intact(entry: Entry) -> bool:
     try:
         manifest = unsealed((entry.folder / _MANIFEST).read_bytes())
         return bool(manifest.get("sha256_arrays") == _sha256(entry.folder / _ARRAYS))
+    except FileNotFoundError:
+        return not entry.folder.exists()  # removed meanwhile, which is no damage
     except (OSError, ValueError):
         return False
 
