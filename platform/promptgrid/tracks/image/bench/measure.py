@@ -197,9 +197,9 @@ def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]
 
 
 def _clock(device: torch.device) -> Callable[[], float]:
-    """CPU seconds of this process (the machine may be shared), or wall seconds behind a GPU."""
+    """CPU seconds of one thread (the machine may be shared), wall seconds of several or behind a GPU."""
     if device.type != "cuda":
-        return time.process_time
+        return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def clock() -> float:
         torch.cuda.synchronize(device)

@@ -26,8 +26,7 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
     """Rows for every family and number of classes, as they are measured.
 
     Raises:
-        Refused: an unknown family, more classes than there are names, fp64 on a GPU, or a backbone whose towers
-            cannot be reached.
+        Refused: an unknown family, more classes than there are names, or a backbone whose towers cannot be reached.
     """
     names = resolver.dataset(NAMES).card.classes
     chosen = _families(timing)
