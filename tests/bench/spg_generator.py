@@ -48,7 +48,7 @@ def scene(seed: int) -> Scene:
     encoder, dataset = track._load("bundled", "cpu"), track.resolver.dataset(SOURCES)
 
     def units(name: str, indices: list[int]) -> Tensor:
-        pixels = read_pixels(track.resolver.dataset(name), indices, encoder.image_size)[0]
+        pixels = read_pixels(track.resolver.dataset(name), indices, encoder.image_size)
         return F.normalize(torch.cat([encoder.encode_pixels(some) for some in torch.split(pixels, 64)]), dim=-1)
 
     def test(name: str) -> tuple[Tensor, Tensor, Task]:

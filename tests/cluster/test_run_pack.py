@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cluster.toy.driving import executions, toy_suite
@@ -13,8 +14,9 @@ from promptgrid.cluster.cost_model import CELL_SECONDS
 from promptgrid.cluster.failures import reason_of, sentence
 from promptgrid.cluster.run_pack import PackRun, Settled
 from promptgrid.contract import Outcome
-from promptgrid.spec import Pack, Reason
+from promptgrid.spec import Pack, Reason, SourceLost
 from promptgrid.store import FeatureCache, Store, StoreFull
+from promptgrid.tracks.image.engine.failures import reason_of as reason_of_track
 
 
 def only_pack(store: Store, method: str, **changes: object) -> Pack:
@@ -121,6 +123,21 @@ def test_a_store_that_takes_nothing_ends_the_run(store: Store) -> None:
 )
 def test_reasons(error: Exception, reason: Reason) -> None:
     assert reason_of(error) is reason
+
+
+def test_a_source_that_is_lost_is_what_its_targets_wait_for(store: Store) -> None:
+    class Needy(ToyTrack):
+        def run(self, pack: Pack, cache: Any, device: str, progress: Any = None, learned: Any = None) -> Any:
+            learned("0" * 64)
+            yield
+
+    pack = only_pack(store, "sleep")
+    assert {each.reason for each in PackRun(Needy(), store, FeatureCache(store.root)).run(pack)} == {
+        Reason.NEEDS_FAILED
+    }
+    assert reason_of_track(SourceLost("gone")) is Reason.NEEDS_FAILED
+    again = make_plan(toy_suite("sleep", datasets=["red"]), store)
+    assert set(again.missing) == pack.wanted, "they are run again with the source"
 
 
 def test_a_gpu_out_of_memory_is_told_apart() -> None:

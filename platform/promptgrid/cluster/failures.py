@@ -10,7 +10,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-from promptgrid.spec import Cell, Provenance, Reason, Record
+from promptgrid.spec import Cell, Provenance, Reason, Record, SourceLost
 from promptgrid.spec.version import __version__
 
 MESSAGE_LENGTH = 500
@@ -41,6 +41,8 @@ def reason_of(error: BaseException) -> Reason:
     """Why ``error`` ended a cell: memory, disk, or else the plug-in."""
     if isinstance(error, MemoryError):
         return Reason.OOM_HOST
+    if isinstance(error, SourceLost):
+        return Reason.NEEDS_FAILED
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Reason.DISK_FULL
     torch = sys.modules.get("torch")

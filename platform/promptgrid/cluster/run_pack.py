@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.cost_model import spent
 from promptgrid.cluster.failures import failed_record, reason_of, sentence, tail_of
-from promptgrid.spec import Cell, Pack, Reason, Record
+from promptgrid.spec import Cell, Pack, Reason, Record, SourceLost
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from promptgrid.contract import Cache, Outcome, Track
     from promptgrid.store import Store
 
@@ -58,7 +60,7 @@ class PackRun:
             self.cache,
             self.device,
             progress=self.progress,
-            learned=self.store.state,
+            learned=self._learned,
         )
         while missing:
             try:
@@ -79,6 +81,12 @@ class PackRun:
             return
         for cell in missing.values():
             yield self._commit_failure(cell, error, attempts[cell.key])
+
+    def _learned(self, key: str) -> dict[str, npt.NDArray[Any]]:
+        try:
+            return self.store.state(key)
+        except LookupError as error:
+            raise SourceLost(f"what the source learned cannot be read: {error}") from error
 
     def _commit(self, outcome: Outcome, attempts: int) -> Settled:
         record = outcome.record

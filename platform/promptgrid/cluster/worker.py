@@ -124,7 +124,7 @@ def settle(errand: Errand) -> Iterator[Settled]:
         run = PackRun(
             track_named(errand.pack.cells[0].track),
             store,
-            FeatureCache(store.root),
+            FeatureCache(store.root, alive=watchdog.feed),
             errand.device,
             progress=lambda done: watchdog.feed(),
         )

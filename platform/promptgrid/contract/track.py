@@ -99,7 +99,11 @@ class Track(ABC):
     ) -> Iterator[Outcome]:
         """Outcomes of the ``wanted`` cells of ``pack``, finished or failed; never raises for a cell's own fault.
 
-        ``learned`` gives the state of a finished cell by its key: of those that the cells of ``pack`` need.
+        ``progress`` is told the share done of what is being trained or scored, 0 before that. Each call is a
+        sign of life: a worker that says nothing for half an hour is taken for hung.
+
+        ``learned`` gives the state of a finished cell by its key: of those that the cells of ``pack`` need. It raises
+        :class:`promptgrid.spec.SourceLost`, for which a cell fails with ``NEEDS_FAILED`` and waits for the other one.
         """
 
     @abstractmethod

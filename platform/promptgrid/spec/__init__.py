@@ -2,7 +2,7 @@
 
 from promptgrid.spec.cell import Cell, Machine, Pack, Request, canonical_json, digest
 from promptgrid.spec.dataset import DatasetCard, SourceCard
-from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, scores_digest
+from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, SourceLost, scores_digest
 from promptgrid.spec.refusal import Refused, nearest
 from promptgrid.spec.suite import BackboneEntry, MethodEntry, Suite, read_suite
 
@@ -21,6 +21,7 @@ __all__ = [
     "Refused",
     "Request",
     "SourceCard",
+    "SourceLost",
     "Suite",
     "canonical_json",
     "digest",

@@ -30,6 +30,10 @@ class Reason(StrEnum):
     NEEDS_FAILED = "NEEDS_FAILED"
 
 
+class SourceLost(LookupError):
+    """What another cell learned is not in the store any more, so that a cell cannot start from it."""
+
+
 RETRIED: dict[Reason, int] = {
     Reason.WORKER_LOST: 3,
     Reason.OOM_HOST: 3,

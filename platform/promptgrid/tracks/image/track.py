@@ -89,6 +89,7 @@ class ImageTrack(Track):
                 device=device,
                 split_of=self.resolver.split,
                 learned=learned,
+                alive=lambda: progress(0.0),
                 second=self._second(cell, device),
                 pairs=lambda: self.resolver.assets.pairs(cell.dataset),
             )

@@ -91,7 +91,7 @@ def test_the_pool_is_features_of_the_other_training_images_without_labels(collec
     assert task.unlabelled.shape == (len(split.unlabelled), task.backbone.width)
     assert (task.seen, len(task.classes)) == (9, 9)
     one = wing.resolver.dataset("emoji_faces")
-    again = task.backbone.encode_pixels(read_pixels(one, split.unlabelled[:3], task.backbone.image_size)[0])
+    again = task.backbone.encode_pixels(read_pixels(one, split.unlabelled[:3], task.backbone.image_size))
     assert torch.allclose(task.unlabelled[:3], again, atol=1e-4)
     assert SEEN["step"][0].unlabelled is None, "a step of a pack belongs to no one cell"
     assert SEEN["scored"][0].unlabelled is None

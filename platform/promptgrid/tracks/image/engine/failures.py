@@ -8,8 +8,12 @@ import traceback
 import torch
 
 from promptgrid.contract import Outcome
-from promptgrid.spec import Cell, Provenance, Reason, Record, Refused
+from promptgrid.spec import Cell, Provenance, Reason, Record, Refused, SourceLost
+from promptgrid.tracks.image.datasets.decoding import DamagedImage
 from promptgrid.tracks.image.engine.features import DamagedData
+
+UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE})
+"""What a file system says of a file that it cannot give now."""
 
 
 class Diverged(ArithmeticError):
@@ -26,12 +30,14 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_HOST
     if isinstance(error, Refused):
         return Reason.CONFIG
-    if isinstance(error, DamagedData):
+    if isinstance(error, SourceLost):
+        return Reason.NEEDS_FAILED
+    if isinstance(error, DamagedData | DamagedImage):
         return Reason.DATA_CORRUPT
-    if isinstance(error, FileNotFoundError):
-        return Reason.DATA_MISSING
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Reason.DISK_FULL
+    if isinstance(error, FileNotFoundError) or (isinstance(error, OSError) and error.errno in UNREAD):
+        return Reason.DATA_MISSING
     return Reason.PLUGIN_ERROR
 
 

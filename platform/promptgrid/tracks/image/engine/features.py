@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Cache, Dataset
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
-from promptgrid.tracks.image.engine.pixels import PREPROCESSING, read_pixels
+from promptgrid.tracks.image.engine.pixels import PREPROCESSING, read_what_can_be
 from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, read_views
 
 CHUNK = 64
@@ -24,9 +24,23 @@ WHOLE_SPLIT = 20_000
 VIEWS_A_BLOCK, IMAGES_A_BLOCK = 10, 4096
 """Views of few images are computed and kept ten at a time, of very many one at a time."""
 
+Alive = Callable[[], None]
+
+
+def quietly() -> None:
+    """Tells nobody."""
+
 
 class DamagedData(OSError):
-    """An image that this cell needs cannot be read."""
+    """An image that this cell needs is damaged."""
+
+
+class _Unkept(Exception):
+    """Features without those of images that the system could not read just now: for this pack, not for the cache."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        super().__init__("not to be kept")
+        self.arrays = arrays
 
 
 @dataclass(frozen=True)
@@ -36,42 +50,62 @@ class FeatureTable:
     rows: dict[int, int]
     features: npt.NDArray[np.float32]
     damaged: dict[int, str]
+    unread: dict[int, OSError] = field(default_factory=dict)
 
     def take(self, indices: Sequence[int]) -> Tensor:
         """(N, width) features of ``indices``, copied out of the map.
 
         Raises:
-            DamagedData: one of them could not be read; the message names the file.
-            FileNotFoundError: one of them is gone.
+            DamagedData: one of them is damaged; the message names the file.
+            OSError: one of them could not be read.
         """
         for index in indices:
+            if index in self.unread:
+                raise self.unread[index]
             if index in self.damaged:
-                kind, _, why = self.damaged[index].partition(": ")
-                raise (FileNotFoundError if kind == "FileNotFoundError" else DamagedData)(why)
+                raise DamagedData(self.damaged[index])
         return torch.from_numpy(self.features[[self.rows[index] for index in indices]])
 
 
 def feature_table(
-    dataset: Dataset, split: str, wanted: Sequence[int], backbone: Backbone, cache: Cache
+    dataset: Dataset, split: str, wanted: Sequence[int], backbone: Backbone, cache: Cache, alive: Alive = quietly
 ) -> FeatureTable:
-    """Features of a whole split, or of ``wanted`` alone where the split is too large to be worth it."""
+    """Features of a whole split, or of ``wanted`` alone where the split is too large to be worth it.
+
+    ``alive`` is called after each few images.
+    """
     whole = dataset.splits[split]
     indices = list(whole) if len(whole) <= WHOLE_SPLIT else sorted(set(wanted))
-    arrays = cache.get(_name(dataset, indices, backbone, {}), lambda: _compute(dataset, indices, backbone))
+    unread: dict[int, OSError] = {}
+    try:
+        arrays = cache.get(
+            _name(dataset, indices, backbone, {}), lambda: _compute(dataset, indices, backbone, unread, alive)
+        )
+    except _Unkept as found:
+        arrays = found.arrays
     damaged = json.loads(arrays["damaged"].tobytes().decode())
     return FeatureTable(
         rows={index: row for row, index in enumerate(indices)},
         features=arrays["features"],
         damaged={int(index): why for index, why in damaged.items()},
+        unread=unread,
     )
 
 
 def view_features(
-    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone, cache: Cache
+    dataset: Dataset,
+    indices: Sequence[int],
+    views: Views,
+    first: int,
+    last: int,
+    backbone: Backbone,
+    cache: Cache,
+    alive: Alive = quietly,
 ) -> Tensor:
     """(V, N, width) features of views ``first`` to ``last`` (not included) of ``indices``.
 
-    They are kept in blocks of a few views each, which all methods, cells and sources share.
+    They are kept in blocks of a few views each, which all methods, cells and sources share. ``alive`` is called after
+    each few images.
 
     Raises:
         OSError: an image cannot be read.
@@ -83,7 +117,7 @@ def view_features(
         end = begin + each if views.count == "online" else min(begin + each, most)
         what = {"augmentation": AUGMENTATION, "views": [views.named(number) for number in range(begin, end)]}
         block = cache.get(
-            _name(dataset, indices, backbone, what), partial(_see, dataset, indices, views, begin, end, backbone)
+            _name(dataset, indices, backbone, what), partial(_see, dataset, indices, views, begin, end, backbone, alive)
         )
         blocks.append(torch.from_numpy(block["features"][max(first - begin, 0) : last - begin].copy()))
     return torch.cat(blocks)
@@ -106,23 +140,38 @@ def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dic
     )
 
 
-def _compute(dataset: Dataset, indices: Sequence[int], backbone: Backbone) -> Arrays:
+def _compute(
+    dataset: Dataset, indices: Sequence[int], backbone: Backbone, unread: dict[int, OSError], alive: Alive
+) -> Arrays:
+    """Features and what is damaged for good; ``unread`` is given what the system could not read.
+
+    Raises:
+        _Unkept: there is something in ``unread``.
+    """
     features = np.zeros((len(indices), backbone.width), dtype=np.float32)
     damaged: dict[int, str] = {}
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
-        pixels, broken = read_pixels(dataset, chunk, backbone.image_size)
-        damaged |= broken
+        pixels, broken = read_what_can_be(dataset, chunk, backbone.image_size)
+        unread |= {index: error for index, error in broken.items() if error.errno is not None}
+        damaged |= {index: str(error) for index, error in broken.items() if error.errno is None}
         features[start : start + len(chunk)] = backbone.encode_pixels(pixels).cpu().numpy()
+        alive()
     text = json.dumps({str(index): why for index, why in damaged.items()}).encode()
-    return {"features": features, "damaged": np.frombuffer(text, dtype=np.uint8).copy()}
+    arrays: Arrays = {"features": features, "damaged": np.frombuffer(text, dtype=np.uint8).copy()}
+    if unread:
+        raise _Unkept(arrays)
+    return arrays
 
 
-def _see(dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone) -> Arrays:
+def _see(
+    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone, alive: Alive
+) -> Arrays:
     features = np.zeros((last - first, len(indices), backbone.width), dtype=np.float32)
     for start in range(0, len(indices), CHUNK // 4):
         part = slice(start, start + CHUNK // 4)
         pixels = read_views(dataset, indices[part], views, first, last, backbone.image_size)
         seen = torch.cat([backbone.encode_pixels(chunk) for chunk in torch.split(pixels.flatten(0, 1), CHUNK)])
         features[:, part] = seen.view(*pixels.shape[:2], -1).cpu().numpy()
+        alive()
     return {"features": features}

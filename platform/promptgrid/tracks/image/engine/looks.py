@@ -102,13 +102,13 @@ def looks_of(bench: Bench, plan: Adaptation, indices: Sequence[int], centre: Ten
     kinds = views_of(plan, dataset.variations if from_a_generator(plan) else None)
     seen = [centre.unsqueeze(1)]
     for kind, count in kinds:
-        found = view_features(dataset, indices, kind, 0, count, backbone, bench.cache)
+        found = view_features(dataset, indices, kind, 0, count, backbone, bench.cache, bench.alive)
         seen.append(found.transpose(0, 1).to(bench.device))
 
     def pixels(first: int, last: int) -> Tensor:
         part = indices[first:last]
         own = [read_views(dataset, part, kind, 0, count, backbone.image_size) for kind, count in kinds]
-        whole = read_pixels(dataset, part, backbone.image_size)[0]
+        whole = read_pixels(dataset, part, backbone.image_size)
         return torch.cat([whole.unsqueeze(0), *own]).transpose(0, 1)
 
     return Looks(torch.cat(seen, dim=1), pixels if bench.inside_image_tower else None)

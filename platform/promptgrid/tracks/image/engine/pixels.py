@@ -29,16 +29,28 @@ def centre_crop(image: Image, size: int) -> Tensor:
     return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)
 
 
-def read_pixels(dataset: Dataset, indices: Sequence[int], size: int) -> tuple[Tensor, dict[int, str]]:
-    """Pixels (N, 3, size, size) of ``indices``, and what is wrong with those that cannot be read (left black)."""
+def read_pixels(dataset: Dataset, indices: Sequence[int], size: int) -> Tensor:
+    """Pixels (N, 3, size, size) uint8 of ``indices``.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    pixels, unread = read_what_can_be(dataset, indices, size)
+    for error in unread.values():
+        raise error
+    return pixels
+
+
+def read_what_can_be(dataset: Dataset, indices: Sequence[int], size: int) -> tuple[Tensor, dict[int, OSError]]:
+    """Pixels as :func:`read_pixels`, and why some of ``indices`` cannot be read; these are black."""
     pixels = torch.zeros(len(indices), 3, size, size, dtype=torch.uint8)
-    damaged: dict[int, str] = {}
+    unread: dict[int, OSError] = {}
     for row, index in enumerate(indices):
         try:
             pixels[row] = centre_crop(dataset.read(index), size)
         except OSError as error:
-            damaged[index] = f"{type(error).__name__}: {error}"
-    return pixels, damaged
+            unread[index] = error
+    return pixels, unread
 
 
 def shown(backbone: Backbone, needs: frozenset[str], pixels: Tensor | None) -> dict[str, Tensor]:

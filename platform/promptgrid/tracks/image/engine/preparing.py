@@ -15,7 +15,7 @@ from promptgrid.contract import Backbone, Cache, Chosen, Dataset, Labelled, Meth
 from promptgrid.contract.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, feature_table, view_features
+from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, Alive, feature_table, quietly, view_features
 from promptgrid.tracks.image.engine.pixels import read_pixels
 from promptgrid.tracks.image.engine.restyled import Beside
 from promptgrid.tracks.image.engine.schedule import Schedule
@@ -29,7 +29,7 @@ from promptgrid.tracks.image.pairs import PairPool
 class Bench:
     """What the cells of one pack share: the plug-ins, opened and loaded.
 
-    ``second`` and ``pairs`` are there for methods that need such assets.
+    ``second`` and ``pairs`` are there for methods that need such assets. ``alive`` hears of every few images encoded.
     """
 
     method: type[Method]
@@ -40,6 +40,7 @@ class Bench:
     device: str
     split_of: Callable[[Cell], Split]
     learned: Learned = unknown
+    alive: Alive = quietly
     second: Backbone | None = None
     pairs: Callable[[], PairPool] | None = None
 
@@ -98,7 +99,7 @@ class Desk:
         """(N, 3, size, size) uint8 for methods inside the image tower, None for the others."""
         if not self.bench.inside_image_tower:
             return None
-        return read_pixels(self.bench.dataset, indices, self.bench.backbone.image_size)[0]
+        return read_pixels(self.bench.dataset, indices, self.bench.backbone.image_size)
 
     def _labelled(self, split: str, indices: tuple[int, ...], classes: tuple[int, ...]) -> Labelled:
         position = {label: place for place, label in enumerate(classes)}
@@ -107,7 +108,7 @@ class Desk:
         labels = torch.tensor(found, dtype=torch.int64, device=bench.device)
         if not indices:
             return Labelled(torch.zeros(0, bench.backbone.width, device=bench.device), labels)
-        table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache)
+        table = feature_table(bench.dataset, split, indices, bench.backbone, bench.cache, bench.alive)
         return Labelled(bench.given(table.take(indices).to(bench.device)), labels)
 
     def _album(self, indices: tuple[int, ...], classes: tuple[int, ...], views: Views) -> Album:
@@ -140,7 +141,9 @@ class Desk:
         if bench.black_box:
             features = torch.zeros(last - first, len(indices), 0)
         else:
-            features = view_features(bench.dataset, indices, views, first, last, bench.backbone, bench.cache)
+            features = view_features(
+                bench.dataset, indices, views, first, last, bench.backbone, bench.cache, bench.alive
+            )
         pixels = None
         if bench.inside_image_tower:
             pixels = read_views(bench.dataset, indices, views, first, last, bench.backbone.image_size)
@@ -182,7 +185,7 @@ class Desk:
         """(V, N, width) features of the views of ``indices``; of ``online`` those of the first epochs."""
         last = views.drawn_from or VIEWS_A_BLOCK
         bench = self.bench
-        found = view_features(bench.dataset, indices, views, 0, last, bench.backbone, bench.cache)
+        found = view_features(bench.dataset, indices, views, 0, last, bench.backbone, bench.cache, bench.alive)
         return bench.given(found.to(bench.device))
 
 
@@ -219,7 +222,7 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
     if views.count:
         train = replace(train, augmented=lambda: bench.desk.augmented(split.train, views))
     if bench.inside_image_tower:
-        train = replace(train, pixels=lambda: read_pixels(bench.dataset, split.train, bench.backbone.image_size)[0])
+        train = replace(train, pixels=lambda: read_pixels(bench.dataset, split.train, bench.backbone.image_size))
     method = bench.build(cell)
     own = stocked(method, split, bench)
     task = replace(bare_task(cell, split, bench), support=train if split.train else None, validation=val, **own)

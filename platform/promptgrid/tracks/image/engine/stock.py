@@ -30,7 +30,7 @@ def stocked(method: Method, split: Split, bench: Bench) -> dict[str, Any]:
         found["seen"] = len(split.classes)
         found["unlabelled"] = _features(bench, split.unlabelled, bench.backbone)
         if bench.inside_image_tower:
-            found["unlabelled_pixels"] = read_pixels(dataset, split.unlabelled, bench.backbone.image_size)[0]
+            found["unlabelled_pixels"] = read_pixels(dataset, split.unlabelled, bench.backbone.image_size)
     if "domain_labels" in needed:
         found["domains"] = tuple(dataset.domain_labels[index] for index in split.train)
     if "second_backbone" in needed:
@@ -47,7 +47,7 @@ def second_features(bench: Bench, split: str, indices: Sequence[int]) -> Tensor 
     """(N, second width) features of images of one split; None for methods that look through one backbone."""
     if bench.second is None:
         return None
-    table = feature_table(bench.dataset, split, indices, bench.second, bench.cache)
+    table = feature_table(bench.dataset, split, indices, bench.second, bench.cache, bench.alive)
     return table.take(indices).to(bench.device)
 
 
@@ -56,7 +56,7 @@ def _second(bench: Bench, indices: Sequence[int]) -> Tensor | None:
 
 
 def _features(bench: Bench, indices: Sequence[int], backbone: Backbone) -> Tensor:
-    table = feature_table(bench.dataset, "train", indices, backbone, bench.cache)
+    table = feature_table(bench.dataset, "train", indices, backbone, bench.cache, bench.alive)
     return bench.given(table.take(indices).to(bench.device))
 
 
@@ -66,7 +66,7 @@ def _pairs(bench: Bench) -> Pairs:
         raise ValueError("the bench of this method has no image-text pairs")
     pool = bench.pairs()
     tables = [
-        feature_table(dataset, "train", indices, bench.backbone, bench.cache).take(indices)
+        feature_table(dataset, "train", indices, bench.backbone, bench.cache, bench.alive).take(indices)
         for dataset, indices in pool.parts
     ]
     said = pool.captions()
