@@ -253,7 +253,10 @@ def load_results(path: str | Path) -> pd.DataFrame:
 
     where = Path(path)
     if where.is_file():
-        return read_frame(where)
+        try:
+            return read_frame(where)
+        except ValueError as error:  # Arrow's errors are ones
+            raise Refused(f"not Parquet: {error}", where=str(path), expected="a results.parquet") from error
     if (where / "results.parquet").is_file():
         return read_frame(where / "results.parquet")
     if (where / "records").is_dir():

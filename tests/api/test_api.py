@@ -55,6 +55,9 @@ def test_a_learned_prompt_gives_the_recorded_answers_again(results: object, stor
 def test_what_is_not_there_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="expected a report folder"):
         promptgrid.load_results(tmp_path)
+    (tmp_path / "results.csv").write_text("cell,accuracy\n")
+    with pytest.raises(Refused, match="not Parquet"):
+        promptgrid.load_results(tmp_path / "results.csv")
     with pytest.raises(Refused, match="exactly one"):
         promptgrid.load_method("0000000", store)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
-from promptgrid.cli.suites import AsJson, Command, RetryFailed, StoreDir
+from promptgrid.cli.suites import AsJson, Command, RetryFailed, StoreDir, tell_mirror
 from promptgrid.spec.searched import SearchFound
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def search(
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + (summary.interrupted or 0))
     for run in filter(None, (summary.searched, summary.tested)):
-        if run.mirror is not None and run.mirror.problem:
-            sys.stderr.write(f"MLflow: {run.mirror.problem}\n")
+        tell_mirror(run)
     from promptgrid.cluster.search_winners import winners as winners_of
 
     winners = winners_of(summary.found, api.open_store(store))

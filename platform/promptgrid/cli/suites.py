@@ -8,13 +8,16 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
+
+if TYPE_CHECKING:
+    from promptgrid.cluster.execution import RunSummary
 
 Command = Callable[..., None]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")]
@@ -94,8 +97,7 @@ def run(
     if summary.interrupted is not None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
         raise typer.Exit(128 + summary.interrupted)
-    if summary.mirror is not None and summary.mirror.problem:
-        sys.stderr.write(f"MLflow: {summary.mirror.problem}\n")
+    tell_mirror(summary)
     now = api.status(planned, store)
     if as_json:
         _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
@@ -148,6 +150,12 @@ def verify(
             typer.echo(f"  {key[:12]}  {why}")
     if checked.damaged:
         raise typer.Exit(1)
+
+
+def tell_mirror(summary: RunSummary) -> None:
+    """Say on stderr what MLflow was not given, if anything."""
+    if summary.mirror is not None and summary.mirror.problem:
+        sys.stderr.write(f"MLflow: {summary.mirror.problem}\n")
 
 
 def _print_status(now: api.Status) -> None:

@@ -14,7 +14,7 @@ from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Machine, Refused
-from promptgrid.store.features import bound
+from promptgrid.store.features import cache_bound
 
 if TYPE_CHECKING:
     from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
@@ -171,7 +171,11 @@ def _check_complete(plan: Plan, dispatcher: Dispatcher, signals: StopSignals) ->
 def mirrored(plan: Plan, store: Store, options: Options) -> Mirrored | None:
     """Mirror what has finished of ``plan`` already; None where no mirror is wanted."""
     process = _mirror(plan, store, options)
-    return None if process is None else process.close(options.mirror_seconds)
+    if process is None:
+        return None
+    for key in plan.finished:
+        process.add(key)
+    return process.close(options.mirror_seconds)
 
 
 def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
@@ -196,4 +200,4 @@ def _check(local: bool, workers: int | None, address: str | None, options: Optio
         raise Refused("no threads", where="--threads", got=options.threads, expected="1 or more")
     if options.device not in {"auto", "cpu", "cuda"}:
         raise Refused("unknown device", where="--device", got=options.device, expected="auto, cpu or cuda")
-    bound()  # the workers read it too, and would be told first
+    cache_bound()  # the workers read it too, and would be told first

@@ -36,7 +36,7 @@ _ARRAYS, _MANIFEST = "arrays.safetensors", "manifest.json"
 _log = logging.getLogger(__name__)
 
 
-def bound() -> int:
+def cache_bound() -> int:
     """Bytes that the cache may take by the environment. Raises Refused where that says no size."""
     return bytes_of(os.environ.get(SIZE_VARIABLE, DEFAULT_SIZE), SIZE_VARIABLE)
 
@@ -64,7 +64,7 @@ class FeatureCache:
 
     def __init__(self, root: Path | str, max_bytes: int | None = None, alive: Callable[[], None] | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
-        self.max_bytes = bound() if max_bytes is None else max_bytes
+        self.max_bytes = cache_bound() if max_bytes is None else max_bytes
         self._alive = alive or (lambda: None)
         self._base = self.root / "features"
         self._mapped: dict[str, Arrays] = {}

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Theirs(ZeroShot):
     name = "theirs"
     def later(self):
-        from theirs.deep import late
-        return late.VALUE
+        from theirs import deep
+        return deep.VALUE
 """
 FILES = {
     "__init__.py": "",
@@ -42,7 +42,7 @@ FILES = {
     "base.py": "one = 1",
     "schedules.py": "",
     "views.py": "",
-    "deep/__init__.py": "",
+    "deep/__init__.py": "from .late import VALUE",
     "deep/late.py": "VALUE = 1",
     "unused.py": "",
 }
@@ -84,6 +84,13 @@ def test_comments_are_not(package: Path, name: str) -> None:
     before = named()
     (package / name).write_text((package / name).read_text() + "\n# said differently\n")
     assert named() == before
+
+
+def test_what_this_process_has_imported_makes_no_difference(package: Path) -> None:
+    before = named()
+    importlib.import_module("theirs.deep")
+    source_digest.cache_clear()
+    assert source_digest(sys.modules["theirs.methods.theirs"].Theirs) == before
 
 
 def test_a_file_that_it_never_imports_is_not(package: Path) -> None:

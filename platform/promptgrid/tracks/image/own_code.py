@@ -38,39 +38,43 @@ def source_digest(method: type[Method]) -> str:
         name = waiting.pop()
         if name in found:
             continue
-        raw = _source(name)
-        if raw is None and name == first:
+        code = _code(name)
+        if code is None and name == first:
             raise Refused(f"the source of method {method.name!r} cannot be read, so its cells cannot be named")
-        if raw is None:
+        if code is None:
             continue
+        raw, package = code
         try:
             tree = ast.parse(raw)
         except (SyntaxError, ValueError):  # compiled code
-            found[name] = hashlib.sha256(raw if isinstance(raw, bytes) else raw.encode()).hexdigest()
+            found[name] = hashlib.sha256(raw).hexdigest()
             continue
         if home:
-            waiting += [other for other in _imports(tree, name) if other.startswith(f"{home}.") or other == top == home]
+            imports = _imports(tree, package)
+            waiting += [other for other in imports if other.startswith(f"{home}.") or other == top == home]
         found[name] = ast.unparse(without_prose(tree))
     return digest(found)
 
 
-def _source(module: str) -> str | bytes | None:
-    """The text of ``module``, or the bytes of compiled code; None where there is no such module, or no file of it."""
-    if module in sys.modules:
-        try:
-            return inspect.getsource(sys.modules[module])
-        except (OSError, TypeError):
-            pass
+def _code(module: str) -> tuple[bytes, str] | None:
+    """The bytes of a module's file, and the package that its relative imports start from; None where there is none.
+
+    Neither depends on what this process has imported so far: two processes give a cell the same key.
+    """
     try:
         spec = importlib.util.find_spec(module)
-        return Path(spec.origin).read_bytes() if spec and spec.has_location and spec.origin else None
+        if spec is not None:
+            return (Path(spec.origin).read_bytes(), spec.parent or "") if spec.has_location and spec.origin else None
     except (ImportError, AttributeError, ValueError, OSError):  # a name in a module, or what only a type checker has
+        pass
+    try:  # what was made in a notebook
+        return inspect.getsource(sys.modules[module]).encode(), ""
+    except (KeyError, OSError, TypeError):
         return None
 
 
-def _imports(tree: ast.Module, module: str) -> Iterator[str]:
-    """Every module that ``tree``, the code of ``module``, may import: ``from a import b`` may mean ``a`` or ``a.b``."""
-    package = module if hasattr(sys.modules.get(module), "__path__") else module.rpartition(".")[0]
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Every module that ``tree``, in ``package``, may import: ``from a import b`` may mean ``a`` or ``a.b``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -38,9 +38,10 @@ class DamagedData(OSError):
 class _Unkept(Exception):
     """Features without those of images that the system could not read just now: for this pack, not for the cache."""
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, arrays: Arrays, unread: dict[int, OSError]) -> None:
         super().__init__("not to be kept")
         self.arrays = arrays
+        self.unread = unread
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,9 @@ def feature_table(
     indices = list(whole) if len(whole) <= WHOLE_SPLIT else sorted(set(wanted))
     unread: dict[int, OSError] = {}
     try:
-        arrays = cache.get(
-            _name(dataset, indices, backbone, {}), lambda: _compute(dataset, indices, backbone, unread, alive)
-        )
+        arrays = cache.get(_name(dataset, indices, backbone, {}), lambda: _compute(dataset, indices, backbone, alive))
     except _Unkept as found:
-        arrays = found.arrays
+        arrays, unread = found.arrays, found.unread
     damaged = json.loads(arrays["damaged"].tobytes().decode())
     return FeatureTable(
         rows={index: row for row, index in enumerate(indices)},
@@ -140,16 +139,11 @@ def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dic
     )
 
 
-def _compute(
-    dataset: Dataset, indices: Sequence[int], backbone: Backbone, unread: dict[int, OSError], alive: Alive
-) -> Arrays:
-    """Features and what is damaged for good; ``unread`` is given what the system could not read.
-
-    Raises:
-        _Unkept: there is something in ``unread``.
-    """
+def _compute(dataset: Dataset, indices: Sequence[int], backbone: Backbone, alive: Alive) -> Arrays:
+    """Features and what is damaged for good. Raises _Unkept where the system could not read something."""
     features = np.zeros((len(indices), backbone.width), dtype=np.float32)
     damaged: dict[int, str] = {}
+    unread: dict[int, OSError] = {}
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
         pixels, broken = read_what_can_be(dataset, chunk, backbone.image_size)
@@ -160,7 +154,7 @@ def _compute(
     text = json.dumps({str(index): why for index, why in damaged.items()}).encode()
     arrays: Arrays = {"features": features, "damaged": np.frombuffer(text, dtype=np.uint8).copy()}
     if unread:
-        raise _Unkept(arrays)
+        raise _Unkept(arrays, unread)
     return arrays
 
 
