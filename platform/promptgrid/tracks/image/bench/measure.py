@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Method
+from promptgrid.contract.track import Timing
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
@@ -19,14 +20,13 @@ from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
+from promptgrid.tracks.image.engine.provenance import forget_peak, peak_memory_mb
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
 from promptgrid.tracks.image.engine.speed import Choose, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
-TURN_SECONDS = 1.0
-"""A turn of a variant takes about so long, or one step where a step takes longer."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Row:
 
     ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
     matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
-    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack.
+    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. ``peak_mb`` is the most that a GPU held
+    meanwhile, all cells and the towers together; None on a CPU.
     """
 
     family: str
@@ -50,6 +51,7 @@ class Row:
     share: float
     difference: float | None
     steps: int
+    peak_mb: float | None = None
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Variant:
     best: float = float("inf")
     steps: int = 1
     shares: list[float] = field(default_factory=list)
+    peak_mb: float | None = None
 
     def turn(self, clock: Callable[[], float], floor: float) -> None:
         """One timed turn, in which the arithmetic alone would take ``floor`` seconds a step of a cell."""
@@ -72,11 +75,14 @@ class Variant:
         self.best = min(self.best, took)
         self.shares.append(floor / took)
 
-    def size(self) -> None:
-        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn."""
+    def size(self, seconds: float = 1.0) -> None:
+        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn.
+
+        A turn takes about ``seconds``, or one step where a step takes longer.
+        """
         self.shares.clear()
-        self.steps = max(1, min(200, round(TURN_SECONDS / (self.best * self.pack))))
-        self.best = float("inf") if self.best * self.pack < TURN_SECONDS else self.best
+        self.steps = max(1, min(200, round(seconds / (self.best * self.pack))))
+        self.best = float("inf") if self.best * self.pack < seconds else self.best
 
 
 def bench(
@@ -86,11 +92,10 @@ def bench(
     backbone: DualEncoder,
     classes: tuple[str, ...],
     packs: tuple[int, ...],
-    steps: int,
+    timing: Timing,
     say: Callable[[str], None],
 ) -> list[Row]:
     """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``."""
-
     whole = problem(family, method, backbone, classes, max(packs, default=1))
     sizes = [1, *(size for size in packs if size > 1)]
     variants = [
@@ -100,17 +105,17 @@ def bench(
     ]
     if whole.inside_image_tower:
         del variants[1]  # nothing of these towers can be kept
-    differences = _differences(variants, steps, say)
-    clock = _clock(whole.features.device)
+    called = f"{name}, {len(classes)} classes"
+    differences = _differences(variants, timing.steps, lambda what: say(f"{called}: {what}"))
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    flops, floors = step_flops(whole.part(1, 1)), []
-    for turn in range(ROUNDS + 1):
-        floors.append(flops / matmul_rate(width, whole.features, clock))
-        for variant in variants:
-            say(f"{name}, {len(classes)} classes: {variant.name}")
-            variant.turn(clock, floors[-1])
-            if turn == 0:
-                variant.size()
+    floor = timed(
+        variants,
+        step_flops(whole.part(1, 1)),
+        width,
+        whole.features,
+        timing.seconds,
+        lambda what: say(f"{called}: {what}"),
+    )
     return [
         Row(
             family=name,
@@ -121,13 +126,40 @@ def bench(
             pack=variant.pack,
             ms=1e3 * variant.best,
             ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * median(floors),
+            floor_ms=1e3 * floor,
             share=median(variant.shares),
             difference=differences.get(variant.name),
-            steps=steps,
+            steps=timing.steps,
+            peak_mb=variant.peak_mb,
         )
         for variant in variants
     ]
+
+
+def timed(
+    variants: list[Variant], flops: float, width: int, like: Tensor, seconds: float, say: Callable[[str], None]
+) -> float:
+    """Time ``variants`` in turns; the median seconds of the arithmetic floor of ``flops``, which each is set against.
+
+    Args:
+        variants: they keep what was measured.
+        flops: the fewest operations of a step of a cell.
+        width: of the product whose rate is taken for the machine's.
+        like: a tensor on the device and in the precision that is measured.
+        seconds: about what a turn of a variant takes.
+        say: told what is being timed.
+    """
+    clock, floors = _clock(like.device), []
+    for turn in range(ROUNDS + 1):
+        floors.append(flops / matmul_rate(width, like, clock))
+        for variant in variants:
+            say(variant.name)
+            forget_peak(str(like.device))
+            variant.turn(clock, floors[-1])
+            variant.peak_mb = peak_memory_mb(str(like.device)) if like.device.type == "cuda" else None
+            if turn == 0:
+                variant.size(seconds)
+    return median(floors)
 
 
 def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
