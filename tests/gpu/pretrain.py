@@ -1,0 +1,1 @@
+"""Part 5: steps a second of `promptgrid pretrain`."""

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Everything that only a GPU can show, on a bare machine: no Ray, no MLflow, no network.
+#
+#   tests/gpu/run.sh [OUT]      OUT: where each part leaves its JSON (default .gpu/out); a finished part is not run again
+#
+# PARTS="checks bench"  only these     DEVICE=cpu TINY=1  a rehearsal     PYTHON=...  default python3
+# What that machine's Python lacks are the wheels in .gpu/wheels (`make gpu-wheels`). The most valuable part comes first;
+# each has its own time limit, and writes what it has found after every row, so that a run cut off still tells it.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+out=${1:-.gpu/out}
+device=${DEVICE:-cuda}
+python=${PYTHON:-python3}
+tiny=${TINY:+--tiny}
+for wheel in .gpu/wheels/*.whl; do
+  [ -e "$wheel" ] && [ -z "${TINY:-}" ] && "$python" -m zipfile -e "$wheel" .gpu/site
+done
+export PYTHONPATH="platform:.:tests/gpu/absent:.gpu/site" PYTHONUNBUFFERED=1 PROMPTGRID_GPU_DEVICE=$device
+export PROMPTGRID_CACHE=${PROMPTGRID_CACHE:-.gpu/cache}
+mkdir -p "$out"
+# Another package may have brought a `tests` of its own; ours comes first where it is a package too.
+"$python" -c 'import tests.gpu.part' 2>/dev/null || touch tests/__init__.py tests/gpu/__init__.py tests/contracts/__init__.py
+declare -A limit=([checks]=140 [suite]=70 [bench]=130 [grid]=80 [pretrain]=40)
+failed=0
+for part in ${PARTS:-checks suite bench grid pretrain}; do
+  if [ -f "$out/$part.json" ] && grep -q '"complete": true' "$out/$part.json"; then
+    echo "== $part: done before"
+    continue
+  fi
+  echo "== $part, at most ${limit[$part]} s"
+  began=$SECONDS
+  timeout --kill-after=5 $((limit[$part] * ${SLOWER:-1})) "$python" -m "tests.gpu.$part" \
+    --device "$device" --out "$out/$part.json" $tiny >"$out/$part.log" 2>&1
+  code=$?
+  echo "== $part: exit $code after $((SECONDS - began)) s"
+  if [ $code -ne 0 ]; then
+    failed=1
+    tail -n 25 "$out/$part.log"
+  fi
+done
+"$python" -m tests.gpu.table "$out" "$out" || failed=1
+exit $failed
