@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,9 +33,10 @@ class Told:
 def main() -> None:
     part = Part(__doc__ or "")
     here = Path(__file__).parent
-    code = pytest.main(
-        ["-c", str(here / "pytest.ini"), "--rootdir", str(here.parents[1]), "-q", str(here)], [Told(part)]
-    )
+    settings = ["-c", str(here / "pytest.ini"), "--rootdir", str(here.parents[1]), "-q"]
+    side_by_side = ["-p", "xdist", "-n", "6"] if part.device.startswith("cuda") and find_spec("xdist") else []
+    chosen = ["-k", "settles or resumed or equals and (coop or vpt)"] if part.tiny else []
+    code = pytest.main([*settings, *side_by_side, *chosen, str(here)], [Told(part)])
     if code in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         part.finish()
     raise SystemExit(int(code))

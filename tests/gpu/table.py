@@ -63,7 +63,7 @@ def suite(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         yield (
             f"`{row['suite']}`, {row['finished']} of {row['cells']} cells in {row['seconds']} s (`--local`), "
-            f"{row['failed']} failed. Of {row['values']} values {row['different']} differ from the committed report of a CPU: "
+            f"{row['failed']} failed. Of {row['values']} values {row['different']} differ from those of a CPU: "
             f"by at most {row['largest difference']:.4f}, on average by {row['mean difference']:.5f}."
         )
 
