@@ -3,7 +3,11 @@
 #
 #   tests/gpu/run.sh [OUT]      OUT: where each part leaves its JSON (default .gpu/out); a finished part is not run again
 #
-# PARTS="checks bench"  only these     DEVICE=cpu TINY=1  a rehearsal     PYTHON=...  default python3
+#   PARTS="checks bench"         only these parts
+#   CHECKS="captured or half"    of the first part only these tests, as pytest's -k
+#   DEVICE=cpu TINY=1            a rehearsal at small sizes; SLOWER=6 gives every part six times its limit
+#   PYTHON=...                   default python3
+#
 # What that machine's Python lacks are the wheels in .gpu/wheels (`make gpu-wheels`). The most valuable part comes first;
 # each has its own time limit, and writes what it has found after every row, so that a run cut off still tells it.
 set -uo pipefail

@@ -21,7 +21,7 @@ from tests.contracts.small_world import MemoryCache, brief, protocol_of
 from promptgrid.contract import Backbone, Outcome
 from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.engine import programs, runner
+from promptgrid.tracks.image.engine import programs, runner, speed
 from promptgrid.tracks.image.engine.speed import ALIKE, PLAIN, Speed
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -32,6 +32,8 @@ needs_gpu = pytest.mark.skipif(not ON_GPU, reason="a CPU cannot rehearse this")
 
 FP32 = 1e-4
 """How far a loss, as a share of the largest of its curve, may be from the same on a CPU or in other company."""
+ESTIMATED = 2e-2
+"""The same, also of a cosine, where gradients are differences of losses, in which rounding weighs a hundred times."""
 PACKED: dict[str, dict[str, Any]] = {
     "clip_adapter": {},
     "taskres": {},
@@ -46,6 +48,7 @@ PACKED: dict[str, dict[str, Any]] = {
     "upt": {},
 }
 HALVES = ("coop", "cocoop", "maple", "vpt", "clip_lora", "clip_adapter")
+GRAPHED = ("clip_adapter", "coop", "vpt", "maple", "prograd")
 COMPILED = ("clip_adapter", "coop", "vpt")
 METHODS = sorted(small_world.track().resolver.methods)
 
@@ -63,11 +66,11 @@ def _towers(device: str) -> DualEncoder:
     if device == "cpu":
         return cpu
     model = copy.deepcopy(small_world.open_clip_model()).to(device)
-    tokenizer = torchvision_free_tokenizer()
+    tokenizer = small_tokenizer()
     return DualEncoder("small", "0" * 64, model, tokenizer, small_world.MEAN, small_world.STD)
 
 
-def torchvision_free_tokenizer() -> Any:
+def small_tokenizer() -> Any:
     from open_clip.tokenizer import SimpleTokenizer
 
     return SimpleTokenizer()
@@ -144,8 +147,9 @@ def test_every_method_learns_what_it_learns_on_a_cpu(wing: ImageTrack, method: s
     here, there = run(wing, Pack(tuple(asked)), "cpu"), run(wing, Pack(tuple(asked)))
     record_property("loss gap", worst(gap, here, there))
     record_property("cosine gap", worst(score_gap, here, there))
-    assert worst(gap, here, there) < 1e-3
-    assert worst(score_gap, here, there) < 1e-3
+    room = ESTIMATED if "logits" in wing.resolver.method(method).needs else 1e-3
+    assert worst(gap, here, there) < room
+    assert worst(score_gap, here, there) < room
 
 
 @pytest.mark.parametrize("half", ["bf16", "fp16"])
@@ -213,6 +217,26 @@ def test_the_engine_settles_on_a_way_by_itself(wing: ImageTrack, record_property
     chosen = {outcome.record.provenance.speedups for outcome in run(wing, Pack(tuple(amp))).values()}
     record_property("chosen", sorted(chosen))
     assert chosen <= {str(PLAIN), "bf16 autocast", "fp16 autocast"}
+
+
+@pytest.mark.parametrize("method", [*PACKED, "r_amt", "linear_probe", "tpt"])
+@needs_gpu
+def test_captured_steps_keep_the_losses(
+    wing: ImageTrack, method: str, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    """Where a graph may be had it is taken; a method that draws as it goes has none, and learns the same."""
+    pack = Pack(tuple(cells(wing, method, **PACKED.get(method, {}))))
+    monkeypatch.setattr(speed, "WORTH_CAPTURING", 10**9)
+    exact = run(wing, pack)
+    monkeypatch.setattr(speed, "WORTH_CAPTURING", 0)
+    monkeypatch.setattr(speed, "GAIN", 1e9)
+    found = run(wing, pack)
+    taken = {outcome.record.provenance.speedups for outcome in found.values()}
+    record_property("taken", sorted(taken))
+    record_property("loss gap", worst(gap, exact, found))
+    assert worst(gap, exact, found) < FP32
+    if method in GRAPHED:
+        assert taken == {"CUDA graph"}
 
 
 @pytest.mark.parametrize("method", COMPILED)

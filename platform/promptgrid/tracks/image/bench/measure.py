@@ -22,11 +22,13 @@ from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
 from promptgrid.tracks.image.engine.provenance import forget_peak, peak_memory_mb
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.tracks.image.engine.speed import Choose, plainly
+from promptgrid.tracks.image.engine.speed import Choose, Speed, Step, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
+CAPTURED_STEPS = 150
+"""Steps of a turn at least where the first of them capture a graph."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class Variant:
     steps: int = 1
     shares: list[float] = field(default_factory=list)
     peak_mb: float | None = None
+    least: int = 1
+
+    def __post_init__(self) -> None:
+        self.steps = self.least
 
     def turn(self, clock: Callable[[], float], floor: float) -> None:
         """One timed turn, in which the arithmetic alone would take ``floor`` seconds a step of a cell."""
@@ -81,7 +87,7 @@ class Variant:
         A turn takes about ``seconds``, or one step where a step takes longer.
         """
         self.shares.clear()
-        self.steps = max(1, min(200, round(seconds / (self.best * self.pack))))
+        self.steps = max(self.least, min(200, round(seconds / (self.best * self.pack))))
         self.best = float("inf") if self.best * self.pack < seconds else self.best
 
 
@@ -103,6 +109,10 @@ def bench(
         Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
         *(Variant(f"pack of {k}" if k > 1 else "exact shortcuts", k, _engine(whole, k)) for k in sizes),
     ]
+    if whole.features.device.type == "cuda":
+        variants += [
+            Variant(f"pack of {k}, CUDA graph", k, _engine(whole, k, _captured), least=CAPTURED_STEPS) for k in sizes
+        ]
     if whole.inside_image_tower:
         del variants[1]  # nothing of these towers can be kept
     called = f"{name}, {len(classes)} classes"
@@ -162,7 +172,12 @@ def timed(
     return median(floors)
 
 
-def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
+def _captured(step: Step, steps: int, settled: Speed | None = None) -> Speed:
+    """Every step by a CUDA graph, whether it pays or not."""
+    return Speed(captured=True)
+
+
+def _engine(whole: Problem, cells: int, choose: Choose = plainly) -> Callable[[int], Callable[[], Tensor]]:
     """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
     on_cpu = whole.features.device.type == "cpu"
     waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
@@ -171,7 +186,7 @@ def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]
     def of(steps: int) -> Callable[[], Tensor]:
         given = whole.part(cells, steps)
         parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
-        runs = [packed(part) for part in parts]
+        runs = [packed(part, choose) for part in parts]
         return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
 
     return of
