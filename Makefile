@@ -5,7 +5,7 @@ SUITE ?= quickstart
 # Tests compute on one thread, so a core each; those of one file stay together, as they share what is costly to make.
 WORKERS ?= 2
 
-.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads
+.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads gpu-pack
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -48,3 +48,6 @@ bench-heads: ## what packs of heads gain, and what they could gain with no Pytho
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid
+
+gpu-pack: ## what a run on a GPU machine needs, laid out in build/gpu-pack, its size by part, and how to leave the rest out
+	$(BIN)/python -m tests.gpu.pack --out build/gpu-pack
