@@ -7,7 +7,7 @@ WORKERS ?= 2
 GPU_PYTHON ?= 3.12
 
 .PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
-	gpu gpu-wheels gpu-rehearsal
+	gpu gpu-wheels gpu-rehearsal gpu-pack
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -21,6 +21,7 @@ check: ## the whole gate, in an environment that is there already
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(MAKE) gpu-rehearsal
 
 install: .venv/.installed
 
@@ -59,8 +60,11 @@ gpu-wheels: ## fetch what a bare GPU machine's Python lacks into .gpu/wheels
 	  open_clip_torch ftfy wcwidth pydantic pydantic_core annotated-types typing_inspection ruamel.yaml
 
 gpu-rehearsal: ## the same parts on this machine's CPU at tiny sizes
-	rm -rf .gpu/rehearsal
-	DEVICE=cpu TINY=1 SLOWER=6 PYTHON=$(BIN)/python OMP_NUM_THREADS=1 tests/gpu/run.sh .gpu/rehearsal
+	rm -rf build/gpu/rehearsal
+	DEVICE=cpu TINY=1 SLOWER=6 PYTHON=$(BIN)/python OMP_NUM_THREADS=1 tests/gpu/run.sh build/gpu/rehearsal
 
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid
+
+gpu-pack: ## what a run on a GPU machine needs, laid out in build/gpu-pack, its size by part, and how to leave the rest out
+	$(BIN)/python -m tests.gpu.pack --out build/gpu-pack

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that only a GPU can show, on a bare machine: no Ray, no MLflow, no network.
 #
-#   tests/gpu/run.sh [OUT]      OUT: where each part leaves its JSON (default .gpu/out); a finished part is not run again
+#   tests/gpu/run.sh [OUT]      OUT: where each part leaves its JSON (default build/gpu/out); a finished part is not run again
 #
 #   PARTS="checks bench"         only these parts
 #   CHECKS="captured or half"    of the first part only these tests, as pytest's -k
@@ -12,15 +12,15 @@
 # each has its own time limit, and writes what it has found after every row, so that a run cut off still tells it.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-out=${1:-.gpu/out}
+out=${1:-build/gpu/out}
 device=${DEVICE:-cuda}
 python=${PYTHON:-python3}
 tiny=${TINY:+--tiny}
 for wheel in .gpu/wheels/*.whl; do
-  [ -e "$wheel" ] && [ -z "${TINY:-}" ] && "$python" -m zipfile -e "$wheel" .gpu/site
+  [ -e "$wheel" ] && [ -z "${TINY:-}" ] && "$python" -m zipfile -e "$wheel" build/gpu/site
 done
-export PYTHONPATH="platform:.:tests/gpu/absent:.gpu/site" PYTHONUNBUFFERED=1 PROMPTGRID_GPU_DEVICE=$device
-export PROMPTGRID_CACHE=${PROMPTGRID_CACHE:-.gpu/cache}
+export PYTHONPATH="platform:.:tests/gpu/absent:build/gpu/site" PYTHONUNBUFFERED=1 PROMPTGRID_GPU_DEVICE=$device
+export PROMPTGRID_CACHE=${PROMPTGRID_CACHE:-build/gpu/cache}
 mkdir -p "$out"
 # Another package may have brought a `tests` of its own; ours comes first where it is a package too.
 "$python" -c 'import tests.gpu.part' 2>/dev/null || touch tests/__init__.py tests/gpu/__init__.py tests/contracts/__init__.py

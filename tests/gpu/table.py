@@ -1,4 +1,4 @@
-"""What a GPU run found, as one page and one JSON: `python -m tests.gpu.table .gpu/out reports/gpu`."""
+"""What a GPU run found, as one page and one JSON: `python -m tests.gpu.table build/gpu/out reports/gpu`."""
 
 from __future__ import annotations
 
