@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.gpu.part import Part
 
 from promptgrid import catalog
@@ -17,7 +19,10 @@ def main() -> None:
     part = Part(__doc__ or "")
     track = catalog.track("image")
     backbone, packs, steps = ("bundled", (2,), 2) if part.tiny else (BACKBONE, PACKS, 10)
+    only = [tuple(one.split(":")) for one in os.environ.get("FAMILIES", "").split()]
     for family, classes in (("coop", 3), ("tpt", 3)) if part.tiny else ASKED:
+        if only and (family, str(classes)) not in only:
+            continue
         timing = Timing(
             backbone, (family,), (classes,), packs, part.device, steps=steps, seconds=0.01 if part.tiny else 0.4
         )

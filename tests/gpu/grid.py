@@ -7,6 +7,7 @@ real, on the bundled tasks. Both stand beside the floor: operations counted by h
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -148,7 +149,8 @@ def main() -> None:
     name = "bundled" if part.tiny else "ViT-B-16@random"
     backbone = track.resolver.backbone_family(name).load(name, part.device)
     assert isinstance(backbone, DualEncoder)
-    for one in (grid, transfer):
+    asked = os.environ.get("GRID", "grid transfer").split()
+    for one in (each for each in (grid, transfer) if each.__name__ in asked):
         try:
             one(part, track, backbone)
         except Exception as error:  # noqa: BLE001 - the other is still to be measured

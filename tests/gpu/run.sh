@@ -5,7 +5,10 @@
 #
 #   PARTS="checks bench"         only these parts
 #   CHECKS="captured or half"    of the first part only these tests, as pytest's -k
+#   FAMILIES="coop:10 vpt:10"    of the benchmark only these families and numbers of classes
+#   GRID="transfer"              of the grid only the pairs of source and target
 #   DEVICE=cpu TINY=1            a rehearsal at small sizes; SLOWER=6 gives every part six times its limit
+#   LIMIT=60                     seconds of every part, in place of its own
 #   PYTHON=...                   default python3
 #
 # What that machine's Python lacks are the wheels in .gpu/wheels (`make gpu-wheels`). The most valuable part comes first;
@@ -33,7 +36,7 @@ for part in ${PARTS:-checks suite bench grid pretrain}; do
   fi
   echo "== $part, at most ${limit[$part]} s"
   began=$SECONDS
-  timeout --kill-after=5 $((limit[$part] * ${SLOWER:-1})) "$python" -m "tests.gpu.$part" \
+  timeout --kill-after=5 $((${LIMIT:-${limit[$part]}} * ${SLOWER:-1})) "$python" -m "tests.gpu.$part" \
     --device "$device" --out "$out/$part.json" $tiny >"$out/$part.log" 2>&1
   code=$?
   echo "== $part: exit $code after $((SECONDS - began)) s"
@@ -42,5 +45,5 @@ for part in ${PARTS:-checks suite bench grid pretrain}; do
     tail -n 25 "$out/$part.log"
   fi
 done
-"$python" -m tests.gpu.table "$out" "$out" || failed=1
+"$python" -m tests.gpu.table "$out" --out "$out" || failed=1
 exit $failed

@@ -1,41 +1,57 @@
-"""What a GPU run found, as one page and one JSON: `python -m tests.gpu.table build/gpu/out reports/gpu`."""
+"""What GPU runs found, as one page and one JSON: `python -m tests.gpu.table build/gpu/out --out reports/gpu`."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 PARTS = ("checks", "suite", "bench", "grid", "pretrain")
+Run = dict[str, Any]
 
 
 def main() -> None:
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
-    found = {
-        name: json.loads((source / f"{name}.json").read_text()) for name in PARTS if (source / f"{name}.json").exists()
-    }
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
-    text = "\n".join(page(found)) + "\n"
-    (target / "README.md").write_text(text)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of tests/gpu/run.sh, the earliest first")
+    parser.add_argument("--out", type=Path, required=True, help="where README.md and gpu.json go")
+    asked = parser.parse_args()
+    runs = [
+        {
+            name: json.loads((folder / f"{name}.json").read_text())
+            for name in PARTS
+            if (folder / f"{name}.json").exists()
+        }
+        for folder in asked.runs
+    ]
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / "gpu.json").write_text(json.dumps(runs, indent=1) + "\n")
+    text = "\n".join(page(runs)) + "\n"
+    (asked.out / "README.md").write_text(text)
     print(text)
 
 
-def page(found: dict[str, Any]) -> Iterator[str]:
+def page(runs: Sequence[Run]) -> Iterator[str]:
     """The lines of the page."""
     yield "# What a GPU showed"
     yield ""
     yield "Written by `make gpu` on a GPU machine and `python -m tests.gpu.table`; the same numbers lie in `gpu.json`."
-    for name, part in found.items():
-        machine = part["machine"]
-        where = ", ".join(
-            (machine["card"], f"driver {machine['driver'] or 'none'}", f"torch {machine['torch']}", machine["commit"])
-        )
-        whole = "" if part["complete"] else "; **cut off by its time limit: what is missing was not measured**"
-        yield from ("", f"## {name}", "", f"{where}; {part['seconds']:.0f} s{whole}.", "")
-        yield from SAID[name](part["rows"])
+    for number, run in enumerate(runs, start=1):
+        for name, part in run.items():
+            machine = part["machine"]
+            where = ", ".join(
+                (
+                    machine["card"],
+                    f"driver {machine['driver'] or 'none'}",
+                    f"torch {machine['torch']}",
+                    machine["commit"],
+                )
+            )
+            whole = "" if part["complete"] else "; **cut off by its time limit: what is missing was not measured**"
+            title = f"## {name}" if len(runs) == 1 else f"## Run {number}: {name}"
+            yield from ("", title, "", f"{where}; {part['seconds']:.0f} s{whole}.", "")
+            yield from SAID[name](part["rows"])
 
 
 def checks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
