@@ -77,9 +77,10 @@ def checks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def suite(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """One suite beside its report from a CPU."""
     for row in rows:
+        stopped = row["finished"] + row["failed"] < row["cells"]
         yield (
-            f"`{row['suite']}`, {row['finished']} of {row['cells']} cells in {row['seconds']} s (`--local`), "
-            f"{row['failed']} failed. Of {row['values']} values {row['different']} differ from those of a CPU: "
+            f"{'**Stopped by its time limit.** ' if stopped else ''}`{row['suite']}`, {row['finished']} of {row['cells']} cells in {row['seconds']} s (`--local`), "
+            f"{row['failed']} failed {row['reasons'] or ''}. Of {row['values']} values {row['different']} differ from those of a CPU: "
             f"by at most {row['largest difference']:.4f}, on average by {row['mean difference']:.5f}."
         )
 
@@ -122,7 +123,12 @@ def grid(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     )
     yield from table(heads, lines)
     for row in rows:
-        if "transfer" in row:
+        if "transfer" in row and row["finished"] + row["failed"] < row["cells"]:
+            yield (
+                f"{row['transfer']}: **stopped by its time limit** after {row['finished']} of {row['cells']} cells and "
+                f"{row['seconds']:.1f} s: no measurement."
+            )
+        elif "transfer" in row:
             yield (
                 f"{row['transfer']}: {row['finished']} of {row['cells']} cells in {row['seconds']:.1f} s, of which "
                 f"training {row['training_seconds']:.1f} s; the counted floor is {row['floor_seconds']:.2f} s "
