@@ -35,7 +35,11 @@ def main() -> None:
     part = Part(__doc__ or "")
     here = Path(__file__).parent
     settings = ["-c", str(here / "pytest.ini"), "--rootdir", str(here.parents[1]), "-q"]
-    side_by_side = ["-p", "xdist", "-n", "6"] if part.device.startswith("cuda") and find_spec("xdist") else []
+    side_by_side = (
+        ["-p", "xdist", "-n", os.environ.get("CHECK_WORKERS", "6")]
+        if part.device.startswith("cuda") and find_spec("xdist")
+        else []
+    )
     wanted = os.environ.get("CHECKS", "settles or resumed or equals and (coop or vpt)" if part.tiny else "")
     chosen = ["-k", wanted] if wanted else []
     code = pytest.main([*settings, *side_by_side, *chosen, str(here)], [Told(part)])

@@ -78,10 +78,11 @@ def suite(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """One suite beside its report from a CPU."""
     for row in rows:
         stopped = row["finished"] + row["failed"] < row["cells"]
+        yield from ["**Stopped by its time limit.**"] * stopped
         yield (
-            f"{'**Stopped by its time limit.** ' if stopped else ''}`{row['suite']}`, {row['finished']} of {row['cells']} cells in {row['seconds']} s (`--local`), "
-            f"{row['failed']} failed {row['reasons'] or ''}. Of {row['values']} values {row['different']} differ from those of a CPU: "
-            f"by at most {row['largest difference']:.4f}, on average by {row['mean difference']:.5f}."
+            f"`{row['suite']}`, {row['finished']} of {row['cells']} cells in {row['seconds']} s (`--local`), "
+            f"{row['failed']} failed {row['reasons'] or ''}. Of {row['values']} values {row['different']} differ from "
+            f"those of a CPU: by at most {row['largest difference']:.4f}, on average by {row['mean difference']:.5f}."
         )
 
 
