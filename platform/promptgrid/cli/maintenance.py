@@ -67,7 +67,8 @@ def pretrain(
     backbone: Annotated[str, typer.Option("--backbone", help="bundled-vit or bundled-conv.")] = "bundled-vit",
     minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="How long to train, by the wall clock.")] = 90.0,
     guide_minutes: Annotated[
-        float, typer.Option("--guide-minutes", min=0, help="Train bundled-conv first for so long; the ViT learns from it.")
+        float,
+        typer.Option("--guide-minutes", min=0, help="Train bundled-conv first for so long; the ViT learns from it."),
     ] = 0.0,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tests.tracks.image.pretrain.conftest import row
 
 from promptgrid.tracks.image.pretrain import corpus as corpora
 from promptgrid.tracks.image.pretrain.corpus import NoExclusion, load_corpus, phrases_of
 from promptgrid.tracks.image.pretrain.views import decode
-from tests.tracks.image.pretrain.conftest import row
 
 
 def test_a_pool_without_its_exclusions_is_not_trained_on(tmp_path: Path) -> None:

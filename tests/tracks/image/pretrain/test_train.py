@@ -12,9 +12,8 @@ import torch
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TABLE, TOKENS, build, expand, load_bundled
 from promptgrid.tracks.image.pretrain import checkpoints, evaluate, weights
-from promptgrid.tracks.image.pretrain.captions import Captions
 from promptgrid.tracks.image.pretrain.from_sources import pretrain_from
-from promptgrid.tracks.image.pretrain.material import Material, captions_of, targets_of
+from promptgrid.tracks.image.pretrain.material import Material, targets_of
 from promptgrid.tracks.image.pretrain.objectives import PhraseBank, choice_loss
 from promptgrid.tracks.image.pretrain.packing import Packed, write
 from promptgrid.tracks.image.pretrain.publish import publish
@@ -30,25 +29,23 @@ def material(packed: Packed) -> Material:
     return Material(packed, "cpu")
 
 
-@pytest.fixture(scope="module")
-def captions(packed: Packed) -> Captions:
-    return captions_of(packed, "cpu")
+def small(_: str, backbone: str, minutes: float) -> Recipe:
+    return Recipe(backbone, minutes, batch=6, texts=4, words=2, candidates=4)
 
 
-def run_of(backbone: str, packed: Packed, material: Material, captions: Captions) -> Run:
-    recipe = Recipe(backbone, minutes=0.001, batch=6, texts=4, words=2, candidates=4)
+def run_of(backbone: str, material: Material) -> Run:
     targets = targets_of(material, None) if backbone == "bundled-vit" else None
-    return Run(recipe, packed, material, captions, targets)
+    return Run(small("cpu", backbone, 0.001), material, targets)
 
 
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
 def test_two_steps_change_the_weights_and_ship_as_a_real_open_clip_model(
-    backbone: str, packed: Packed, material: Material, captions: Captions, tmp_path: Path
+    backbone: str, material: Material, tmp_path: Path
 ) -> None:
     torchvision_cure.apply()
     from open_clip.model import CLIP
 
-    run = run_of(backbone, packed, material, captions)
+    run = run_of(backbone, material)
     before = {name: p.detach().clone() for name, p in run.learner.trained()}
     losses = [run.step(), run.step()]
     assert all(value.isfinite() for parts in losses for value in parts.values())
@@ -65,13 +62,11 @@ def test_two_steps_change_the_weights_and_ship_as_a_real_open_clip_model(
     assert card["sha256"] == weights.sha256(tmp_path / backbone / weights.WEIGHTS)
 
 
-def test_a_run_goes_on_where_it_was_saved(
-    packed: Packed, material: Material, captions: Captions, tmp_path: Path
-) -> None:
-    first = run_of("bundled-vit", packed, material, captions)
+def test_a_run_goes_on_where_it_was_saved(material: Material, tmp_path: Path) -> None:
+    first = run_of("bundled-vit", material)
     first.step()
     checkpoints.save(first, tmp_path / "state.pt")
-    second = run_of("bundled-vit", packed, material, captions)
+    second = run_of("bundled-vit", material)
     checkpoints.load(second, tmp_path / "state.pt")
     assert (second.clock.steps, second.clock.samples) == (1, 6)
     assert torch.equal(second.rng.get_state(), first.rng.get_state())
@@ -81,14 +76,12 @@ def test_a_run_goes_on_where_it_was_saved(
     )
 
 
-def test_another_machine_goes_on_from_the_small_file(
-    packed: Packed, material: Material, captions: Captions, tmp_path: Path
-) -> None:
-    first = run_of("bundled-vit", packed, material, captions)
+def test_another_machine_goes_on_from_the_small_file(material: Material, tmp_path: Path) -> None:
+    first = run_of("bundled-vit", material)
     first.step()
     first.clock.sittings[0].device = "NVIDIA H100"
     checkpoints.save_start(first, tmp_path / "start.pt")
-    second = run_of("bundled-vit", packed, material, captions)
+    second = run_of("bundled-vit", material)
     checkpoints.load(second, tmp_path / "start.pt")
     for (_, p), (_, q) in zip(first.learner.trained(), second.learner.trained(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-3, rtol=1e-3)
@@ -97,10 +90,8 @@ def test_another_machine_goes_on_from_the_small_file(
     assert second.clock.sittings[0].device == "NVIDIA H100"
 
 
-def test_training_stops_when_its_minutes_are_over(
-    packed: Packed, material: Material, captions: Captions, tmp_path: Path
-) -> None:
-    run = run_of("bundled-conv", packed, material, captions)
+def test_training_stops_when_its_minutes_are_over(material: Material, tmp_path: Path) -> None:
+    run = run_of("bundled-conv", material)
     run.clock.sittings[0].seconds = 1e6
     train(run, tmp_path)
     assert run.clock.steps == 0
@@ -108,7 +99,10 @@ def test_training_stops_when_its_minutes_are_over(
     assert (tmp_path / f"bundled-conv.{checkpoints.START}").stat().st_size < 16 * 2**20
 
 
-def test_one_command_trains_the_guide_and_the_vit_from_what_travels(packed: Packed, tmp_path: Path) -> None:
+def test_one_command_trains_the_guide_and_the_vit_from_what_travels(
+    packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recipe, "on", small)
     write(packed, tmp_path / "corpus.zip", directions=384)
     pretrain_from(
         tmp_path / "corpus.zip",
@@ -126,10 +120,8 @@ def test_one_command_trains_the_guide_and_the_vit_from_what_travels(packed: Pack
     assert (tmp_path / "out" / TOKENS).stat().st_size < 1.7e6
 
 
-def test_token_codes_of_another_training_are_refused(
-    packed: Packed, material: Material, captions: Captions, tmp_path: Path
-) -> None:
-    publish(run_of("bundled-conv", packed, material, captions), tmp_path / "bundled-conv")
+def test_token_codes_of_another_training_are_refused(material: Material, tmp_path: Path) -> None:
+    publish(run_of("bundled-conv", material), tmp_path / "bundled-conv")
     (tmp_path / TOKENS).write_bytes(b"others")
     with pytest.raises(ValueError, match="does not belong"):
         load_bundled("bundled-conv", tmp_path)

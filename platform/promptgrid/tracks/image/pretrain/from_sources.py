@@ -51,10 +51,14 @@ def pretrain_from(
     """
     if backbone not in BACKBONES:
         raise Refused("unknown backbone", where="--backbone", got=backbone, hint=nearest(backbone, BACKBONES))
+    import torch
+
+    from promptgrid.tracks.image.pretrain.material import Material
     from promptgrid.tracks.image.pretrain.packing import read
     from promptgrid.tracks.image.pretrain.train import pretrain
 
-    packed = read(corpus)
+    torch.set_num_threads(threads)
+    material = Material(read(corpus), device)
     if guide_minutes:
-        pretrain(packed, out_dir, backbone="bundled-conv", minutes=guide_minutes, threads=threads, device=device)
-    return pretrain(packed, out_dir, backbone=backbone, minutes=minutes, threads=threads, device=device)
+        pretrain(material, out_dir, backbone="bundled-conv", minutes=guide_minutes)
+    return pretrain(material, out_dir, backbone=backbone, minutes=minutes)

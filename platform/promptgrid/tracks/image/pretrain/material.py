@@ -1,4 +1,4 @@
-"""What a run reads at every step, on the device it trains on: fresh views of pictures and what the teachers say of them."""
+"""What a run reads at every step, on its own device: fresh views of pictures and what the teachers say of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ SAMPLE, CHUNK, SEED = 8192, 1024, 1  # views that the targets are fitted on
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` (n, 3, 48, 48) in [-1, 1] and Lite0's `features` (n, 1280) of the same views, `phrases` (n,), `own` (n, 8)."""
+    """Views and what is true of them.
+
+    `images` (n, 3, 48, 48) in [-1, 1], Lite0's `features` (t, 1280) of the first t of the same views, phrase numbers
+    `phrases` (n,) and `own` (n, 8).
+    """
 
     images: Tensor
     features: Tensor
@@ -32,11 +36,11 @@ class Batch:
 
 
 class Material:
-    """A packed corpus on a device, to draw from."""
+    """A packed corpus on a device, to draw from; `captions` puts its phrases into tokens."""
 
     def __init__(self, packed: Packed, device: str) -> None:
         corpus = packed.corpus
-        self.device = device
+        self.packed, self.device, self.captions = packed, device, captions_of(packed, device)
         self.pictures, self.upright = corpus.pictures.to(device), corpus.upright.to(device)
         self.turns, self.own, self.odds = (tensor.to(device) for tensor in (corpus.turns, corpus.own, corpus.odds))
         prior = corpus.frequency.clamp_min(1e-8).log()
@@ -44,20 +48,21 @@ class Material:
         self.word_ids = packed.word_ids.to(device)
         self.lite0 = Lite0(packed.trunk, device)
 
-    def draw(self, size: int, rng: Generator) -> Batch:
-        """Pictures by their turns, a fresh view of each, one of its phrases by its odds."""
+    def draw(self, size: int, taught: int, rng: Generator) -> Batch:
+        """Pictures by their turns, a fresh view of each, a phrase by its odds; `taught` of them are shown to Lite0."""
         rows = torch.multinomial(self.turns, size, replacement=True, generator=rng)
         which = torch.multinomial(self.odds[rows], 1, generator=rng)
         views = view(self.pictures[rows], rng, self.upright[rows])
         own = self.own[rows]
         small = resample(views, VIEW_SIZE) * 2 - 1
-        return Batch(small, self.lite0(resample(views, TEACHER_SIZE)), own.gather(1, which).squeeze(1), own)
+        features = self.lite0(resample(views[:taught], TEACHER_SIZE))
+        return Batch(small, features, own.gather(1, which).squeeze(1), own)
 
-    def draw_words(self, size: int, rng: Generator, captions: Captions) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def draw_words(self, size: int, rng: Generator) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Captions of plain words that need no picture, as tokens and ends, and what MiniLM says of the words."""
         rows = torch.randint(0, len(self.word_ids), (size,), generator=rng, device=rng.device)
-        tokens = F.pad(self.word_ids[rows, None], (1, 0), value=captions.start)
-        tokens = F.pad(tokens, (0, 1), value=captions.end)
+        tokens = F.pad(self.word_ids[rows, None], (1, 0), value=self.captions.start)
+        tokens = F.pad(tokens, (0, 1), value=self.captions.end)
         return (tokens, torch.full_like(rows, 2)), self.bank.words[rows]
 
 
@@ -74,7 +79,7 @@ def targets_of(material: Material, guide: Any | None) -> Targets:
     rng = Generator(material.device).manual_seed(SEED)
     size = min(SAMPLE, 4 * len(material.pictures))
     chunk = min(CHUNK, size)
-    sample = torch.cat([material.draw(chunk, rng).features for _ in range(size // chunk)])
+    sample = torch.cat([material.draw(chunk, chunk, rng).features for _ in range(size // chunk)])
     mean, axes = (tensor.to(material.device) for tensor in principal_axes(sample.cpu(), RAW_WIDTH))
     raw = feature_targets(sample, mean, axes)
     if guide is None:

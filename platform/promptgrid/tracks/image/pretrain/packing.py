@@ -86,12 +86,12 @@ def said(texts: list[str], known: Path) -> Tensor:
     """MiniLM's vectors (n, 384) of texts, asked only for those that the file `known` lacks."""
     before: dict[str, Any] = torch.load(known, weights_only=True) if known.exists() else {"texts": [], "vectors": []}
     place = {text: i for i, text in enumerate(before["texts"])}
-    vectors = [before["vectors"]] if place else []
+    vectors: list[Tensor] = [before["vectors"]] if place else []
     if new := [text for text in dict.fromkeys(texts) if text not in place]:
         vectors.append(MiniLM().embed(new))
         place |= {text: len(place) + i for i, text in enumerate(new)}
         torch.save({"texts": list(place), "vectors": torch.cat(vectors)}, known)
-    return torch.cat(vectors)[[place[text] for text in texts]]
+    return torch.cat(vectors)[torch.tensor([place[text] for text in texts])]
 
 
 def token_codes(meanings: Tensor, rank: int = TOKEN_RANK) -> Tensor:
@@ -133,11 +133,15 @@ def read(path: Path) -> Packed:
         Refused: the file is none, or of another layout.
     """
     if not zipfile.is_zipfile(path):
-        raise Refused("this is no packed corpus", where="--corpus", got=str(path), hint="promptgrid pretrain --pack-corpus")
+        raise Refused(
+            "this is no packed corpus", where="--corpus", got=str(path), hint="promptgrid pretrain --pack-corpus"
+        )
     with zipfile.ZipFile(path) as archive:
         facts = json.loads(archive.read("facts.json"))
         if facts["layout"] != LAYOUT:
-            raise Refused("a corpus of another layout", where="--corpus", got=str(facts["layout"]), hint="pack it again")
+            raise Refused(
+                "a corpus of another layout", where="--corpus", got=str(facts["layout"]), hint="pack it again"
+            )
         names = {Path(name).stem: name for name in archive.namelist()}
         pictures = [
             tiles(archive.read(names[f"{source}-{part}"]), count)
@@ -148,10 +152,10 @@ def read(path: Path) -> Packed:
         trunk = {name: t.float() for name, t in load_tensors(archive.read("lite0.safetensors")).items()}
     whole = {name: arrays[name] for name in _ARRAYS}
     corpus = Corpus(torch.cat(pictures), **whole, phrases=facts["phrases"], sources=facts["sources"])
-    vectors = [_unpacked(arrays[name], arrays[f"{name}_scales"], arrays["axes"]) for name in ("sentences", "words")]
+    sentences, words = (_unpacked(arrays[n], arrays[f"{n}_scales"], arrays["axes"]) for n in ("sentences", "words"))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Packed(corpus, *vectors, arrays["word_ids"], arrays["codes"], arrays["code_scales"], trunk, digest)
+    return Packed(corpus, sentences, words, arrays["word_ids"], arrays["codes"], arrays["code_scales"], trunk, digest)
 
 
 def mosaic(pictures: Tensor, quality: int) -> bytes:
@@ -188,7 +192,8 @@ def _by_mosaic(corpus: Corpus) -> Iterator[tuple[str, Tensor]]:
 def _directions(vectors: Tensor, count: int) -> Tensor:
     """The orthonormal directions (width, count) that keep most of the vectors, counted from the origin."""
     _, axes = torch.linalg.eigh(vectors.T.double() @ vectors.double())
-    return axes.flip(1)[:, :count].float()
+    strongest: Tensor = axes.flip(1)[:, :count].float()
+    return strongest
 
 
 def _unpacked(values: Tensor, scales: Tensor, axes: Tensor) -> Tensor:

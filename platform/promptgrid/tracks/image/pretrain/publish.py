@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import datetime
+import os
+import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -86,7 +88,10 @@ def gflop(model: Any) -> float:
 
 
 def revision() -> str:
-    """The git revision of the recipe, `unknown` outside a checkout."""
+    """The git revision of the recipe; outside a checkout `PROMPTGRID_REVISION` or, without that, `unknown`."""
+    given = os.environ.get("PROMPTGRID_REVISION", "unknown")
+    if shutil.which("git") is None:
+        return given
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    return found.stdout.strip() or given

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 class Recipe:
     """How a backbone is trained; the defaults are those of one CPU core.
 
-    `batch` pictures a step, of which the first `texts` get a caption, beside `words` plain words and `candidates` further
-    phrases to choose among; `keep` is the share of patches the ViT sees until `whole_after` of the time is over; `lag`
-    is the time constant of the averaged weights as a share of the run.
+    `batch` pictures a step, of which the first `texts` get a caption, beside `words` plain words and `candidates` other
+    phrases to choose among; `taught` is the share of the batch that Lite0 sees beside the ViT; `keep` is the share of
+    patches the ViT sees until `whole_after` of the time is over; `lag` is the time constant of the averaged weights as
+    a share of the run.
     """
 
     backbone: str
@@ -23,6 +24,7 @@ class Recipe:
     candidates: int = 2048
     rate: float = 1e-3
     decay: float = 0.05
+    taught: float = 0.5
     keep: float = 0.6
     whole_after: float = 0.87
     lag: float = 0.04

@@ -19,9 +19,17 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
-from promptgrid.tracks.image.pretrain.captions import Captions
-from promptgrid.tracks.image.pretrain.checkpoints import CHECKPOINT, START, Clock, Sitting, load, machine, save, save_start
-from promptgrid.tracks.image.pretrain.material import Material, Targets, captions_of, targets_of
+from promptgrid.tracks.image.pretrain.checkpoints import (
+    CHECKPOINT,
+    START,
+    Clock,
+    Sitting,
+    load,
+    machine,
+    save,
+    save_start,
+)
+from promptgrid.tracks.image.pretrain.material import Material, Targets, targets_of
 from promptgrid.tracks.image.pretrain.objectives import (
     LARGEST_SCALE,
     PhraseSpace,
@@ -32,8 +40,8 @@ from promptgrid.tracks.image.pretrain.objectives import (
 from promptgrid.tracks.image.pretrain.packing import Packed
 from promptgrid.tracks.image.pretrain.publish import publish
 from promptgrid.tracks.image.pretrain.recipe import Recipe
+from promptgrid.tracks.image.pretrain.teachers import LITE0_WIDTH
 from promptgrid.tracks.image.pretrain.towers import (
-    BACKBONES,
     EMBED,
     TokenTable,
     encode_text,
@@ -73,19 +81,17 @@ class Run:
 
     Args:
         recipe: how and how long.
-        packed: the corpus, for what the learner is built of.
-        material, captions: the corpus on the device.
+        material: the corpus on the device.
         targets: what the ViT is to tell of Lite0's features; None for the convolutional tower.
     """
 
-    def __init__(
-        self, recipe: Recipe, packed: Packed, material: Material, captions: Captions, targets: Targets | None
-    ) -> None:
+    def __init__(self, recipe: Recipe, material: Material, targets: Targets | None) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.packed, self.material, self.captions = recipe, packed, material, captions
+        self.recipe, self.material, self.packed = recipe, material, material.packed
         self.targets, self.device = targets, material.device
-        told = 0 if targets is None else targets(torch.zeros(1, 1280, device=self.device)).shape[1]
-        self.learner = Learner(recipe.backbone, packed, captions.seen, told).to(self.device)
+        self.taught = recipe.batch if targets is None else round(recipe.batch * recipe.taught)
+        told = 0 if targets is None else targets(torch.zeros(1, LITE0_WIDTH, device=self.device)).shape[1]
+        self.learner = Learner(recipe.backbone, self.packed, material.captions.seen, told).to(self.device)
         named = list(self.learner.trained())
         decayed = [p for name, p in named if p.ndim > 1 and "positional" not in name and "table.rows" not in name]
         rest = [p for name, p in named if not any(p is q for q in decayed)]
@@ -121,20 +127,20 @@ class Run:
     def losses(self, keep: float) -> dict[str, Tensor]:
         """The weighted parts of the loss on one batch."""
         recipe, bank, learner = self.recipe, self.material.bank, self.learner
-        batch = self.material.draw(recipe.batch, self.rng)
+        batch = self.material.draw(recipe.batch, self.taught, self.rng)
         parts: dict[str, Tensor] = {}
         if self.targets is None:
             images = F.normalize(project_conv(learner.model.visual, batch.features), dim=-1)
         else:
             hidden = encode_vit(learner.model.visual, batch.images, keep, self.rng)
             images = F.normalize(hidden @ learner.model.visual.proj, dim=-1)
-            parts["teacher"] = 4.0 * teacher_loss(learner.head(hidden), self.targets(batch.features))
+            parts["teacher"] = 4.0 * teacher_loss(learner.head(hidden[: self.taught]), self.targets(batch.features))
         candidates = bank.candidates(batch.phrases, recipe.candidates, self.rng)
         low = learner.space(bank.sentences[candidates]).bfloat16().T
         scale = learner.model.logit_scale.exp()
         few = slice(0, recipe.texts)
-        texts = learner.text(*self.captions.draw(batch.phrases[few], self.rng))
-        words, meanings = self.material.draw_words(recipe.words, self.rng, self.captions)
+        texts = learner.text(*self.material.captions.draw(batch.phrases[few], self.rng))
+        words, meanings = self.material.draw_words(recipe.words, self.rng)
 
         def chosen(features: Tensor, rows: slice) -> Tensor:
             logits = scale * (features.bfloat16() @ low).float()
@@ -156,29 +162,21 @@ class Run:
         self._folded = self.done
 
 
-def pretrain(
-    packed: Packed, out_dir: Path, *, backbone: str, minutes: float, threads: int = 1, device: str = "cpu"
-) -> Path:
-    """Train a bundled backbone on a packed corpus and write its files; returns their folder.
+def pretrain(material: Material, out_dir: Path, *, backbone: str, minutes: float) -> Path:
+    """Train a bundled backbone where the material lies and write its files; returns their folder.
 
     The ViT also learns from `bundled-conv` where that lies finished in `out_dir`: train it first. A run goes on from
     its checkpoint in `out_dir`, or from the smaller file that a run on another machine left.
 
     Args:
-        packed: the corpus.
+        material: the corpus on its device.
         out_dir: takes the checkpoints and, in a folder named after the backbone, config, weights and card.
         backbone: `bundled-vit` or `bundled-conv`.
         minutes: how long to train by the wall clock, all its sittings together.
-        threads: CPU threads.
-        device: `cpu` or `cuda`.
     """
-    if backbone not in BACKBONES:
-        raise ValueError(f"{backbone!r} is none of {', '.join(BACKBONES)}")
-    torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
-    material = Material(packed, device)
     targets = targets_of(material, _guide(out_dir)) if backbone == "bundled-vit" else None
-    run = Run(Recipe.on(device, backbone, minutes), packed, material, captions_of(packed, device), targets)
+    run = Run(Recipe.on(material.device, backbone, minutes), material, targets)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name in (CHECKPOINT, START):
         if (path := out_dir / f"{backbone}.{name}").exists():
