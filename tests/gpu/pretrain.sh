@@ -30,7 +30,7 @@ bring() { # the newest finished state into OUT; never half a file
 }
 
 "$python" -c "from promptgrid.cli.main import app; app()" pretrain --corpus "$corpus" --out "$work/towers" \
-  --guide-minutes "$conv_minutes" --minutes "$vit_minutes" --device "$device" --threads 8 > >(tee "$out/log.txt") 2>&1 &
+  --guide-minutes "$conv_minutes" --minutes "$vit_minutes" --device "$device" --threads "${THREADS:-8}" > >(tee "$out/log.txt") 2>&1 &
 run=$!
 while kill -0 "$run" 2>/dev/null; do
   sleep 5

@@ -14,7 +14,7 @@ from promptgrid.tracks.image.pretrain.packing import Packed, mosaic, pack, read,
 
 
 def test_what_was_packed_comes_out_again(packed: Packed, tmp_path: Path) -> None:
-    sizes = write(packed, tmp_path / "corpus.zip", quality=90, directions=384)
+    sizes = write(packed, tmp_path / "corpus.zip", quality=90)
     found = read(tmp_path / "corpus.zip")
     assert found.corpus.phrases == packed.corpus.phrases
     assert found.corpus.sources == packed.corpus.sources
@@ -22,8 +22,8 @@ def test_what_was_packed_comes_out_again(packed: Packed, tmp_path: Path) -> None
         assert torch.equal(getattr(found.corpus, name), getattr(packed.corpus, name))
     for name in ("word_ids", "codes", "code_scales"):
         assert torch.equal(getattr(found, name), getattr(packed, name))
-    assert (found.sentences * packed.sentences).sum(1).min() > 0.999
-    assert (found.words * packed.words).sum(1).min() > 0.999
+    assert (found.sentences * packed.sentences).sum(1).min() > 0.99
+    assert (found.words * packed.words).sum(1).min() > 0.99
     assert (found.corpus.pictures.float() - packed.corpus.pictures.float()).abs().mean() < 8
     for name, tensor in packed.trunk.items():
         torch.testing.assert_close(found.trunk[name], tensor.float(), atol=2e-3, rtol=1e-3)

@@ -103,7 +103,7 @@ def test_one_command_trains_the_guide_and_the_vit_from_what_travels(
     packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Recipe, "on", small)
-    write(packed, tmp_path / "corpus.zip", directions=384)
+    write(packed, tmp_path / "corpus.zip")
     pretrain_from(
         tmp_path / "corpus.zip",
         tmp_path / "out",

@@ -81,6 +81,7 @@ def load(run: Run, path: Path) -> None:
         p.data.copy_(state["learner"][name])
     clock = state["clock"]
     run.clock = Clock(clock["steps"], [*(Sitting(**s) for s in clock["sittings"]), *run.clock.sittings])
+    run.folded = run.done
     run.rng.manual_seed(run.recipe.seed + run.clock.steps)
     if "optimiser" not in state:
         run.average = {name: p.detach().clone() for name, p in run.learner.trained()}

@@ -37,8 +37,8 @@ class Recipe:
         if not device.startswith("cuda"):
             return recipe
         if backbone == "bundled-conv":
-            return replace(recipe, batch=512, texts=256, words=96, candidates=4096, rate=1.5e-3)
-        return replace(recipe, batch=1024, texts=384, words=128, candidates=4096, rate=2e-3, keep=1.0)
+            return replace(recipe, batch=512, texts=256, words=96, candidates=4096, rate=1.2e-3)
+        return replace(recipe, batch=1024, texts=384, words=128, candidates=4096, rate=1.5e-3, keep=1.0)
 
     def rate_at(self, done: float) -> float:
         """The learning rate when this share of the time is over: a short rise, a plateau, a fall to nothing."""

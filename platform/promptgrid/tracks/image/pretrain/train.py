@@ -99,7 +99,7 @@ class Run:
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
         self.average = {name: p.detach().clone() for name, p in named}
         self.rng = Generator(self.device).manual_seed(recipe.seed)
-        self.clock, self.cold, self._folded = Clock(sittings=[Sitting(machine(self.device))]), 0, 0.0
+        self.clock, self.cold, self.folded = Clock(sittings=[Sitting(machine(self.device))]), 0, 0.0
 
     @property
     def done(self) -> float:
@@ -155,11 +155,11 @@ class Run:
 
     @torch.no_grad()
     def _fold_in(self) -> None:
-        since = self.done - self._folded
+        since = self.done - self.folded
         keep = min(math.exp(-since / self.recipe.lag), self.clock.steps / (self.clock.steps + 40))
         names, live = zip(*self.learner.trained(), strict=True)
         torch._foreach_lerp_([self.average[name] for name in names], list(live), 1 - keep)
-        self._folded = self.done
+        self.folded = self.done
 
 
 def pretrain(material: Material, out_dir: Path, *, backbone: str, minutes: float) -> Path:
@@ -192,7 +192,11 @@ def _guide(out_dir: Path) -> Any | None:
 
 
 def train(run: Run, out_dir: Path, every: float = 60.0, tell: Callable[[str], None] = print) -> None:
-    """Step until the recipe's minutes are over; checkpoint and publish every so many seconds and at the end."""
+    """Step until the recipe's minutes are over; checkpoint and publish every so many seconds and at the end.
+
+    Raises:
+        FloatingPointError: the loss is no number any more.
+    """
     whole, began, sitting = run.recipe.minutes * 60, time.monotonic(), run.clock.sittings[-1]
     saved, told = began, began
     while run.clock.seconds < whole:
@@ -200,16 +204,24 @@ def train(run: Run, out_dir: Path, every: float = 60.0, tell: Callable[[str], No
         now = time.monotonic()
         sitting.seconds = now - began
         if now - told > 5:
-            told = now
-            losses = " ".join(f"{name} {float(value):.3f}" for name, value in parts.items())
+            told, losses = now, _finite(parts)
             tell(
                 f"{run.recipe.backbone} {run.clock.seconds:.0f} of {whole:.0f} s, step {run.clock.steps}, "
                 f"{run.clock.samples / 1e6:.2f}M samples, {sitting.samples / sitting.seconds:.0f}/s, {losses}"
             )
         if now - saved > every:
+            _finite(parts)
             _keep(run, out_dir)
             saved = time.monotonic()
     _keep(run, out_dir)
+
+
+def _finite(parts: dict[str, Tensor]) -> str:
+    """The parts of a loss in words; a run that has come apart stops, and its last good files stay."""
+    values = {name: float(value) for name, value in parts.items()}
+    if not all(map(math.isfinite, values.values())):
+        raise FloatingPointError(f"the loss is no number any more: {values}")
+    return " ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 
 def _keep(run: Run, out_dir: Path) -> None:
