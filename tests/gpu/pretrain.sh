@@ -18,13 +18,13 @@ export PYTHONPATH="$PWD/platform:$work/site" PYTHONUNBUFFERED=1
 
 bring() { # the newest finished state into OUT; never half a file
   for name in conv vit; do
-    if [ -f "$work/towers/bundled-$name/card.yaml" ]; then
+    if [ "$work/towers/bundled-$name/card.yaml" -nt "$out/towers-bundled-$name.tar" ]; then
       if tar -C "$work/towers" -cf "$work/partial.tar" --exclude='*.partial' tokens.safetensors "bundled-$name"; then
         cp "$work/partial.tar" "$out/.partial" && mv "$out/.partial" "$out/towers-bundled-$name.tar"
       fi
     fi
   done
-  if [ -f "$work/towers/bundled-vit.start.pt" ]; then
+  if [ "$work/towers/bundled-vit.start.pt" -nt "$out/bundled-vit.start.pt" ]; then
     cp "$work/towers/bundled-vit.start.pt" "$out/.partial" && mv "$out/.partial" "$out/bundled-vit.start.pt"
   fi
 }

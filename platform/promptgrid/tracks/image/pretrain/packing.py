@@ -2,7 +2,7 @@
 
 A zip archive with nothing in it that depends on when or where it was written: `facts.json`, one or more mosaics a
 source (rows of 64-pixel tiles), one `.npy` an array, and Lite0's trunk. Training from it needs neither the pool nor
-the packages of the teachers. MiniLM's vectors are rounded to steps of a fifth of their spread, about 4.4 bits a number;
+the packages of the teachers. MiniLM's vectors are rounded to steps of 0.3 of their spread, about 3.8 bits a number;
 leaving out directions would cost more of their cosines.
 """
 
@@ -35,8 +35,8 @@ from promptgrid.tracks.image.pretrain.weights import narrow, quantize
 TILE = 64
 COLUMNS = 64
 TILES = COLUMNS * 240  # of one mosaic: WebP ends at 16,383 pixels a side, Pillow warns at 89 million pixels
-QUALITY = 30
-STEP = 0.2  # of a vector's spread, to which MiniLM's numbers are rounded
+QUALITY = 20
+STEP = 0.3  # of a vector's spread, to which MiniLM's numbers are rounded
 LAYOUT = 1
 _ARRAYS = ("upright", "turns", "own", "odds")
 
