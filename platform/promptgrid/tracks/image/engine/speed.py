@@ -110,15 +110,24 @@ class Repeatable(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if torch.Tag.nondeterministic_seeded in func.tags and not _drops_nothing(func, args, kwargs or {}):
             raise NotRepeatable(f"it draws random numbers ({func})")
-        if torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags:
+        by_mask = any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in tree_leaves(args[1:2]))
+        picks = func.overloadpacket is torch.ops.aten.index and not by_mask
+        hangs = torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags
+        if hangs and not picks:
             raise NotRepeatable(f"what it does hangs on a value ({func})")
         found = func(*args, **(kwargs or {}))
         devices = {leaf.device.type for leaf in tree_leaves((args, found)) if isinstance(leaf, Tensor) and leaf.dim()}
         if func.overloadpacket in COPIES and len(devices) > 1:
             raise NotRepeatable(f"it copies from one device to another ({func})")
         return found
+
+
+def _drops_nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether this is attention with a dropout of 0, which draws nothing."""
+    names = [argument.name for argument in func._schema.arguments]
+    return "dropout_p" in names and not (dict(zip(names, args, strict=False)) | kwargs).get("dropout_p")
 
 
 class _Captured:
