@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="folders of tests/gpu/run.sh, the earliest first")
     parser.add_argument("--out", type=Path, required=True, help="where README.md and gpu.json go")
+    parser.add_argument("--notes", type=Path, help="what a person has to say of these runs, in Markdown")
     asked = parser.parse_args()
     runs = [
         {
@@ -27,16 +28,18 @@ def main() -> None:
     ]
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "gpu.json").write_text(json.dumps(runs, indent=1) + "\n")
-    text = "\n".join(page(runs)) + "\n"
+    notes = asked.notes.read_text() if asked.notes else ""
+    text = "\n".join(page(runs, notes)) + "\n"
     (asked.out / "README.md").write_text(text)
     print(text)
 
 
-def page(runs: Sequence[Run]) -> Iterator[str]:
+def page(runs: Sequence[Run], notes: str = "") -> Iterator[str]:
     """The lines of the page."""
     yield "# What a GPU showed"
     yield ""
     yield "Written by `make gpu` on a GPU machine and `python -m tests.gpu.table`; the same numbers lie in `gpu.json`."
+    yield from ["", notes.rstrip()] if notes else []
     for number, run in enumerate(runs, start=1):
         for name, part in run.items():
             machine = part["machine"]

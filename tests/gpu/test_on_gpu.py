@@ -22,7 +22,7 @@ from promptgrid.contract import Backbone, Outcome
 from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.engine import programs, runner, speed
-from promptgrid.tracks.image.engine.speed import ALIKE, PLAIN, Speed
+from promptgrid.tracks.image.engine.speed import PLAIN, Speed
 from promptgrid.tracks.image.track import ImageTrack
 
 DEVICE = os.environ.get("PROMPTGRID_GPU_DEVICE", "cuda")
@@ -32,6 +32,8 @@ needs_gpu = pytest.mark.skipif(not ON_GPU, reason="a CPU cannot rehearse this")
 
 FP32 = 1e-4
 """How far a loss, as a share of the largest of its curve, may be from the same on a CPU or in other company."""
+HALF = {"bf16": 0.1, "fp16": 0.025}
+"""The same in half precision, over four steps of towers whose weights are twice the usual (seen: .050 and .012)."""
 ESTIMATED = 2e-2
 """The same, also of a cosine, where gradients are differences of losses, in which rounding weighs a hundred times."""
 PACKED: dict[str, dict[str, Any]] = {
@@ -164,7 +166,7 @@ def test_half_precision_stays_within_its_tolerance(
     found = run(wing, pack)
     assert {outcome.record.provenance.speedups for outcome in found.values()} == {f"{half} autocast"}
     record_property("loss gap", worst(gap, exact, found))
-    assert worst(gap, exact, found) < ALIKE[half]
+    assert worst(gap, exact, found) < HALF[half]
 
 
 def test_a_resumed_pack_has_its_bits(wing: ImageTrack) -> None:

@@ -32,13 +32,22 @@ def row(place: int, **changes: Any) -> dict[str, Any]:
     return {**facts, **changes}
 
 
-@pytest.fixture(scope="session")
-def corpus() -> Corpus:
+def tiny_corpus() -> Corpus:
     return assemble([row(i) for i in range(12)] + [row(i, source="glyphs") for i in range(12, 16)])
 
 
 @pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return tiny_corpus()
+
+
+@pytest.fixture(scope="session")
 def packed(corpus: Corpus) -> Packed:
+    return tiny_packed(corpus)
+
+
+def tiny_packed(corpus: Corpus) -> Packed:
+    """Teachers of random numbers."""
     torchvision_cure.apply()
     import timm
 

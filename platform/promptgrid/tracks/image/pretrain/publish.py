@@ -88,10 +88,11 @@ def gflop(model: Any) -> float:
 
 
 def revision() -> str:
-    """The git revision of the recipe; outside a checkout `PROMPTGRID_REVISION` or, without that, `unknown`."""
-    given = os.environ.get("PROMPTGRID_REVISION", "unknown")
-    if shutil.which("git") is None:
+    """`PROMPTGRID_REVISION` where the recipe travelled without its history, else its git revision, else `unknown`."""
+    if given := os.environ.get("PROMPTGRID_REVISION"):
         return given
+    if shutil.which("git") is None:
+        return "unknown"
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or given
+    return found.stdout.strip() or "unknown"
