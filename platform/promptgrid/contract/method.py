@@ -19,8 +19,8 @@ from promptgrid.contract.taxonomy import Axes
 Params = dict[str, Tensor]
 Number = float | Tensor
 Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
-View = Literal["moco", "augmix"]
-"""Of a training image, anew at every step: as MoCo v3 changes it, as AugMix does."""
+View = Literal["moco", "augmix", "centre"]
+"""Of a training image: anew at every step, as MoCo v3 or AugMix changes it; or its centre crop, as it is tested."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Recipe:
     undecayed: tuple[str, ...] = ()
     clips: tuple[tuple[str, float], ...] = ()
     polynomial: tuple[float, float] | None = None
+    keep_last: bool = False
 
 
 class Outputs(NamedTuple):
@@ -217,7 +218,7 @@ class Method(ABC):
         return task.text
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        """(B, width) image features, not necessarily normalised."""
+        """(B, width) image features, not necessarily normalised, each of its own image alone."""
         return batch.features
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
