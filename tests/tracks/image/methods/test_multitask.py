@@ -18,7 +18,7 @@ from promptgrid.tracks.image.methods.parts.multitask import among_own
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05}
 METHODS = [
-    {"name": "mvlpt_coop", "context_length": 4, **SETTINGS, "learning_rate": 0.004},
+    {"name": "mvlpt_coop", "context_length": 4, **SETTINGS, "learning_rate": 0.002},
     {"name": "mvlpt_vpt", "tokens": 2, **SETTINGS},
     {"name": "mvlpt_upt", "width": 8, **SETTINGS},
 ]
