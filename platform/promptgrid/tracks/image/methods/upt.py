@@ -18,13 +18,13 @@ from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
 class UPT(Trained):
     """UPT: text and visual prompt tokens that pass one transformer block before they enter their towers.
 
-    Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b), which is deep: the text
+    Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b). It is deep: the text
     tokens U_t and the visual tokens U_v of all blocks, L in all, go through linear maps to ``width`` = 128, one block
     (one head, MLP of 4 x 128, QuickGELU), and linear maps back. MVLPT hands them to it as (1, L, width) and the block
-    reads (sequence, batch, width): L sequences of one token, so that each passes the block by itself
-    (``attends: alone``). ``across`` is the paper's text: one sequence of all L. Out come CoOp's context and VPT's deep
-    tokens (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and U(±√(6 / (3 p² + d))), ``torch.nn``'s for the
-    maps and the block. 4 + 4 tokens, SGD .002, CoOp's epochs. Learns 566,400 numbers (ViT-B/16).
+    reads (sequence, batch, width): L sequences of one token, so that each passes the block by itself (``attends:
+    alone``). ``across`` is the paper's text: one sequence of all L. Out come CoOp's context and VPT's deep tokens
+    (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and U(±√(6 / (3 p² + d))), ``torch.nn``'s for the maps and
+    the block. 4 + 4 tokens, SGD .002, CoOp's epochs. Learns 566,400 numbers (ViT-B/16).
     Deviations: fp32 throughout; MVLPT puts the class name amid the context (``position: middle``).
     """
 

@@ -23,9 +23,9 @@ class VPT(Trained):
     ``deep``: fresh tokens overwrite the previous ones at each block; shallow: one set enters and propagates. Start:
     U(±√(6 / (3 p² + d))), or N(0, 0.02²) (``start: normal``). Texts are frozen: "a photo of a {}." on every dataset, as
     both CLIP versions have it, or the dataset's own template (``texts: dataset``). Defaults are those of MVLPT's CLIP
-    version: 16 tokens, deep, ``after_class``, behind ``ln_pre``, SGD .002; MaPLe's deep vision baseline is ``tokens:
-    8``, ``place: end``, ``before_norm: true``, ``start: normal``. Learns 12 x 16 x 768 = 147,456 numbers deep on
-    ViT-B/16.
+    version: 16 tokens, deep, ``after_class``, behind ``ln_pre``, SGD .002; MaPLe's deep vision baseline
+    (multimodal-prompt-learning 69bce21) is ``tokens: 8``, ``place: end``, ``before_norm: true``, ``start: normal``.
+    Learns 12 x 16 x 768 = 147,456 numbers deep on ViT-B/16.
     Deviations: CoOp's recipe; the original's dropout on prompts and learning-rate grid are not here (nor in MVLPT).
     """
 
