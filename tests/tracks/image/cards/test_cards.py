@@ -181,6 +181,7 @@ def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.Mo
         ("parity: {result: equal, code: a/b 1234567, start: small}\n", "a parity"),
         ("parity: {result: not compared, code: a/b 1234567, start: 1.0e-5}\n", "a parity"),
         ("parity: {result: equal, code: a/b 1234567, by: me}\n", "a parity"),
+        ("parity: {result: mended, code: a/b 1234567}\n", "a parity"),
     ],
 )
 def test_a_bad_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:

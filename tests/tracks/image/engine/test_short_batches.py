@@ -16,7 +16,7 @@ from promptgrid.contract import Batch, Outcome, Params, Recipe, Task
 from promptgrid.spec import Cell, Pack
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.support import Album, Support
+from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches
 from promptgrid.tracks.image.engine.trainer import fit
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 
@@ -101,3 +101,14 @@ def test_cells_whose_epochs_end_otherwise_train_apart_and_as_they_do_alone(keep_
 def run(cells: list[Cell]) -> dict[str, Outcome]:
     pack = Pack(tuple(cells), wanted=frozenset(cell.key for cell in cells))
     return {outcome.record.cell.key: outcome for outcome in track().run(pack, MemoryCache(), "cpu")}
+
+
+def test_batches_of_an_epoch_end_in_what_is_left() -> None:
+    def batches(keep_last: bool) -> list[list[int]]:
+        rng = torch.Generator().manual_seed(3)
+        return [batch[0].tolist() for batch in epoch_batches([rng], 10, 4, keep_last)]
+
+    kept = batches(keep_last=True)
+    assert [len(batch) for batch in kept] == [4, 4, 2]
+    assert sorted(image for batch in kept for image in batch) == list(range(10))
+    assert batches(keep_last=False) == kept[:2]

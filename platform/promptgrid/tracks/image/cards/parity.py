@@ -11,7 +11,7 @@ from promptgrid.spec import Refused
 RESULTS = {
     "equal": "equal to the authors' code",
     "in part": "equal to the authors' code in what was compared",
-    "mended": "differed from the authors' code, and has their form now; not compared again",
+    "mended": "differed from the authors' code in what stands below, and has their form now; not compared again",
     "not compared": "not compared with the authors' code yet",
     "no public code": "there is no public code to compare with",
 }
@@ -51,7 +51,8 @@ class Parity:
             if value is not None
         ]
         numbers += [f"at most {self.within:.0e}"] if self.within is not None else []
-        apart = f"; apart by {', '.join(numbers)}" if numbers else ""
+        beside = "beside that " if self.result == "mended" else ""
+        apart = f"; {beside}apart by {', '.join(numbers)}" if numbers else ""
         return f"{RESULTS[self.result]}{apart}" + (f" ({self.code})" if self.code else "")
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def parsed(given: Mapping[str, Any], where: str) -> Parity:
 
     Raises:
         Refused: no such result, a key that no parity has, a number that is none, code where there is none or none where
-            it was compared.
+            it was compared, or nothing about what was mended.
     """
     expected = f"result: one of {', '.join(RESULTS)}; code: repository and commit; start, trained, within; note"
     unknown = given.keys() - Parity.__dataclass_fields__.keys()
@@ -74,6 +75,7 @@ def parsed(given: Mapping[str, Any], where: str) -> Parity:
     result = given.get("result")
     fits = result in RESULTS and bool(given.get("code")) == (result != "no public code")
     measured = result in ("equal", "in part", "mended") or not any(number is not None for number in numbers)
-    if unknown or wrong or not fits or not measured:
+    told = result != "mended" or bool(given.get("note"))
+    if unknown or wrong or not fits or not measured or not told:
         raise Refused("a parity", where=where, got=dict(given), expected=expected)
     return Parity(**given)

@@ -312,6 +312,12 @@ def order_by_task(generator: torch.Generator, tasks: Tensor, batch_size: int) ->
     return torch.stack([batch for _, _, batch in sorted(batches, key=lambda each: each[:2])])
 
 
-def epoch_batches(generators: Sequence[torch.Generator], images: int, batch_size: int) -> Iterator[Tensor]:
-    """The (K, B) positions of each step of one epoch, a fresh shuffle for every cell."""
-    yield from torch.stack([epoch_order(generator, images, batch_size) for generator in generators], dim=1)
+def epoch_batches(
+    generators: Sequence[torch.Generator], images: int, batch_size: int, keep_last: bool = False
+) -> Iterator[Tensor]:
+    """The (K, B) positions of each step of one epoch, a fresh shuffle for every cell; the last B may be smaller."""
+    orders = [epoch_order(generator, images, batch_size, keep_last) for generator in generators]
+    left = images
+    for batch in torch.stack(orders, dim=1):
+        yield batch[:, :left]
+        left -= batch.shape[1]
