@@ -43,9 +43,7 @@ def decode(raw: bytes, where: str) -> Image.Image:
     _refuse_impostors(raw, where)
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
-            _refuse_shapes(image.width, image.height, where)
-            image.load()
-            return _rgb(image, where)
+            return as_rgb(image, where)
     except DamagedImage:
         raise
     except Image.DecompressionBombError as error:
@@ -55,6 +53,17 @@ def decode(raw: bytes, where: str) -> Image.Image:
         raise DamagedImage(where, f"no image of a known kind ({kinds}); it starts with {raw[:12]!r}") from error
     except _BROKEN as error:
         raise DamagedImage(where, f"truncated or damaged image: {error}") from error
+
+
+def as_rgb(image: Image.Image, where: str) -> Image.Image:
+    """An opened image as RGB: transparency on white, 16 bits scaled to 8.
+
+    Raises:
+        DamagedImage: too large, too thin, or of pixels whose range nothing states.
+    """
+    _refuse_shapes(image.width, image.height, where)
+    image.load()
+    return _rgb(image, where)
 
 
 def _refuse_impostors(raw: bytes, where: str) -> None:

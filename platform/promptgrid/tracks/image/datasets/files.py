@@ -50,11 +50,23 @@ class FilesDataset(Dataset):
             logger.warning("%s: %s", root, note)
 
     def read(self, index: int) -> Image:
-        path = self.root / self.paths[index]
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise DamagedImage(str(path), f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read")
-        return decode(path.read_bytes(), str(path))
+        return read_image(self.root / self.paths[index])
+
+    def image_name(self, index: int) -> str:
+        return self.paths[index]
+
+
+def read_image(path: Path) -> Image:
+    """The image in a file, as RGB.
+
+    Raises:
+        DamagedImage: too large a file, or none that holds an image.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise DamagedImage(str(path), f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read")
+    return decode(path.read_bytes(), str(path))
 
 
 def existing_folder(text: str, where: str) -> Path:

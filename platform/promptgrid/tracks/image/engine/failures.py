@@ -20,6 +20,10 @@ class Diverged(ArithmeticError):
     """The parameters, the loss or the scores of a cell are not finite."""
 
 
+class NotAsPlanned(RuntimeError):
+    """Data or weights at hand are not those that a cell's key names."""
+
+
 def reason_of(error: BaseException) -> Reason:
     """Why a cell failed, judged by the exception that ended it."""
     if isinstance(error, Diverged):
@@ -30,6 +34,8 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_HOST
     if isinstance(error, Refused):
         return Reason.CONFIG
+    if isinstance(error, NotAsPlanned):
+        return Reason.CHECKSUM
     if isinstance(error, SourceLost):
         return Reason.NEEDS_FAILED
     if isinstance(error, DamagedData | DamagedImage):
