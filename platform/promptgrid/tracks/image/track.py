@@ -31,6 +31,7 @@ from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
 from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
 from promptgrid.tracks.image.engine.learned import LearnedMethod
+from promptgrid.tracks.image.engine.notes import notes_of
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
     ROOMS,
@@ -142,6 +143,17 @@ class ImageTrack(Track):
         except (Refused, OSError):  # nothing there to differ; what was learned holds its own classes
             return []
         return other_classes(about, card)
+
+    def notes(self, cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+        found: dict[str, dict[str, None]] = {}
+        seen: set[tuple[str, str, int, str, str]] = set()
+        for cell in cells:
+            kind = cell.dataset, cell.protocol, cell.shots, cell.source, cell.reading
+            if kind not in seen:
+                seen.add(kind)
+                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell)
+                found.setdefault(cell.dataset, {}).update(dict.fromkeys(said))
+        return {name: tuple(notes) for name, notes in found.items() if notes}
 
     def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
         from promptgrid.tracks.image.bench.run import measure

@@ -14,6 +14,7 @@ from typing import Any
 
 from promptgrid.spec import Refused
 
+PREFIX, FOLDER = "hf-hub:", "local-dir:"
 CONFIG = "open_clip_config.json"
 PLAIN, SAFE = "open_clip_pytorch_model.bin", "open_clip_model.safetensors"
 TOKENIZER = (
@@ -47,18 +48,10 @@ class HubFile:
         return next((Path(path) for path in found if isinstance(path, str)), None)
 
     def sha256(self) -> str:
-        """What the hub says of the content, without fetching it; '' where it does not say, or does not answer."""
-        hub = _hub()
-        for name in self.names:
-            try:
-                facts = hub.get_hf_file_metadata(hub.hf_hub_url(self.repo, name), timeout=SECONDS)
-            except hub.errors.EntryNotFoundError:
-                continue
-            except Exception:  # noqa: BLE001 - no network, no such repository, no right to it: told when it is fetched
-                return ""
-            tag = str(facts.etag)
-            return tag if len(tag) == 64 else ""
-        return ""
+        """What the hub says of the content, without giving it; '' where it does not say."""
+        _, facts = self._asked()
+        tag = str(facts.etag)
+        return tag if len(tag) == 64 else ""  # of large files; small ones have a tag of git's
 
     def fetched(self) -> Path:
         """The file, from the hub where this machine lacks it.
@@ -68,15 +61,29 @@ class HubFile:
         """
         if (path := self.here()) is not None:
             return path
-        hub, problem = _hub(), ""
+        name, _ = self._asked()
+        try:
+            return Path(_hub().hf_hub_download(self.repo, name))
+        except Exception as error:
+            raise self._refused(error) from error
+
+    def _asked(self) -> tuple[str, Any]:
+        """The name under which the hub has the file, and what it says of it. Raises Refused where it says nothing."""
+        hub, problem = _hub(), Exception("no such file")
         for name in self.names:
             try:
-                return Path(hub.hf_hub_download(self.repo, name, etag_timeout=SECONDS))
-            except Exception as error:  # noqa: BLE001 - whatever the hub's client raises becomes a refusal
-                problem = " ".join(str(error).split())[:300]
-        raise Refused(f"{' or '.join(self.names)} is not on this machine and the hub did not give it: {problem}",
-                      where=f"hf-hub:{self.repo}", hint="fetch the model once where there is a network, or name a "
-                      "folder (local-dir:/path) or a checkpoint file")  # fmt: skip
+                return name, hub.get_hf_file_metadata(hub.hf_hub_url(self.repo, name), timeout=SECONDS)
+            except hub.errors.EntryNotFoundError as error:
+                problem = error
+            except Exception as error:  # no network, no such repository, no right to it
+                raise self._refused(error) from error
+        raise self._refused(problem)
+
+    def _refused(self, error: Exception) -> Refused:
+        said = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        return Refused(f"{' or '.join(self.names)} is not on this machine and not to be had: {said}",
+                       where=f"{PREFIX}{self.repo}", hint="fetch the model once where there is a network, or name a "
+                       f"folder ({FOLDER}/path) or a checkpoint file")  # fmt: skip
 
 
 def tokenizer_files(folder: Path) -> Sequence[str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptgrid.spec import Refused, nearest
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.hub import CONFIG, HubFile, checkpoints, tokenizer_files
+from promptgrid.tracks.image.backbones.hub import CONFIG, FOLDER, PREFIX, HubFile, checkpoints, tokenizer_files
 from promptgrid.tracks.image.datasets.content import content_hashes
 
-HUB, FOLDER = "hf-hub:", "local-dir:"
 RANDOM = "random"
 ENDINGS = (".safetensors", ".bin", ".pth")
 USUAL = (
@@ -62,7 +61,8 @@ class Source:
         preprocess: ``preprocess_cfg`` of its folder, or what the tag says of it.
         weights: the checkpoint.
         built_by: the name by which open_clip's factory finds the same configuration.
-        folder: where the files of its tokenizer lie; None for a tokenizer that comes with open_clip.
+        folder: where the files of its tokenizer lie; None for one that comes with open_clip, and for random weights,
+            whose results are nothing to be named.
     """
 
     config: Mapping[str, Any]
@@ -88,13 +88,15 @@ def source_of(spelling: Spelling) -> Source:
     """
     if spelling.model.startswith(FOLDER):
         folder = Path(spelling.model.removeprefix(FOLDER))
-        return _from_folder(folder, spelling, _checkpoint_of(_in_folder(folder, spelling.model), spelling.sha256))
-    if spelling.model.startswith(HUB):
+        return _from_folder(
+            folder, spelling, lambda: _checkpoint_of(_in_folder(folder, spelling.model), spelling.sha256)
+        )
+    if spelling.model.startswith(PREFIX):
         return _from_hub(spelling)
     return _by_name(spelling)
 
 
-def _from_folder(folder: Path, spelling: Spelling, weights: Weights) -> Source:
+def _from_folder(folder: Path, spelling: Spelling, weights: Callable[[], Weights]) -> Source:
     file = folder / CONFIG
     if not file.is_file():
         raise Refused("no open_clip_config.json there", where=spelling.model, expected="a folder written by open_clip")
@@ -105,14 +107,15 @@ def _from_folder(folder: Path, spelling: Spelling, weights: Weights) -> Source:
     if not isinstance(written, dict) or not isinstance(written.get("model_cfg"), dict):
         raise Refused("no open_clip model configuration: 'model_cfg'", where=str(file))
     preprocess = written.get("preprocess_cfg") or {}
-    return Source(written["model_cfg"], preprocess, weights, f"{FOLDER}{folder}", folder)
+    return Source(written["model_cfg"], preprocess, weights(), f"{FOLDER}{folder}", folder)
 
 
 def _from_hub(spelling: Spelling) -> Source:
     """The revision that lies on this machine; where there is none, the hub's latest."""
-    repo = spelling.model.removeprefix(HUB)
+    repo = spelling.model.removeprefix(PREFIX)
     folder = HubFile(repo, (CONFIG,)).fetched().parent
-    return _from_folder(folder, spelling, _from_repository(HubFile(repo, checkpoints()), spelling.sha256))
+    found = _from_folder(folder, spelling, lambda: _from_repository(HubFile(repo, checkpoints()), spelling.sha256))
+    return replace(found, folder=_tokenizer_folder(found.config))
 
 
 def _by_name(spelling: Spelling) -> Source:
@@ -122,13 +125,12 @@ def _by_name(spelling: Spelling) -> Source:
     if config is None:
         raise Refused("unknown model", where="backbones", got=spelling.model,
                       hint=nearest(spelling.model, clip.list_models()))  # fmt: skip
-    folder = _tokenizer_folder(config)
-    if (file := spelling.file) is not None:
-        return Source(config, {}, _checkpoint_of(file, spelling.sha256), spelling.model, folder)
     if spelling.weights == RANDOM:
-        return Source(config, {}, Weights("random, seed 0", lambda: None), spelling.model, folder)
+        return Source(config, {}, Weights("random, seed 0", lambda: None), spelling.model)
+    if (file := spelling.file) is not None:
+        return Source(config, {}, _checkpoint_of(file, spelling.sha256), spelling.model, _tokenizer_folder(config))
     pinned = _tag(spelling, config)
-    return Source(config, pinned, _of_tag(pinned, spelling), spelling.model, folder)
+    return Source(config, pinned, _of_tag(pinned, spelling), spelling.model, _tokenizer_folder(config))
 
 
 def _tag(spelling: Spelling, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,26 +192,27 @@ def _in_folder(folder: Path, where: str) -> Path:
 
 def _tokenizer_folder(config: Mapping[str, Any]) -> Path | None:
     """Where the files of a named tokenizer lie, fetched where they are not; None for open_clip's own."""
-    name = config.get("text_cfg", {}).get("hf_tokenizer_name")
+    name = (config.get("text_cfg") or {}).get("hf_tokenizer_name")
     return HubFile(str(name), ("tokenizer_config.json",)).fetched().parent if name else None
 
 
 def text_reader(source: Source) -> dict[str, Any]:
     """What the key says of the tokenizer beside the fields of the text tower: its kind, and digests of its files."""
-    if not source.config.get("text_cfg", {}).get("hf_tokenizer_name"):
+    if not (source.config.get("text_cfg") or {}).get("hf_tokenizer_name"):
         return {"kind": "siglip" if _is_siglip(source.built_by) else "clip"}
-    assert source.folder is not None
+    if source.folder is None:
+        return {"kind": "hub"}
     files = content_hashes(source.folder, list(tokenizer_files(source.folder)))
     return {"kind": "hub", "files": {name: sha for name, (_, sha) in files.items()}}
 
 
 def tokenizer_of(source: Source) -> Any:
     """The tokenizer of the model, from the files that :func:`text_reader` took digests of."""
-    clip, text = open_clip(), source.config.get("text_cfg", {})
+    clip, text = open_clip(), source.config["text_cfg"]
     if not text.get("hf_tokenizer_name"):
         return clip.get_tokenizer(source.built_by)
     return clip.tokenizer.HFTokenizer(
-        str(source.folder),
+        str(source.folder or _tokenizer_folder(source.config)),
         context_length=text.get("context_length", 77),
         tokenizer_mode=text.get("tokenizer_mode"),
         **(text.get("tokenizer_kwargs") or {}),

@@ -11,9 +11,8 @@ from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
+from promptgrid.tracks.image.backbones.hub import FOLDER, PREFIX
 from promptgrid.tracks.image.backbones.model_files import (
-    FOLDER,
-    HUB,
     Source,
     Spelling,
     open_clip,
@@ -38,7 +37,7 @@ class OpenClipModels(BackboneFamily):
 
     def knows(self, backbone: str) -> bool:
         spelling = Spelling.of(backbone)
-        return bool(spelling.weights) or spelling.model.startswith((HUB, FOLDER)) or _is_model(spelling.model)
+        return bool(spelling.weights) or spelling.model.startswith((PREFIX, FOLDER)) or _is_model(spelling.model)
 
     def facts(self, backbone: str) -> dict[str, object]:
         return _facts(source_of(Spelling.of(backbone)), backbone)

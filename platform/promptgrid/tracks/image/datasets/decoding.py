@@ -6,6 +6,7 @@ transparency is laid on white instead of being dropped, and 16-bit grey is scale
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import zlib
@@ -32,6 +33,16 @@ class DamagedImage(OSError):
 
     def __reduce__(self) -> tuple[type[DamagedImage], tuple[str, str]]:
         return type(self), (self.where, self.reason)  # so that it crosses from a worker to the driver
+
+
+class ChangedImage(OSError):
+    """A file that is not the one which its dataset was opened with: its content would stand under a wrong key."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(errno.ESTALE, "the image changed since the grid was planned", where)
+
+    def __reduce__(self) -> tuple[type[ChangedImage], tuple[str]]:
+        return type(self), (str(self.filename),)
 
 
 def decode(raw: bytes, where: str) -> Image.Image:

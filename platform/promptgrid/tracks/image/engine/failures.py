@@ -9,7 +9,7 @@ import torch
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Provenance, Reason, Record, Refused, SourceLost
-from promptgrid.tracks.image.datasets.decoding import DamagedImage
+from promptgrid.tracks.image.datasets.decoding import ChangedImage, DamagedImage
 from promptgrid.tracks.image.engine.features import DamagedData
 
 UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE})
@@ -34,7 +34,7 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_HOST
     if isinstance(error, Refused):
         return Reason.CONFIG
-    if isinstance(error, NotAsPlanned):
+    if isinstance(error, NotAsPlanned | ChangedImage):
         return Reason.CHECKSUM
     if isinstance(error, SourceLost):
         return Reason.NEEDS_FAILED

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from promptgrid.contract import Dataset, Split
+from promptgrid.spec import Cell
 
 
-def notes_of(dataset: Dataset, split: Split, shots: int) -> tuple[str, ...]:
-    """Sentences: what the dataset says of itself, and classes with fewer training images than ``shots``."""
-    return (*dataset.notes, *_scarce(dataset, split, shots))
+def notes_of(dataset: Dataset, split: Split, cell: Cell) -> tuple[str, ...]:
+    """Sentences: what the dataset says of itself, and classes with fewer training images than shots."""
+    trains = cell.reading != "evaluate"
+    return (*dataset.notes, *(_scarce(dataset, split, cell.shots) if trains else ()))
 
 
 def _scarce(dataset: Dataset, split: Split, shots: int) -> list[str]:

@@ -17,7 +17,7 @@ from promptgrid.tracks.image.engine.pixels import RESAMPLING
 from promptgrid.tracks.image.engine.support import ONLINE
 
 AUGMENTATION = (
-    "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3) by the model's interpolation, horizontal flip, version 2"
+    "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3) by the model's interpolation, horizontal flip, version 1"
 )
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 ATTEMPTS = 10
