@@ -92,6 +92,6 @@ def tokenizer_files(folder: Path) -> Sequence[str]:
 
 
 def _hub() -> Any:
-    import huggingface_hub  # takes a while, and only hub names need it
+    import huggingface_hub.errors  # takes a while, and only hub names need it
 
     return huggingface_hub
