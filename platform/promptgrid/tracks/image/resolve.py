@@ -149,8 +149,8 @@ class Resolver:
         for name in dict.fromkeys(backbones):
             twin = known.setdefault(str(self.facts(name)["digest"]), name)
             if twin != name:
-                raise Refused("two backbones are one and the same model: architecture, preprocessing and weights are "
-                              "equal", where="backbones", got=[twin, name], hint="name one of them")  # fmt: skip
+                raise Refused(f"{twin!r} and {name!r} are one and the same model: architecture, preprocessing and "
+                              "weights are equal", where="backbones", hint="name one of them")  # fmt: skip
 
     def settle(self, method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
         """All settings of ``method``: those written, checked, and the defaults of the others."""
