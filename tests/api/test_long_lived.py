@@ -82,7 +82,9 @@ def test_descriptions_beside_the_images_are_read_again(home: Home) -> None:
     home.write_suite(methods=["kapt"])
     seen = []
     for colour in ("red", "dark"):
-        (home.data / "descriptions.yaml").write_text(f"blueberry: [a blue fruit]\ncherry: [a {colour} fruit]\n")
+        (home.data / "descriptions.yaml").write_text(
+            f"descriptions:\n  blueberry: [a blue fruit]\n  cherry: [a {colour} fruit]\n"
+        )
         seen.append(home.keys())
     assert seen[0].isdisjoint(seen[1])
 
@@ -120,7 +122,7 @@ def test_one_model_under_two_names_is_refused(home: Home) -> None:
     again = home.model.parent / "link"
     again.symlink_to(home.model)
     home.write_suite(backbones=[home.named[0], f"local-dir:{again}"])
-    with pytest.raises(Refused, match=r"one and the same model.*model'.*link'"):
+    with pytest.raises(Refused, match=r"model' and .*link' are one and the same model"):
         home.keys()
     home.write_suite(backbones=["bundled", "bundled-vit"])
     with pytest.raises(Refused, match="one and the same model"):

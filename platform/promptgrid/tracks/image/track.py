@@ -47,6 +47,7 @@ from promptgrid.tracks.image.engine.packing import (
 from promptgrid.tracks.image.engine.preparing import Bench
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
+from promptgrid.tracks.image.own_code import source_digest
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
 from promptgrid.tracks.image.resolve import Resolver, choices
@@ -97,7 +98,7 @@ class ImageTrack(Track):
         started = now()
         try:
             bench = Bench(
-                method=self.resolver.method(cell.method),
+                method=self._method(cell),
                 dataset=self._dataset(cell),
                 backbone=self._backbone(cell.backbone, device, str(cell.identity.get("backbone", ""))),
                 model=self.resolver.facts(cell.backbone).get("model", {}),
@@ -248,6 +249,15 @@ class ImageTrack(Track):
         if found.digest != named:
             raise NotAsPlanned(f"backbone {backbone!r} is not the model that the grid was planned for: its files here "
                                f"are others, or changed since ({found.digest[:12]}, planned {named[:12]})")  # fmt: skip
+        return found
+
+    def _method(self, cell: Cell) -> type[Method]:
+        """The method of ``cell``. Raises NotAsPlanned where its code here is not what the cell's key names."""
+        found = self.resolver.method(cell.method)
+        named = cell.identity.get("method_source")
+        if named is not None and source_digest(found) != named:
+            raise NotAsPlanned(f"method {cell.method!r} is not the one that the grid was planned for: its code here is "
+                               "other, or changed since")  # fmt: skip
         return found
 
     def _dataset(self, cell: Cell) -> Dataset:
