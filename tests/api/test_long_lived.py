@@ -15,6 +15,7 @@ from tests.api import tiny
 import promptgrid
 from promptgrid import api
 from promptgrid.spec import Reason, Refused
+from promptgrid.tracks.image import track
 
 
 class Home:
@@ -116,6 +117,16 @@ def test_what_changes_behind_a_plan_is_never_put_under_its_keys(home: Home, chan
     (lost,) = store.failures(planned.cells).values()
     assert lost.reason is Reason.CHECKSUM
     assert "since" in lost.message
+
+
+def test_a_worker_with_other_code_fails_the_cells_of_the_method(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method edited between the plan and the start of the process that runs it."""
+    planned = api.plan(str(home.file), home.store)
+    monkeypatch.setattr(track, "source_digest", lambda method: "0" * 64)
+    api.execute(planned, home.store, local=True, mlflow=False)
+    (lost,) = api.open_store(home.store).failures(planned.cells).values()
+    assert lost.reason is Reason.CHECKSUM
+    assert "method 'coop' is not the one" in lost.message
 
 
 def test_one_model_under_two_names_is_refused(home: Home) -> None:

@@ -41,7 +41,7 @@ class Spelling:
     def file(self) -> Path | None:
         """The checkpoint file, where the weights are one."""
         looks_like_path = "/" in self.weights or self.weights.endswith((".safetensors", ".pt", ".pth", ".bin"))
-        return Path(self.weights) if looks_like_path else None
+        return Path(self.weights).expanduser() if looks_like_path else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def source_of(spelling: Spelling) -> Source:
         Refused: an unknown model or tag, a folder without a config, weights that are nowhere, a hub without an answer.
     """
     if spelling.model.startswith(FOLDER):
-        folder = Path(spelling.model.removeprefix(FOLDER))
+        folder = Path(spelling.model.removeprefix(FOLDER)).expanduser()
         return _from_folder(
             folder, spelling, lambda: _checkpoint_of(_in_folder(folder, spelling.model), spelling.sha256)
         )
