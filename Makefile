@@ -4,8 +4,10 @@ BIN := .venv/bin
 SUITE ?= quickstart
 # Tests compute on one thread, so a core each; those of one file stay together, as they share what is costly to make.
 WORKERS ?= 2
+GPU_PYTHON ?= 3.12
 
-.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads
+.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
+	gpu gpu-wheels gpu-rehearsal gpu-pack
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
@@ -19,6 +21,7 @@ check: ## the whole gate, in an environment that is there already
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(MAKE) gpu-rehearsal
 
 install: .venv/.installed
 
@@ -46,5 +49,22 @@ bench-scale: ## twice the cells, twice the time: 500 to 4,000 head cells, and th
 bench-heads: ## what packs of heads gain, and what they could gain with no Python in between
 	$(BIN)/python -m tests.bench.heads
 
+gpu: ## everything that only a GPU can show, on a bare machine: at most 8 minutes; see tests/gpu/run.sh
+	tests/gpu/run.sh
+
+# Of the packages it names, a machine with torch and the usual scientific ones has none.
+gpu-wheels: ## fetch what a bare GPU machine's Python lacks into .gpu/wheels
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version $(GPU_PYTHON) \
+	  --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
+	  --constraint .ci/constraints.txt --dest .gpu/wheels \
+	  open_clip_torch ftfy wcwidth pydantic pydantic_core annotated-types typing_inspection ruamel.yaml
+
+gpu-rehearsal: ## the same parts on this machine's CPU at tiny sizes
+	rm -rf build/gpu/rehearsal
+	DEVICE=cpu TINY=1 SLOWER=6 PYTHON=$(BIN)/python OMP_NUM_THREADS=1 tests/gpu/run.sh build/gpu/rehearsal
+
 clean: ## remove the environment and what runs left; reports stay
 	rm -rf .venv .promptgrid
+
+gpu-pack: ## what a run on a GPU machine needs, laid out in build/gpu-pack, its size by part, and how to leave the rest out
+	$(BIN)/python -m tests.gpu.pack --out build/gpu-pack

@@ -1,17 +1,17 @@
 """How many values of a committed report differ from those it had at an earlier revision, and by how much.
 
-`python -m tests.bench.moved 639a750 reports/quickstart`: the metrics of `results.csv` as `git show` has them at the
-revision beside those of the file now, square by square. Nothing is run.
+`python -m tests.bench.moved 639a750 reports/quickstart`: the metrics of `results.parquet` as `git show` has them at
+the revision beside those of the file now, square by square. Nothing is run.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from promptgrid.spec.parquet import read_parquet
 
 Square = tuple[str, ...]
 PLACE = ("protocol", "label", "backbone", "dataset", "shots", "seed", "source", "reading", "metric")
@@ -32,20 +32,20 @@ class Moved:
         return abs(self.now - self.before)
 
 
-def values(lines: Iterable[str]) -> dict[Square, float]:
-    """Square to value, of the finished rows of a `results.csv`.
+def values(file: Path | bytes) -> dict[Square, float]:
+    """Square to value, of the finished rows of a `results.parquet` or of the bytes of one.
 
     Raises:
         ValueError: two rows stand for one square.
     """
     found: dict[Square, float] = {}
-    for row in csv.DictReader(lines):
+    for row in read_parquet(file).to_pylist():
         if row["status"] != "done":
             continue
-        square = tuple(row.get(name) or "" for name in PLACE)
+        square = tuple(str(row.get(name) or "") for name in PLACE)
         if square in found:
             raise ValueError(f"two rows stand for {square}")
-        found[square] = float(row["value"])
+        found[square] = row["value"]
     return found
 
 
@@ -60,11 +60,9 @@ def main() -> None:
     parser.add_argument("revision")
     parser.add_argument("report", type=Path, help="a folder of `promptgrid report`, relative to the repository")
     asked = parser.parse_args()
-    place = asked.report / "results.csv"
-    shown = subprocess.run(["git", "show", f"{asked.revision}:./{place}"], check=True, capture_output=True, text=True)
-    before = values(shown.stdout.splitlines())
-    with place.open(newline="") as file:
-        now = values(file)
+    place = asked.report / "results.parquet"
+    shown = subprocess.run(["git", "show", f"{asked.revision}:./{place}"], check=True, capture_output=True)
+    before, now = values(shown.stdout), values(place)
     both = len(before.keys() & now.keys())
     found = moved(before, now)
     only = f"; {len(before) - both} only then, {len(now) - both} only now" if len(before) + len(now) > 2 * both else ""

@@ -66,7 +66,7 @@ def test_a_searched_suite_is_complete_and_its_report_says_the_budget(
     assert all(row["test"] is not None for row in part["rows"])
     page = (out / "report.html").read_text()
     assert "Every method had the same budget" in page
-    assert list((out / "figures").glob("search_1_1shot*.svg"))
+    assert 'id="search_1_1shot.svg"' in page
 
 
 def test_a_suite_that_was_not_searched_has_no_such_section(

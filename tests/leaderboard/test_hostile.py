@@ -10,6 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from promptgrid.leaderboard import write_report
+from promptgrid.leaderboard.export import results_csv
+from promptgrid.leaderboard.svg import pictures
+from promptgrid.spec.parquet import read_frame
 
 NASTY = {
     "script": "</script><script>alert(1)</script>",
@@ -108,9 +111,10 @@ def test_the_island_reads_back(hostile):
 
 
 def test_figures_are_well_formed_and_inert(hostile):
-    assert hostile.figures
-    for path in hostile.figures:
-        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    shown = pictures(hostile.html.read_text(encoding="utf-8"))
+    assert shown
+    for svg in shown.values():
+        root = ElementTree.fromstring(svg)
         kinds = {element.tag.rsplit("}")[-1] for element in root.iter()}
         assert not kinds & {"script", "foreignObject", "image", "a"}
         assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
@@ -139,8 +143,8 @@ def test_latex_has_no_live_command_from_a_name(hostile):
 
 
 def test_csv_cells_run_no_formula(hostile):
-    for path in (hostile.results_csv, hostile.leaderboard_csv):
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    for text in (results_csv(read_frame(hostile.results_parquet)), hostile.leaderboard_csv.read_text(encoding="utf-8")):
+        rows = list(csv.reader(io.StringIO(text, newline="")))
         assert len(rows) > 10
         for row in rows[1:]:
             for cell in row:

@@ -155,7 +155,7 @@ def test_both_harmonic_means_of_an_average(report_of) -> None:
 def test_figures_change_no_rank_and_no_score(report_of, tmp_path) -> None:
     with_figures = write_report(report_of(figure(value=99.0)), tmp_path / "with")
     without = write_report(report_of(), tmp_path / "without")
-    for name in ("leaderboard_csv", "results_csv"):
+    for name in ("leaderboard_csv", "results_parquet"):
         assert getattr(with_figures, name).read_bytes() == getattr(without, name).read_bytes()
     assert "published" in json.loads(with_figures.json.read_text())
     assert "published" not in json.loads(without.json.read_text())

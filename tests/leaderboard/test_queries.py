@@ -13,6 +13,7 @@ from promptgrid.leaderboard import ReportInput
 from promptgrid.leaderboard.queries import QueryCurve, query_curves, unasked
 from promptgrid.leaderboard.report import report_files
 from promptgrid.leaderboard.standing import Board, build_board
+from promptgrid.leaderboard.svg import pictures
 from promptgrid.spec import Cell, Reason, Record
 
 HOSTILE = "</script><b>$blackvip$"
@@ -99,7 +100,8 @@ def test_zero_shot_asks_nothing_and_is_what_gains_are_counted_from() -> None:
 def test_the_section_shows_picture_and_table_and_is_written_alike_twice() -> None:
     first, second = (report_files(build_board(asked_report())) for _ in range(2))
     assert first == second
-    page, picture = first["report.html"].decode(), first["figures/queries_16shot.svg"].decode()
+    page = first["report.html"].decode()
+    picture = pictures(page)["queries_16shot.svg"]
     assert 'id="queries"' in page
     assert "<b>$blackvip$" not in page
     assert "<b>$blackvip$" not in picture
@@ -128,8 +130,8 @@ def test_each_backbone_and_number_of_shots_has_its_own_picture() -> None:
         for key, record in report.records.items()
     }
     files = report_files(build_board(replace(report, records=records)))
-    pictures = [name for name in files if name.startswith("figures/queries")]
-    assert len(pictures) == 4
+    shown = pictures(files["report.html"].decode())
+    assert len([name for name in shown if name.startswith("queries")]) == 4
     assert len(json.loads(files["report.json"])["queries"]["parts"]) == 4
 
 
@@ -137,4 +139,4 @@ def test_nothing_asked_no_section() -> None:
     files = report_files(build_board(make_report(["zero_shot", "coop"], DATASETS, shots=(16,))))
     assert 'id="queries"' not in files["report.html"].decode()
     assert "queries" not in json.loads(files["report.json"])
-    assert not [name for name in files if name.startswith("figures/queries")]
+    assert not [name for name in pictures(files["report.html"].decode()) if name.startswith("queries")]

@@ -17,6 +17,7 @@ from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.columns import COLUMNS
 from promptgrid.leaderboard.numbers import points
 from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.svg import pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,9 +60,9 @@ def test_every_promised_file_is_there_and_summed(written):
     names = set(contents(written.folder))
     tables = {f"tables/{kind}_{shots}shot.tex" for kind in ("main", "datasets") for shots in (1, 4, 16)}
     assert names == tables | {
-        *("report.html", "report.json", "leaderboard.csv", "results.parquet", "results.csv", "SHA256SUMS"),
-        *("figures/shots_mean.svg", "figures/shots_datasets.svg"),
+        *("report.html", "report.json", "leaderboard.csv", "results.parquet", "SHA256SUMS"),
     }
+    assert set(pictures(written.html.read_text())) == {"shots_mean.svg", "shots_datasets.svg"}
     assert {str(path.relative_to(written.folder)) for path in written.tables} == tables
     lines = written.sums.read_text().splitlines()
     assert {line[66:] for line in lines} == names - {"SHA256SUMS"}
@@ -170,11 +171,10 @@ def test_leaderboard_csv_has_a_row_a_method_and_standing_with_intervals(written,
 
 
 def test_figures_are_dateless_svg_with_every_method_named(written, holed):
-    for path in written.figures:
-        root = ElementTree.fromstring(path.read_text())
-        words = " ".join(root.itertext())
+    for svg in pictures(written.html.read_text()).values():
+        words = " ".join(ElementTree.fromstring(svg).itertext())
         assert all(label in words for label in holed.suite.labels)
-        assert "<dc:date>" not in path.read_text()
+        assert "<dc:date>" not in svg
 
 
 def test_latex_tables_are_balanced_and_mark_best_and_holes(written):
@@ -192,13 +192,18 @@ def test_latex_tables_are_balanced_and_mark_best_and_holes(written):
 
 def test_files_of_an_earlier_report_go_and_foreign_files_stay(make_report, tmp_path):
     small = {"methods": ["zero_shot", "coop"], "datasets": ["digits", "flags"]}
-    write_report(make_report(shots=(1, 4), **small), tmp_path)
+    earlier = write_report(make_report(shots=(1, 4), **small), tmp_path)
     (tmp_path / "tables" / "mine.tex").write_text("kept")
+    (tmp_path / "mine.csv").write_text("kept")
+    for name in ("results.csv", "figures/shots_mean.svg"):  # as reports of another version had them
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+        earlier.sums.write_text(f"{earlier.sums.read_text()}{64 * '0'}  {name}\n")
     write_report(make_report(shots=(1,), **small), tmp_path)
     names = set(contents(tmp_path))
-    assert "tables/mine.tex" in names
+    assert {"tables/mine.tex", "mine.csv"} <= names
     assert "tables/main_1shot.tex" in names
-    assert not names & {"tables/main_4shot.tex", "figures/shots_mean.svg"}
+    assert not names & {"tables/main_4shot.tex", "figures/shots_mean.svg", "results.csv"}
 
 
 SHAPES = {
@@ -229,7 +234,7 @@ def test_every_shape_of_grid_gives_a_whole_report(make_report, tmp_path, shape):
     assert page.tags.count("section") >= 5
     assert len(paths.tables) == len(set(paths.tables)) == len(list((tmp_path / "tables").iterdir()))
     if shape == "a diagram":
-        assert (tmp_path / "figures/ranks_16shot.svg").is_file()
+        assert "ranks_16shot.svg" in pictures(paths.html.read_text())
         assert "A bar joins" in words
     if shape == "base to new":
         assert "H of means" in words

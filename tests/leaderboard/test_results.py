@@ -4,6 +4,7 @@ import math
 import pandas as pd
 
 from promptgrid.leaderboard import results_frame, store_frame, write_report
+from promptgrid.leaderboard.export import export_report
 
 COLUMNS = [
     "cell_key",
@@ -64,13 +65,14 @@ def test_settings_are_canonical_json_and_labels_stay_apart(make_report):
     assert frame["label"].nunique() == 2
 
 
-def test_parquet_and_csv_hold_the_same_rows(holed, tmp_path):
-    paths = write_report(holed, tmp_path)
+def test_the_exported_csv_holds_the_rows_of_the_parquet(holed, tmp_path):
+    paths = write_report(holed, tmp_path / "report")
+    export_report(paths.folder, tmp_path / "there")
     frame = results_frame(holed)
     parquet = pd.read_parquet(paths.results_parquet)
     assert list(parquet.columns) == COLUMNS
     assert parquet["value"].tolist()[:50] == frame["value"].tolist()[:50]
-    csv = pd.read_csv(paths.results_csv, keep_default_na=False)
+    csv = pd.read_csv(tmp_path / "there" / "results.csv", keep_default_na=False)
     assert list(csv.columns) == COLUMNS
     for written, value in zip(csv["value"], frame["value"], strict=True):
         assert (written == "" and math.isnan(value)) or float(written) == value

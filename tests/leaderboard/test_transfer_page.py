@@ -11,9 +11,11 @@ import pytest
 from tests.leaderboard.transfer_study import METHODS, TASKS, make_study
 
 from promptgrid.leaderboard import write_report
+from promptgrid.leaderboard.export import export_report
 from promptgrid.leaderboard.numbers import signed
 from promptgrid.leaderboard.sections import transfer as section
 from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.svg import pictures
 from promptgrid.leaderboard.transfer_pictures import orders
 
 SMALL = {"tasks": TASKS[:5], "methods": METHODS[:2], "decide": lambda cell: "done"}
@@ -49,8 +51,8 @@ def test_the_page_loads_nothing(written):
 def test_the_map_is_whole_and_marks_without_colour(study, written):
     board = build_board(study)
     item = board.transfers[0]
-    (path,) = [path for path in written.figures if path.name == "transfer_1-CoOp-evaluate_gain_over_scratch.svg"]
-    root = ElementTree.fromstring(path.read_text())
+    drawn = pictures(written.html.read_text())["transfer_1-CoOp-evaluate_gain_over_scratch.svg"]
+    root = ElementTree.fromstring(drawn)
     space = "{http://www.w3.org/2000/svg}"
     words = [element.text for element in root.iter(f"{space}text")]
     assert sum(name in words for name in TASKS) == 20
@@ -80,7 +82,7 @@ def test_both_axes_have_one_order_so_the_diagonal_stays_one(study):
 
 
 def test_failed_and_partial_pairs_are_told_from_numbers(study, written):
-    by_name = {path.name: path.read_text() for path in written.figures}
+    by_name = pictures(written.html.read_text())
     vpt = by_name["transfer_2-VPT-evaluate_gain_over_scratch.svg"]
     assert ">×</text>" in vpt
     upt = by_name["transfer_3-UPT-evaluate_gain_over_scratch.svg"]
@@ -142,6 +144,12 @@ def test_a_page_that_would_grow_too_large_leaves_maps_to_their_files(tmp_path, m
     text = paths.html.read_text()
     assert "Only in the figures folder" in text
     assert "transfer_2-CoOp-adapt_raw.svg" in text
+    apart = {path.name: path.read_text() for path in paths.figures}
+    assert "transfer_2-CoOp-adapt_raw.svg" in apart
+    assert not apart.keys() & pictures(text).keys()
+    export_report(tmp_path, tmp_path / "there")
+    exported = {path.name: path.read_text() for path in (tmp_path / "there" / "figures").iterdir()}
+    assert exported == apart | pictures(text)
     assert text.count("over this map") == 2
 
 
@@ -168,11 +176,12 @@ def test_every_shape_of_study_gives_a_whole_report(tmp_path, shape):
     assert "nan" not in re.findall(r"[a-z]+", re.sub(r"<[^>]*>", " ", text))
     assert 'data-sort="nan"' not in text
     assert 'class="r">nan' not in text
-    for path in paths.figures:
-        ElementTree.fromstring(path.read_text())
+    shown = pictures(paths.html.read_text())
+    for svg in shown.values():
+        ElementTree.fromstring(svg)
     if shape in ("one source", "leave one out"):
         assert "Gain on each target" in text
-        assert not [path for path in paths.figures if "gain_over" in path.name]
+        assert not [name for name in shown if "gain_over" in name]
 
 
 @pytest.mark.parametrize(
@@ -190,11 +199,13 @@ def test_names_from_strangers_stay_names(tmp_path):
     nasty = ("</text><script>alert(1)</script>", '" onload="x', "=1+1", "a\u202eb")
     paths = write_report(make_study(**{**SMALL, "tasks": nasty}), tmp_path)
     assert paths.html.read_text().count("<script") == 2
-    for path in paths.figures:
-        root = ElementTree.fromstring(path.read_text())
+    shown = pictures(paths.html.read_text())
+    assert shown
+    for svg in shown.values():
+        root = ElementTree.fromstring(svg)
         assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
         assert "script" not in {element.tag.rsplit("}")[-1] for element in root.iter()}
-        assert "\u202e" not in path.read_text()
+        assert "\u202e" not in svg
     for path in paths.tables:
         if path.suffix == ".csv":
             for row in csv.reader(path.open(newline="")):

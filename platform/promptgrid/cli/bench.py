@@ -35,6 +35,7 @@ def bench(
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     precision: Annotated[str, typer.Option("--precision", help="fp32 or fp64.")] = "fp32",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="About what a turn of a variant takes.")] = 1.0,
     track: Annotated[str, typer.Option("--track", help="The track that is measured.")] = "image",
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +65,7 @@ def bench(
         device=device,
         precision="fp64" if precision == "fp64" else "fp32",
         steps=steps,
+        seconds=seconds,
     )
     console = Console(stderr=True)
     rows: list[dict[str, Any]] = []
@@ -84,7 +86,8 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
     for column in ("classes", "batch"):
         table.add_column(column, justify="right")
     table.add_column("variant")
-    for column in ("ms a cell-step", "times faster", "floor ms", "of the floor", "difference"):
+    held = any(row.get("peak_mb") is not None for row in rows)
+    for column in ("ms a cell-step", "times faster", "floor ms", "of the floor", "difference", *["peak MB"] * held):
         table.add_column(column, justify="right")
     before = None
     for row in rows:
@@ -95,7 +98,8 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
         before = group
         gap = "" if row["difference"] is None else f"{row['difference']:.1e}"
         figures = (f"{row['ms']:.3f}", f"{row['ratio']:.1f}", f"{row['floor_ms']:.3f}", f"{row['share']:.0%}", gap)
-        table.add_row(*head, row["variant"], *figures)
+        peak = (f"{row['peak_mb']:,.0f}",) if held else ()
+        table.add_row(*head, row["variant"], *figures, *peak)
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, cache, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli import bench, cache, export, groups, listing, maintenance, search, stub, suites
 from promptgrid.spec import Refused
 from promptgrid.spec.version import __version__
 
@@ -47,6 +47,7 @@ COMMANDS: dict[str, suites.Command] = {
     **search.COMMANDS,
     **maintenance.COMMANDS,
     **groups.COMMANDS,
+    **export.COMMANDS,
     **bench.COMMANDS,
     **cache.COMMANDS,
     **listing.COMMANDS,

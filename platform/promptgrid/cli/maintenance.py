@@ -65,15 +65,32 @@ def pretrain(
     pool: Annotated[Path, typer.Option("--pool", help="Folder for the rasterised sources.")] = Path(".promptgrid/pool"),
     out: Annotated[Path, typer.Option("--out", help="Folder for the weights.")] = Path(".promptgrid/backbones"),
     backbone: Annotated[str, typer.Option("--backbone", help="bundled-vit or bundled-conv.")] = "bundled-vit",
-    minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="How long to train.")] = 90.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="How long to train, by the wall clock.")] = 90.0,
+    guide_minutes: Annotated[
+        float,
+        typer.Option("--guide-minutes", min=0, help="Train bundled-conv first for so long; the ViT learns from it."),
+    ] = 0.0,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="A packed corpus: nothing is fetched, no teacher is needed.")
+    ] = None,
+    pack_corpus: Annotated[
+        Path | None, typer.Option("--pack-corpus", help="Only write the packed corpus to this file.")
+    ] = None,
 ) -> None:
-    """Train a bundled backbone again from pinned public sources (needs the `pretrain` extra and the registries)."""
-    from promptgrid.tracks.image.pretrain.from_sources import pretrain_from_sources
+    """Train a bundled backbone again, from a packed corpus, or from pinned public sources (the `pretrain` extra)."""
+    from promptgrid.tracks.image.pretrain.from_sources import PACKED, pack_from_sources, pretrain_from
 
-    folder = pretrain_from_sources(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
-    typer.echo(f"weights: {folder}")
+    if corpus is None:
+        corpus = pack_corpus or pool / PACKED
+        if pack_corpus or not corpus.is_file():
+            sizes = pack_from_sources(pool, corpus)
+            typer.echo(f"corpus: {corpus}, " + ", ".join(f"{kind} {size / 1e6:.1f} MB" for kind, size in sizes.items()))
+    if pack_corpus is None:
+        lengths = {"minutes": minutes, "guide_minutes": guide_minutes}
+        folder = pretrain_from(corpus, out, backbone=backbone, **lengths, threads=threads, device=device)
+        typer.echo(f"weights: {folder}")
 
 
 COMMANDS: dict[str, Command] = {"submit": submit, "sync": sync, "doctor": doctor, "pretrain": pretrain}

@@ -126,7 +126,10 @@ def report(
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
     as_json: AsJson = False,
 ) -> None:
-    """Write the leaderboard of a suite: report.html, tables, figures, results.parquet. Prints its top."""
+    """Write the leaderboard of a suite: report.html, tables, results.parquet. Prints its top.
+
+    `promptgrid export` makes results.csv and SVG files of it.
+    """
     paths = api.report(suite, store, out)
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})

@@ -40,6 +40,7 @@ class Timing:
         device: ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``fp64``.
         steps: steps over which losses are compared with the reference; 0 compares nothing.
+        seconds: about what one of the turns of a variant takes.
     """
 
     backbone: str
@@ -49,6 +50,7 @@ class Timing:
     device: str = "cpu"
     precision: Literal["fp32", "fp64"] = "fp32"
     steps: int = 50
+    seconds: float = 1.0
 
 
 @dataclass(frozen=True)

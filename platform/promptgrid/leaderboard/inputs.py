@@ -78,13 +78,12 @@ class ReportInput:
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """The files of one report."""
+    """The files of one report. ``figures`` are the pictures that are too large for the page."""
 
     folder: Path
     html: Path
     leaderboard_csv: Path
     results_parquet: Path
-    results_csv: Path
     json: Path
     sums: Path
     tables: tuple[Path, ...]

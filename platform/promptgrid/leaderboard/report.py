@@ -24,6 +24,7 @@ from promptgrid.leaderboard.results import results_frame
 from promptgrid.leaderboard.search_pictures import search_figures
 from promptgrid.leaderboard.sections import all_sections
 from promptgrid.leaderboard.standing import Board, build_board
+from promptgrid.leaderboard.svg import pictures
 from promptgrid.leaderboard.tables import latex_tables
 from promptgrid.leaderboard.text import strict_json
 from promptgrid.leaderboard.transfer_pictures import transfer_figures
@@ -35,8 +36,8 @@ SUMS = "SHA256SUMS"
 def write_report(report: ReportInput, out: Path) -> ReportPaths:
     """Write the report of ``report`` into the folder ``out`` and say where everything is.
 
-    Files of an earlier report in ``tables/`` and ``figures/`` that this one does not have are removed (those that the
-    earlier ``SHA256SUMS`` names, no others).
+    Files of an earlier report in ``out`` that this one does not have are removed (those that the earlier ``SHA256SUMS``
+    names, no others).
 
     Raises:
         OSError: ``out`` cannot be written.
@@ -52,7 +53,6 @@ def write_report(report: ReportInput, out: Path) -> ReportPaths:
         html=out / "report.html",
         leaderboard_csv=out / "leaderboard.csv",
         results_parquet=out / "results.parquet",
-        results_csv=out / "results.csv",
         json=out / "report.json",
         sums=out / SUMS,
         tables=tuple(out / name for name in files if name.startswith("tables/")),
@@ -61,20 +61,21 @@ def write_report(report: ReportInput, out: Path) -> ReportPaths:
 
 
 def report_files(board: Board) -> dict[str, bytes]:
-    """{name: content} of every file but the sums."""
+    """{name: content} of every file but the sums. No file holds what another one does: see :mod:`.export`."""
     facts = [(section, section.facts(board)) for section in all_sections()]
     told = [(section, found) for section, found in facts if found is not None]
     rows = leaderboard_rows(board)
     results = results_frame(board.report)
     figures = figure_files(board) | transfer_figures(board) | search_figures(board) | query_figures(board)
+    page = render_page(board, told, rows, figures)
+    shown = pictures(page)
     numbers = strict_json({section.key: found for section, found in told})
     texts = {
-        "report.html": render_page(board, told, rows, figures),
+        "report.html": page,
         "leaderboard.csv": csv_rows(rows),
-        "results.csv": csv_rows(results.astype(object).where(results.notna(), None).to_dict("records")),
         "report.json": json.dumps(numbers, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
         **{f"tables/{name}": text for name, text in (latex_tables(board) | transfer_tables(board)).items()},
-        **{f"figures/{name}": text for name, text in figures.items()},
+        **{f"figures/{name}": text for name, text in figures.items() if name not in shown},
     }
     encoded = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     return {**encoded, "results.parquet": _parquet(results)}
@@ -123,5 +124,5 @@ def _remove_stale(out: Path, kept: set[str]) -> None:
         return
     for line in sums.read_text(encoding="utf-8").splitlines():
         name = line[66:]
-        if re.fullmatch(r"(tables|figures)/[A-Za-z0-9._-]+", name) and name not in kept:
+        if re.fullmatch(r"((tables|figures)/)?[A-Za-z0-9][A-Za-z0-9._-]*", name) and name not in kept:
             (out / name).unlink(missing_ok=True)

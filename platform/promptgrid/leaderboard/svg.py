@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -14,10 +15,19 @@ from matplotlib.text import Text
 INK, MUTED, LINE, PAPER = "#1f2329", "#646c78", "#dfe2e8", "#fefefd"
 INLINE = {INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "transparent"}
 """What the page puts in place of the colours of a file, so that pictures follow light and dark."""
+SHOWN = re.compile(
+    r'<svg (?P<before>[^>]*?)(?:id="(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)" )?class="figure" role="img" '
+    r'aria-label="[^"]*" (?P<after>[^>]*?viewBox="0 0 (?P<width>[\d.]+) (?P<height>[\d.]+)"[^>]*>.*?</svg>\n?)',
+    re.DOTALL,
+)
+"""A picture of the page, as :func:`inline` writes it."""
 
 
 def to_svg(figure: Figure, salt: str) -> str:
-    """``figure`` as SVG: text stays text, names are never read as formulas, no date, ids from ``salt``."""
+    """``figure`` as an ``<svg>`` element: text stays text, names are never read as formulas, ids from ``salt``.
+
+    No date and no metadata; of the ids only those that something in the picture points to.
+    """
     settings: dict[Any, Any] = {
         "svg.hashsalt": salt,
         "svg.fonttype": "none",
@@ -40,14 +50,10 @@ def to_svg(figure: Figure, salt: str) -> str:
         # Text stays text, so a glyph that the layout font lacks is drawn by the reader's own font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    return _bare(out.getvalue())
 
 
-def inline(svg: str, about: str) -> str:
-    """The ``<svg>`` element of a file, for the page: colours as variables, no ids that could meet another picture's.
-
-    ``about`` must be escaped by the caller: it becomes the accessible name.
-    """
+def _bare(svg: str) -> str:
     element = svg[svg.index("<svg ") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(
@@ -55,10 +61,35 @@ def inline(svg: str, about: str) -> str:
         "",
         element,
     )
-    element = re.sub(
-        r'width="[\d.]+pt" height="[\d.]+pt"', f'class="figure" role="img" aria-label="{about}"', element, count=1
-    )
-    element = re.sub(r"<!--.*?-->\s*", "", element, flags=re.DOTALL)
-    for written, variable in INLINE.items():
-        element = element.replace(written, variable)
-    return element
+    return re.sub(r"<!--.*?-->\s*", "", element, flags=re.DOTALL)
+
+
+def inline(svg: str, name: str, about: str) -> str:
+    """The picture ``name`` (a file name) for the page: it has that id, its colours are variables, its size is free.
+
+    ``about`` must be escaped by the caller: it becomes the accessible name. :func:`pictures` undoes this.
+    """
+    shown = f'id="{name}" class="figure" role="img" aria-label="{about}"'
+    element = _painted(svg, INLINE)
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', lambda _: shown, element, count=1)
+
+
+def pictures(page: str) -> dict[str, str]:
+    """{file name: SVG} of the pictures in a page, as they were before :func:`inline`, in order.
+
+    A picture without a name is called after its place: ``picture_3.svg``.
+    """
+    found = {}
+    written = {variable: colour for colour, variable in INLINE.items()}
+    for place, shown in enumerate(SHOWN.finditer(page), 1):
+        size = f'width="{shown["width"]}pt" height="{shown["height"]}pt"'
+        element = f"<svg {shown['before']}{size} {shown['after']}"
+        found[shown["name"] or f"picture_{place}.svg"] = _painted(element, written)
+    return found
+
+
+def _painted(element: str, colours: Mapping[str, str]) -> str:
+    """``element`` with other colours; the same words in its text are left alone."""
+    known = "|".join(map(re.escape, colours))
+    paint = re.compile(rf'((?:fill|stroke)(?:: ?|="))({known})')
+    return re.sub(r"<[^>]*>", lambda tag: paint.sub(lambda p: p[1] + colours[p[2]], tag[0]), element)

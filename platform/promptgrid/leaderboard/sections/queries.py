@@ -72,7 +72,9 @@ def _mean(values: list[float | None] | list[float]) -> float | None:
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """The pictures, inline, in the order of the parts."""
     names = [figure_name(board, standing) for standing in board.standings if asks(standing)]
-    return {"pictures": [Markup(inline(figures[name], "accuracy against queries on each dataset")) for name in names]}
+    return {
+        "pictures": [Markup(inline(figures[name], name, "accuracy against queries on each dataset")) for name in names]
+    }
 
 
 SECTION = Section("queries", "Against queries", 31, beside(__file__), facts, drawings)

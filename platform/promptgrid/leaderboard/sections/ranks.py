@@ -45,7 +45,7 @@ def _silent(board: Board, tables: list[dict[str, Any]]) -> list[dict[str, str]]:
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """One diagram a standing that has one, in order."""
     names = [rank_name(board, standing) for standing in board.standings if not standing.comparison.why_not]
-    return {"diagrams": [Markup(inline(figures[name], "mean ranks")) for name in names]}
+    return {"diagrams": [Markup(inline(figures[name], name, "mean ranks")) for name in names]}
 
 
 SECTION = Section("ranks", "All against all", 40, beside(__file__), facts, drawings)

@@ -91,7 +91,7 @@ def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     return {
         "pictures": [
             [
-                Markup(inline(figures[name], "accuracy of the best trial against the number of trials"))
+                Markup(inline(figures[name], name, "accuracy of the best trial against the number of trials"))
                 for backbone, shots in curves_by_place(board, found)
                 if (name := figure_name(board, number, backbone, shots)) in figures
             ]

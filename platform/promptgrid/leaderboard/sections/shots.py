@@ -34,11 +34,12 @@ def _part(board: Board, backbone: str) -> dict[str, Any]:
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """The pictures, inline; a picture too large for the page is left to its file."""
     pictures = []
-    for backbone in (name for name in board.backbones if has_curve(board, name)):
-        small = inline(figures[dataset_name(board, backbone)], "score against shots on each dataset")
+    for backbone in (backbone for backbone in board.backbones if has_curve(board, backbone)):
+        name, datasets = mean_name(board, backbone), dataset_name(board, backbone)
+        small = inline(figures[datasets], datasets, "score against shots on each dataset")
         pictures.append(
             {
-                "mean": Markup(inline(figures[mean_name(board, backbone)], "mean score against shots")),
+                "mean": Markup(inline(figures[name], name, "mean score against shots")),
                 "datasets": Markup(small) if len(small) <= INLINE_LIMIT else None,
             }
         )

@@ -78,7 +78,7 @@ def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     for (k, kind), name in names.items():
         if name not in figures:
             continue
-        picture = inline(figures[name], str(escape(f"{MEASURES.get(kind, kind)}: {items[k].label}")))
+        picture = inline(figures[name], name, str(escape(f"{MEASURES.get(kind, kind)}: {items[k].label}")))
         room -= len(picture)
         if room < 0:
             pictures[k]["files"].append(name)

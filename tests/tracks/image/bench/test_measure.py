@@ -21,6 +21,7 @@ from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import FAMILIES
+from promptgrid.tracks.image.bench.run import class_names
 from promptgrid.tracks.image.track import ImageTrack
 
 
@@ -64,6 +65,18 @@ def test_rows_share_one_arithmetic(image_track: ImageTrack) -> None:
             assert row["difference"] is None
         else:
             assert row["difference"] < 1e-5
+
+
+def test_images_adapted_to_side_by_side_answer_as_each_alone(image_track: ImageTrack) -> None:
+    rows = list(image_track.bench(Timing("bundled", ("tpt",), classes=(3,), packs=(4,), steps=1, seconds=0.01)))
+    assert [row["pack"] for row in rows] == [1, 1, 1, 4]
+    assert rows[0]["difference"] is None
+    assert max(row["difference"] for row in rows[1:]) < 1e-5
+
+
+def test_there_are_names_for_a_thousand_classes(image_track: ImageTrack) -> None:
+    names = class_names(image_track.resolver)
+    assert len(set(names)) == len(names) >= 1000
 
 
 def test_losses_agree_to_the_last_bits_in_float64(image_track: ImageTrack) -> None:

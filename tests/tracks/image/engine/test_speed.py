@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -19,9 +20,19 @@ from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Pack, Reason, Request
 from promptgrid.tracks.image.engine import programs, runner, speed, trainer
 from promptgrid.tracks.image.engine.optimizers import Optimizer
-from promptgrid.tracks.image.engine.speed import PLAIN, Found, Speed, Step, chooser, fastest, plainly
+from promptgrid.tracks.image.engine.speed import (
+    PLAIN,
+    Found,
+    NotRepeatable,
+    Repeatable,
+    Speed,
+    Step,
+    chooser,
+    fastest,
+    plainly,
+)
 
-AMP, COMPILED = Speed(autocast="bf16"), Speed(compiled=True)
+AMP, COMPILED, CAPTURED = Speed(autocast="bf16"), Speed(compiled=True), Speed(captured=True)
 
 
 class Machine:
@@ -39,11 +50,11 @@ class Machine:
         if taken is None:
             raise RuntimeError("no kernel")
         self.now += taken
-        return torch.ones(1) * (1 + place + self.off * speed.compiled), {}
+        return torch.ones(1) * (1 + place + self.off * (speed.compiled or speed.captured)), {}
 
-    def choose(self, steps: int, amp: bool, settled: Speed | None = None) -> Speed:
+    def choose(self, steps: int, amp: bool, settled: Speed | None = None, graphs: bool = False) -> Speed:
         half = "bf16" if amp else None
-        return fastest(self.step, steps, half=half, clock=lambda: self.now, settled=settled)
+        return fastest(self.step, steps, half=half, clock=lambda: self.now, settled=settled, graphs=graphs)
 
 
 def test_what_is_quicker_is_taken() -> None:
@@ -60,6 +71,64 @@ def test_autocast_is_never_tried_unasked_nor_a_compiler_for_a_short_training() -
     assert long.choose(1000, amp=False) == COMPILED
     assert AMP not in long.tried
     assert short.choose(10, amp=False) == PLAIN
+
+
+def test_a_graph_is_captured_where_it_is_quicker_and_gives_the_same() -> None:
+    assert Machine({PLAIN: 1.0, CAPTURED: 0.1}).choose(100, amp=False, graphs=True) == CAPTURED
+    assert Machine({PLAIN: 1.0}).choose(20, amp=False, graphs=True) == PLAIN
+    assert Machine({PLAIN: 1.0, CAPTURED: 0.95}).choose(100, amp=False, graphs=True) == PLAIN
+    assert Machine({PLAIN: 1.0, CAPTURED: None}).choose(100, amp=False, graphs=True) == PLAIN
+    assert Machine({PLAIN: 1.0, CAPTURED: 0.1}, off=1e-2).choose(100, amp=False, graphs=True) == PLAIN
+    both = Speed(autocast="bf16", captured=True)
+    assert Machine({PLAIN: 1.0, AMP: 0.5, both: 0.1}).choose(100, amp=True, graphs=True) == both
+    assert Machine({AMP: 0.5, both: 0.1}).choose(100, amp=True, settled=both, graphs=True) == both
+    assert str(both) == "bf16 autocast, CUDA graph"
+
+
+def test_the_quicker_of_a_graph_and_a_compiler_is_taken() -> None:
+    assert Machine({PLAIN: 1.0, CAPTURED: 0.5, COMPILED: 0.1}).choose(1000, amp=False, graphs=True) == COMPILED
+    assert Machine({PLAIN: 1.0, CAPTURED: 0.1, COMPILED: 0.5}).choose(1000, amp=False, graphs=True) == CAPTURED
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: x + torch.randn(2, generator=torch.Generator().manual_seed(1)),
+        lambda x: x * int(x[0]),
+        lambda x: x[x > 0],
+        lambda x: torch.nn.functional.dropout(x, 0.5),
+        lambda x: x.to("meta"),
+    ],
+)
+def test_what_a_graph_would_freeze_is_not_captured(step: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(NotRepeatable), Repeatable():
+        step(torch.ones(2))
+
+
+def test_attention_draws_only_where_it_drops() -> None:
+    """The kernels of GPUs, on tensors without numbers."""
+    query = torch.empty(2, 4, 8, 16, device="meta")
+    with Repeatable():
+        torch.ops.aten._scaled_dot_product_efficient_attention(query, query, query, None, True)
+        torch.ops.aten._scaled_dot_product_flash_attention(query, query, query)
+    with pytest.raises(NotRepeatable), Repeatable():
+        torch.ops.aten._scaled_dot_product_flash_attention(query, query, query, 0.5)
+
+
+def test_picking_by_number_is_repeatable_and_by_mask_is_not() -> None:
+    x = torch.arange(4.0)
+    with Repeatable():
+        assert x[torch.tensor([0, 2])].tolist() == [0.0, 2.0]
+    with pytest.raises(NotRepeatable), Repeatable():
+        x[torch.tensor([True, False, True, False])]
+
+
+def test_a_step_of_tensors_alone_is_repeatable() -> None:
+    weight = torch.ones(3, 2, requires_grad=True)
+    with Repeatable():
+        loss = torch.nn.functional.cross_entropy(torch.ones(4, 2) @ weight.T, torch.tensor([0, 1, 2, 0]))
+        (grad,) = torch.autograd.grad(loss, [weight])
+    assert grad.shape == weight.shape
 
 
 def test_a_shortcut_that_fails_is_not_taken() -> None:

@@ -85,7 +85,7 @@ def test_adapting_starts_from_the_source_and_goes_on(
         if cell.reading != "adapt":
             continue
         source = outcomes[cell.needs[0]].state
-        begun = start(prepare(cell, _bench(wing, cell, lambda key: outcomes[key].state)))
+        begun = start(prepare(cell, _bench(wing, cell, lambda key: outcomes[key].state)), "cpu")
         for name, value in begun.items():
             np.testing.assert_array_equal(value.numpy(), source[name])
             assert not np.array_equal(outcomes[cell.key].state[name], source[name]), f"{name} did not move"
@@ -104,7 +104,7 @@ def test_what_does_not_fit_fails_its_cell_alone(wing: ImageTrack) -> None:
     target = next(cell for cell in cells if cell.source == "warm" and cell.dataset == "cold")
     bench = _bench(wing, target, lambda key: {"context": np.zeros((9, 32), np.float32)})
     with pytest.raises(ValueError, match=r"'context' learned on warm does not fit.*\(9, 32\).*\(3, 32\)"):
-        start(prepare(target, bench))
+        start(prepare(target, bench), "cpu")
 
 
 def test_a_source_whose_state_is_gone_fails_its_targets_alone(wing: ImageTrack) -> None:

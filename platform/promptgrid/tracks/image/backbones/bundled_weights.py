@@ -2,16 +2,19 @@
 
 Two things keep the files small. Matrices are float16. The token table is stored as `seen` rows (tokens that occur in
 the pretraining captions: int8 with one float16 scale a row) over a low-rank rest: int8 codes of every token (from the
-sentence teacher's view of the token's string) times one small basis that was trained with the tower.
+sentence teacher's view of the token's string) times one small basis that was trained with the tower. The codes are the
+same for every backbone: they lie once beside the folders, and each weights file names them by their sha256.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from promptgrid.tracks.image.backbones import torchvision_cure
@@ -19,7 +22,9 @@ from promptgrid.tracks.image.backbones.architecture import built_from, resolved
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 TABLE = "token_embedding.weight"
-_PARTS = ("codes", "code_scales", "basis", "seen_ids", "seen_rows", "seen_scales")
+TOKENS = "tokens.safetensors"
+SHARED = ("codes", "code_scales")
+_PARTS = (*SHARED, "basis", "seen_ids", "seen_rows", "seen_scales")
 
 
 def load_bundled(name: str, folder: Path = FOLDER) -> tuple[Any, Any, dict[str, Any]]:
@@ -37,9 +42,26 @@ def load_bundled(name: str, folder: Path = FOLDER) -> tuple[Any, Any, dict[str, 
 
     config = json.loads((folder / name / "open_clip_config.json").read_text(encoding="utf-8"))
     model = build(config["model_cfg"])
-    model.load_state_dict(expand(load_file(folder / name / "weights.safetensors")))
+    model.load_state_dict(expand(read_weights(folder / name / "weights.safetensors")))
     tokenizer = SimpleTokenizer(context_length=config["model_cfg"]["text_cfg"]["context_length"])
     return model.eval().requires_grad_(False), tokenizer, config["preprocess_cfg"]
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The stored tensors of a weights file, with the shared token codes beside its folder if it names any.
+
+    Raises:
+        ValueError: the codes there are not those the weights were trained with.
+    """
+    stored = load_file(path)
+    with safe_open(path, "pt") as file:
+        named = (file.metadata() or {}).get(TOKENS)
+    if named is None:
+        return stored
+    content = (path.parents[1] / TOKENS).read_bytes()
+    if hashlib.sha256(content).hexdigest() != named:
+        raise ValueError(f"{path.parents[1] / TOKENS} does not belong to {path}")
+    return stored | load(content)
 
 
 def build(model_cfg: dict[str, Any]) -> Any:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Method
+from promptgrid.contract.track import Timing
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
@@ -19,14 +20,15 @@ from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
+from promptgrid.tracks.image.engine.provenance import forget_peak, peak_memory_mb
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.tracks.image.engine.speed import Choose, plainly
+from promptgrid.tracks.image.engine.speed import Choose, Speed, Step, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
-TURN_SECONDS = 1.0
-"""A turn of a variant takes about so long, or one step where a step takes longer."""
+CAPTURED_STEPS = 150
+"""Steps of a turn at least where the first of them capture a graph."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Row:
 
     ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
     matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
-    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack.
+    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. ``peak_mb`` is the most that a GPU held
+    meanwhile, all cells and the towers together; None on a CPU.
     """
 
     family: str
@@ -50,6 +53,7 @@ class Row:
     share: float
     difference: float | None
     steps: int
+    peak_mb: float | None = None
 
 
 @dataclass
@@ -62,6 +66,11 @@ class Variant:
     best: float = float("inf")
     steps: int = 1
     shares: list[float] = field(default_factory=list)
+    peak_mb: float | None = None
+    least: int = 1
+
+    def __post_init__(self) -> None:
+        self.steps = self.least
 
     def turn(self, clock: Callable[[], float], floor: float) -> None:
         """One timed turn, in which the arithmetic alone would take ``floor`` seconds a step of a cell."""
@@ -72,11 +81,14 @@ class Variant:
         self.best = min(self.best, took)
         self.shares.append(floor / took)
 
-    def size(self) -> None:
-        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn."""
+    def size(self, seconds: float = 1.0) -> None:
+        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn.
+
+        A turn takes about ``seconds``, or one step where a step takes longer.
+        """
         self.shares.clear()
-        self.steps = max(1, min(200, round(TURN_SECONDS / (self.best * self.pack))))
-        self.best = float("inf") if self.best * self.pack < TURN_SECONDS else self.best
+        self.steps = max(self.least, min(200, round(seconds / (self.best * self.pack))))
+        self.best = float("inf") if self.best * self.pack < seconds else self.best
 
 
 def bench(
@@ -86,11 +98,10 @@ def bench(
     backbone: DualEncoder,
     classes: tuple[str, ...],
     packs: tuple[int, ...],
-    steps: int,
+    timing: Timing,
     say: Callable[[str], None],
 ) -> list[Row]:
     """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``."""
-
     whole = problem(family, method, backbone, classes, max(packs, default=1))
     sizes = [1, *(size for size in packs if size > 1)]
     variants = [
@@ -98,19 +109,23 @@ def bench(
         Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
         *(Variant(f"pack of {k}" if k > 1 else "exact shortcuts", k, _engine(whole, k)) for k in sizes),
     ]
+    if whole.features.device.type == "cuda":
+        variants += [
+            Variant(f"pack of {k}, CUDA graph", k, _engine(whole, k, _captured), least=CAPTURED_STEPS) for k in sizes
+        ]
     if whole.inside_image_tower:
         del variants[1]  # nothing of these towers can be kept
-    differences = _differences(variants, steps, say)
-    clock = _clock(whole.features.device)
+    called = f"{name}, {len(classes)} classes"
+    differences = _differences(variants, timing.steps, lambda what: say(f"{called}: {what}"))
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    flops, floors = step_flops(whole.part(1, 1)), []
-    for turn in range(ROUNDS + 1):
-        floors.append(flops / matmul_rate(width, whole.features, clock))
-        for variant in variants:
-            say(f"{name}, {len(classes)} classes: {variant.name}")
-            variant.turn(clock, floors[-1])
-            if turn == 0:
-                variant.size()
+    floor = timed(
+        variants,
+        step_flops(whole.part(1, 1)),
+        width,
+        whole.features,
+        timing.seconds,
+        lambda what: say(f"{called}: {what}"),
+    )
     return [
         Row(
             family=name,
@@ -121,16 +136,48 @@ def bench(
             pack=variant.pack,
             ms=1e3 * variant.best,
             ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * median(floors),
+            floor_ms=1e3 * floor,
             share=median(variant.shares),
             difference=differences.get(variant.name),
-            steps=steps,
+            steps=timing.steps,
+            peak_mb=variant.peak_mb,
         )
         for variant in variants
     ]
 
 
-def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
+def timed(
+    variants: list[Variant], flops: float, width: int, like: Tensor, seconds: float, say: Callable[[str], None]
+) -> float:
+    """Time ``variants`` in turns; the median seconds of the arithmetic floor of ``flops``, which each is set against.
+
+    Args:
+        variants: they keep what was measured.
+        flops: the fewest operations of a step of a cell.
+        width: of the product whose rate is taken for the machine's.
+        like: a tensor on the device and in the precision that is measured.
+        seconds: about what a turn of a variant takes.
+        say: told what is being timed.
+    """
+    clock, floors = _clock(like.device), []
+    for turn in range(ROUNDS + 1):
+        floors.append(flops / matmul_rate(width, like, clock))
+        for variant in variants:
+            say(variant.name)
+            forget_peak(str(like.device))
+            variant.turn(clock, floors[-1])
+            variant.peak_mb = peak_memory_mb(str(like.device)) if like.device.type == "cuda" else None
+            if turn == 0:
+                variant.size(seconds)
+    return median(floors)
+
+
+def _captured(step: Step, steps: int, settled: Speed | None = None) -> Speed:
+    """Every step by a CUDA graph, whether it pays or not."""
+    return Speed(captured=True)
+
+
+def _engine(whole: Problem, cells: int, choose: Choose = plainly) -> Callable[[int], Callable[[], Tensor]]:
     """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
     on_cpu = whole.features.device.type == "cpu"
     waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
@@ -139,7 +186,7 @@ def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]
     def of(steps: int) -> Callable[[], Tensor]:
         given = whole.part(cells, steps)
         parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
-        runs = [packed(part) for part in parts]
+        runs = [packed(part, choose) for part in parts]
         return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
 
     return of

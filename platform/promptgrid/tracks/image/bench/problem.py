@@ -34,6 +34,7 @@ FAMILIES = {
     "clip_adapter": Family("clip_adapter", "a head on frozen features", 32, {}),
     "taskres": Family("taskres", "residuals of the class texts on frozen features", 256, {}),
     "tip_adapter_f": Family("tip_adapter_f", "a trained cache of the features of 16 shots", 256, {}),
+    "tpt": Family("tpt", "a context tuned on each test image by itself: a step is an image", 64, {}),
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from promptgrid.contract import Backbone, Batch
 from promptgrid.tracks.image.bench.problem import Problem
@@ -40,12 +42,21 @@ class ReferenceLoop:
             group["lr"] = float(torch.as_tensor(rate, dtype=self.problem.features.dtype))
         task, method = replace(self.task, seed=seed), self.problem.method
         labels = self.problem.labels[chosen]
-        out = method.forward(self.params, self._batch(chosen), task)
+        with self._attention():
+            out = method.forward(self.params, self._batch(chosen), task)
         loss = torch.stack(list(method.losses(self.params, out, labels, task).values())).sum()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return float(loss.detach())
+
+    def _attention(self) -> AbstractContextManager[object]:
+        """Plain products where a text is encoded for each image: under vmap a GPU's fused kernel has no gradient.
+
+        torch does not see through vmap that a gradient will be wanted, and keeps too little for it.
+        """
+        wrapped = self.problem.method.texts_per_image and self.problem.labels.device.type == "cuda"
+        return sdpa_kernel(SDPBackend.MATH) if wrapped else nullcontext()
 
     def _batch(self, chosen: Tensor) -> Batch:
         pixels = self.problem.pixels[chosen.cpu()]

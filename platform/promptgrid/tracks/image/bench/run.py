@@ -11,12 +11,15 @@ from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused, nearest
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import Row, bench
+from promptgrid.tracks.image.bench.per_image import bench_per_image
 from promptgrid.tracks.image.bench.problem import FAMILIES, Family
 from promptgrid.tracks.image.engine.packing import Shape, cell_memory_mb
 from promptgrid.tracks.image.resolve import Resolver
 
 NAMES = "concepts"
-"""The bundled task whose class names are used: the one with the most."""
+"""The bundled task whose class names are used first: the one with the most."""
+KINDS = ("small", "large", "old", "young", "wild", "red", "blue", "wooden", "broken", "painted")
+"""Words before those names where more classes are asked for than it has."""
 MEMORY_MB = 8000.0
 """What a pack may take on a CPU; on a GPU it is what is free."""
 _log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
     Raises:
         Refused: an unknown family, more classes than there are names, or a backbone whose towers cannot be reached.
     """
-    names = resolver.dataset(NAMES).card.classes
+    names = class_names(resolver)
     chosen = _families(timing)
     for count in timing.classes:
         if not 2 <= count <= len(names):
@@ -42,7 +45,14 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
         method = resolver.method(family.method)
         for count in timing.classes:
             packs = tuple(_that_fit(timing, f"{name}, {count} classes", _memory(family, backbone, resolver, count)))
-            yield from bench(family, name, method, backbone, tuple(names[:count]), packs, timing.steps, say)
+            timer = bench if method(**family.settings).adaptation is None else bench_per_image
+            yield from timer(family, name, method, backbone, names[:count], packs, timing, say)
+
+
+def class_names(resolver: Resolver) -> tuple[str, ...]:
+    """Distinct names to take classes from: those of :data:`NAMES`, then each again with a word before it."""
+    named = tuple(resolver.dataset(NAMES).card.classes)
+    return named + tuple(f"{kind} {name}" for kind in KINDS for name in named)
 
 
 def _that_fit(timing: Timing, what: str, each: float) -> Iterator[int]:

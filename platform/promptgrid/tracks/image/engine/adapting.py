@@ -41,13 +41,13 @@ def adapted_logits(
     rows = []
     for first in range(0, count, each):
         last = min(first + each, count)
-        rows.append(_adapted(method, plan, params, task, _seen(looks, first, last, task)))
+        rows.append(adapted(method, plan, params, task, _seen(looks, first, last, task)))
         progress(last / count)
     return torch.cat(rows)
 
 
-def _adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: Seen) -> Tensor:
-    """(n, C) logits of n images."""
+def adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: Seen) -> Tensor:
+    """(n, C) logits of n images side by side, from what is ``seen`` of them."""
     images = len(seen["features"])
     held = {name: value for name, value in params.items() if name in method.frozen}
     own = {name: torch.stack([value] * images) for name, value in params.items() if name not in held}

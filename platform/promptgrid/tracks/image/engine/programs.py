@@ -19,7 +19,7 @@ from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_o
 from promptgrid.tracks.image.engine.rounds import album_of, mixture_of, schedules_for
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.speed import Choose, chooser, plainly
+from promptgrid.tracks.image.engine.speed import Choose, Speed, chooser, plainly
 from promptgrid.tracks.image.engine.stock import second_features
 from promptgrid.tracks.image.engine.support import Support
 from promptgrid.tracks.image.engine.trainer import Fit, fit
@@ -138,12 +138,18 @@ def train(
             losses=torch.cat([found.losses[place] for found in fits]),
             validation=[score for found in fits for score in found.validation[place]],
             seconds=a_step * totals[place],
-            speed=str(replace(fits[0].speed, compiled=any(found.speed.compiled for found in fits))),
+            speed=str(_taken([found.speed for found in fits])),
             **_queries(fits[-1].queries[place], program.rounds[-1][place], bool(fits[-1].validation[place])),
         )
         for place, cell in enumerate(program.cells)
         if cell.key in ready
     }
+
+
+def _taken(speeds: list[Speed]) -> Speed:
+    """The shortcuts that any round took."""
+    compiled, captured = any(one.compiled for one in speeds), any(one.captured for one in speeds)
+    return replace(speeds[0], compiled=compiled, captured=captured)
 
 
 def _queries(asked: list[int], schedule: Schedule, validated: bool) -> dict[str, tuple[int, ...]]:
@@ -186,11 +192,8 @@ def _fit(
 
 def _starts(slots: list[Prepared], bench: Bench, turn: int) -> Params:
     """What the slots start round ``turn`` from, each (slots, ...)."""
-    starts = {slot.cell.key: start(slot, turn) for slot in slots}
-    return {
-        name: torch.stack([starts[slot.cell.key][name] for slot in slots]).to(bench.device)
-        for name in starts[slots[0].cell.key]
-    }
+    starts = {slot.cell.key: start(slot, bench.device, turn) for slot in slots}
+    return {name: torch.stack([starts[slot.cell.key][name] for slot in slots]) for name in starts[slots[0].cell.key]}
 
 
 def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Callable[[float], None]:
@@ -200,16 +203,17 @@ def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Call
 def _choice(bench: Bench, cell: Cell, before: Fit | None) -> Choose:
     """What settles on shortcuts; a black box is asked plainly, and never to try one.
 
-    Later rounds compute in the precision of the round before, and are compiled only where that was.
+    Later rounds compute in the precision of the round before, and are compiled or captured only where that was.
     """
     choose = plainly if bench.black_box else chooser(bench.device, cell.precision)
     if before is None:
         return choose
-    return lambda step, steps, settled: choose(step, steps if before.speed.compiled else 0, before.speed)
+    again = before.speed.compiled or before.speed.captured
+    return lambda step, steps, settled: choose(step, steps if again else 0, before.speed)
 
 
-def start(ready: Prepared, turn: int = 0) -> Params:
-    """The parameters that a cell starts from: drawn, or carried over from where they were learned.
+def start(ready: Prepared, device: str, turn: int = 0) -> Params:
+    """The parameters that a cell starts from, on ``device``: drawn, or carried over from where they were learned.
 
     What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training. Every
     round that starts ``afresh`` draws from a stream of its own.
@@ -221,7 +225,7 @@ def start(ready: Prepared, turn: int = 0) -> Params:
     if carried is not None and cell.reading == "evaluate":
         return carried
     names = cell.identity.get("split"), cell.shots, cell.seed, "init", *([turn] if turn else [])
-    drawn = ready.method.init(ready.task, stream(*names))
+    drawn = {name: value.to(device) for name, value in ready.method.init(ready.task, stream(*names)).items()}
     if carried is None:
         return drawn
     for name, value in drawn.items():

@@ -102,7 +102,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         if trained is not None:
             _refuse_diverged(trained)
         with torch.no_grad():
-            params = trained.params if trained is not None else start(ready)
+            params = trained.params if trained is not None else start(ready, bench.device)
             if not as_it_is:
                 params = ready.method.finish(params, ready.task)
         _refuse_not_finite(params)

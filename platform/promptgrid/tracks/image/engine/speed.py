@@ -1,4 +1,8 @@
-"""Shortcuts that a GPU may take, chosen by measurement while a program runs; on a CPU it is always plain fp32."""
+"""Shortcuts that a GPU may take, chosen by measurement while a program runs; on a CPU it is always plain fp32.
+
+A step on a GPU is some thousand small kernels, and Python takes longer to launch them than the GPU to run them, unless
+a pack is large. So steps are captured as one CUDA graph: the same kernels on the same numbers, launched at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from promptgrid.contract import Params
 
@@ -21,6 +26,11 @@ WORTH_COMPILING = 300.0
 """Seconds of training left below which torch.compile, which takes minutes itself, is not tried."""
 WORTH_ASKING = 200
 """Steps left below which nothing is measured again."""
+WORTH_CAPTURING = 40
+"""Steps left below which no CUDA graph is made: that takes about ten steps."""
+COPIES = {torch.ops.aten._to_copy, torch.ops.aten.copy_}
+WARM = 2
+"""Steps as they are before one is captured: what is computed once and kept has to be there."""
 REPEATS = 3
 Half = Literal["bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -39,15 +49,27 @@ class Speed:
 
     autocast: Half | None = None
     compiled: bool = False
+    captured: bool = False
 
     def __str__(self) -> str:
-        names = ((f"{self.autocast} autocast", self.autocast), ("compiled", self.compiled))
+        names = (
+            (f"{self.autocast} autocast", self.autocast),
+            ("compiled", self.compiled),
+            ("CUDA graph", self.captured),
+        )
         return ", ".join(name for name, on in names if on)
 
     def of(self, step: Callable[..., Found], device: torch.device) -> Callable[..., Found]:
         """``step`` computed this way on ``device``."""
         cast = step if self.autocast is None else _cast(step, device, _DTYPES[self.autocast])
+        if self.captured:
+            return _Captured(cast, device)
         return _Compiled(cast) if self.compiled else cast
+
+    @property
+    def as_it_is(self) -> Speed:
+        """The same arithmetic, neither compiled nor captured."""
+        return replace(self, compiled=False, captured=False)
 
 
 def _cast(step: Callable[..., Found], device: torch.device, dtype: torch.dtype) -> Callable[..., Found]:
@@ -78,6 +100,81 @@ class _Compiled:
             return self._made[sizes](*args)
 
 
+class NotRepeatable(RuntimeError):
+    """A step does something that would be the same for ever once it was captured, or that cannot be captured."""
+
+
+class Repeatable(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's stub
+    """Watches a step, and raises :class:`NotRepeatable` where it draws, or tells Python or another device a value."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if torch.Tag.nondeterministic_seeded in func.tags and not _drops_nothing(func, args, kwargs or {}):
+            raise NotRepeatable(f"it draws random numbers ({func})")
+        by_mask = any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in tree_leaves(args[1:2]))
+        picks = func.overloadpacket is torch.ops.aten.index and not by_mask
+        hangs = torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags
+        if hangs and not picks:
+            raise NotRepeatable(f"what it does hangs on a value ({func})")
+        found = func(*args, **(kwargs or {}))
+        devices = {leaf.device.type for leaf in tree_leaves((args, found)) if isinstance(leaf, Tensor) and leaf.dim()}
+        if func.overloadpacket in COPIES and len(devices) > 1:
+            raise NotRepeatable(f"it copies from one device to another ({func})")
+        return found
+
+
+def _drops_nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether this is attention with a dropout of 0, which draws nothing."""
+    names = [argument.name for argument in func._schema.arguments]
+    return "dropout_p" in names and not (dict(zip(names, args, strict=False)) | kwargs).get("dropout_p")
+
+
+class _Captured:
+    """A step as one CUDA graph, played back on copies of what it is given.
+
+    What a step looks up in Python, or draws outside of tensors, is what it was when it was captured: who takes a graph
+    has held it to the plain step on another batch.
+    """
+
+    def __init__(self, step: Callable[..., Found], device: torch.device) -> None:
+        self._step, self._device = step, device
+        self._made: dict[tuple[Any, ...], Callable[[list[Tensor]], Found]] = {}
+
+    def __call__(self, *args: Any) -> Found:
+        leaves, shape = tree_flatten(args)
+        sizes = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+        if sizes not in self._made:
+            self._made[sizes] = self._capture(leaves, shape)
+        return self._made[sizes]([leaf for leaf in leaves if isinstance(leaf, Tensor)])
+
+    def _capture(self, leaves: list[Any], shape: TreeSpec) -> Callable[[list[Tensor]], Found]:
+        own = [leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        held = [leaf for leaf in own if isinstance(leaf, Tensor)]
+        args = tree_unflatten(own, shape)
+        beside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch's stub
+        beside.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(beside):
+            for _ in range(WARM):
+                with Repeatable():  # type: ignore[no-untyped-call]  # torch's stub
+                    self._step(*args)
+        torch.cuda.current_stream(self._device).wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            found = self._step(*args)
+        told, said = tree_flatten(found)
+
+        def play(given: list[Tensor]) -> Found:
+            torch._foreach_copy_(held, given)
+            graph.replay()
+            copies = [torch.empty_like(one) for one in told]
+            torch._foreach_copy_(copies, [one.detach() for one in told])
+            again: Found = tree_unflatten(copies, said)
+            return again
+
+        return play
+
+
 PLAIN = Speed()
 Step = Callable[[Speed, int], Found]
 """Takes a step on one of the first two batches the given way, and leaves no trace."""
@@ -99,7 +196,7 @@ def chooser(device: str, precision: str) -> Choose:
     if not device.startswith("cuda"):
         return plainly
 
-    refused: list[Speed] = []
+    refused = {"compiled": False, "captured": False}
 
     def clock() -> float:
         torch.cuda.synchronize(device)
@@ -113,8 +210,12 @@ def chooser(device: str, precision: str) -> Choose:
             return step(speed, place)
 
         half = half_of(device) if precision == "amp" else None
-        found = fastest(noted, 0 if refused else steps, half=half, clock=clock, settled=settled)
-        refused.extend(speed for speed in tried if speed.compiled and not found.compiled)
+        found = fastest(
+            noted, steps, half=half, clock=clock, settled=settled, compiler=not refused["compiled"],
+            graphs=not refused["captured"],
+        )  # fmt: skip
+        for way in ("compiled", "captured"):
+            refused[way] |= not getattr(found, way) and any(getattr(speed, way) for speed in tried)
         return found
 
     return choose
@@ -127,7 +228,14 @@ def half_of(device: str) -> Half:
 
 
 def fastest(
-    step: Step, steps: int, *, half: Half | None, clock: Callable[[], float], settled: Speed | None = None
+    step: Step,
+    steps: int,
+    *,
+    half: Half | None,
+    clock: Callable[[], float],
+    settled: Speed | None = None,
+    compiler: bool = True,
+    graphs: bool = False,
 ) -> Speed:
     """The quickest of the shortcuts that are allowed; one that fails is not taken, and the log says why.
 
@@ -137,25 +245,34 @@ def fastest(
         half: what autocast may be tried in.
         clock: seconds.
         settled: how earlier steps of the same training were taken: of autocast there is no second choice.
+        compiler: whether torch.compile may be tried.
+        graphs: whether a CUDA graph may be tried.
     """
-    best = PLAIN if settled is None else replace(settled, compiled=False)
-    if settled is not None and steps < WORTH_ASKING:
+    best = PLAIN if settled is None else settled.as_it_is
+    graphs = graphs and steps >= WORTH_CAPTURING
+    if settled is not None and steps < WORTH_ASKING and not graphs:
         return best
     least = _seconds(step, best, clock)
     if settled is None and half is not None:
         best, least = _better(step, Speed(autocast=half), best, least, clock)
-    if least * steps >= WORTH_COMPILING:
-        best, least = _better(step, replace(best, compiled=True), best, least, clock)
+    plain = best
+    if graphs:
+        best, least = _better(step, replace(plain, captured=True), best, least, clock)
+    if compiler and steps >= (0 if settled is None else WORTH_ASKING) and least * steps >= WORTH_COMPILING:
+        best, least = _better(step, replace(plain, compiled=True), best, least, clock)
     return best
 
 
 def _better(step: Step, other: Speed, best: Speed, least: float, clock: Callable[[], float]) -> tuple[Speed, float]:
-    """``other`` and its seconds where it is quicker than ``best``, else ``best``."""
+    """``other`` and its seconds where it is quicker than ``best``, else ``best``.
+
+    A step that is compiled or captured is held to the same step taken as it is.
+    """
     try:
-        truth = step(best, 1)
+        truth = step(other.as_it_is if other.as_it_is.autocast == best.autocast else best, 1)
         seconds = _seconds(step, other, clock)
         found = step(other, 1)
-        if other.compiled and not _alike(found, truth, ALIKE[other.autocast]):
+        if (other.compiled or other.captured) and not _alike(found, truth, ALIKE[other.autocast]):
             raise ArithmeticError("it gives other numbers on another batch")
         if not all(bool((one.isfinite() | ~exact.isfinite()).all()) for one, exact in _pairs(found, truth)):
             raise ArithmeticError("its range is too small")

@@ -215,7 +215,11 @@ class _Run:
         self._run_at(self.choose(step, 0 if self.estimated else ahead, before))
         self.scale = self._scale() if before is None else scale
         self.ways = {self.speed: self.ways[self.speed]}
-        self.taken = replace(self.speed, compiled=self.taken.compiled or self.speed.compiled)
+        self.taken = replace(
+            self.speed,
+            compiled=self.taken.compiled or self.speed.compiled,
+            captured=self.taken.captured or self.speed.captured,
+        )
 
     def _run_at(self, speed: Speed) -> None:
         other, self.speed = speed.autocast != self.speed.autocast, speed

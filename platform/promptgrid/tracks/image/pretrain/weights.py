@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from ruamel.yaml import YAML
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from promptgrid.tracks.image.backbones.bundled_weights import TABLE
+from promptgrid.tracks.image.backbones.bundled_weights import SHARED, TABLE, TOKENS
 
 CONFIG, WEIGHTS, CARD = "open_clip_config.json", "weights.safetensors", "card.yaml"
 
@@ -24,45 +24,50 @@ def quantize(rows: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return values, scales.squeeze(dim)
 
 
-def compact(weights: dict[str, Tensor], codes: Tensor, basis: Tensor, seen: Tensor) -> dict[str, Tensor]:
-    """The stored form of a state dict: see :mod:`bundled_weights`.
+def compact(weights: dict[str, Tensor], basis: Tensor, seen: Tensor) -> dict[str, Tensor]:
+    """The stored form of a state dict, without the token codes that all backbones share: see :mod:`bundled_weights`.
 
     Args:
         weights: the model's state dict.
-        codes: (vocabulary, rank) what every token is before training.
-        basis: (rank, width) what training made of it.
+        basis: (rank, width) what training made of the codes.
         seen: (n,) tokens that occurred in the captions; their rows of the table are kept.
     """
     rows, row_scales = quantize(weights[TABLE][seen], 1)
-    values, value_scales = quantize(codes, 0)
-    table = {
-        "codes": values,
-        "code_scales": value_scales,
-        "basis": basis.half(),
-        "seen_ids": seen.to(torch.int32),
-        "seen_rows": rows,
-        "seen_scales": row_scales,
-    }
-    stored = {name: _small(tensor) for name, tensor in weights.items() if name != TABLE}
+    table = {"basis": basis.half(), "seen_ids": seen.to(torch.int32), "seen_rows": rows, "seen_scales": row_scales}
+    stored = {name: narrow(tensor) for name, tensor in weights.items() if name != TABLE}
     return stored | {f"token_embedding.{part}": tensor.contiguous() for part, tensor in table.items()}
 
 
-def _small(tensor: Tensor) -> Tensor:
+def narrow(tensor: Tensor) -> Tensor:
     """Matrices in float16; vectors and scalars (norms, biases, running statistics) stay as they are."""
     return tensor.detach().half().contiguous() if tensor.ndim > 1 else tensor.detach().contiguous()
 
 
-def write_backbone(folder: Path, config: dict[str, Any], stored: dict[str, Tensor], card: dict[str, Any]) -> str:
-    """Write config, weights and card into `folder`; returns the sha256 of the weights, which the card repeats."""
+def write_backbone(
+    folder: Path, config: dict[str, Any], stored: dict[str, Tensor], codes: dict[str, Tensor], card: dict[str, Any]
+) -> str:
+    """Write config, weights and card into `folder`, and the token codes beside it, for all backbones once.
+
+    The weights name the codes by their sha256, so that the digest of the weights stands for both.
+
+    Returns:
+        The sha256 of the weights, which the card repeats.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{WEIGHTS}.partial"
-    save_file(stored, partial)
-    digest = sha256(partial)
+    shared = save({f"token_embedding.{part}": codes[part].contiguous() for part in SHARED})
+    _replace(folder.parent / TOKENS, shared)
+    weights = save(stored, metadata={TOKENS: hashlib.sha256(shared).hexdigest()})
+    _replace(folder / WEIGHTS, weights)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    partial.chmod(0o644)
-    partial.replace(folder / WEIGHTS)
+    digest = hashlib.sha256(weights).hexdigest()
     write_card(folder, {**card, "sha256": digest})
     return digest
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> None:

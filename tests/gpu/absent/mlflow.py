@@ -1,0 +1,3 @@
+"""Stands where MLflow would be on a bare machine, so that a rehearsal fails as the real run would."""
+
+raise ImportError("a GPU run needs no MLflow")
