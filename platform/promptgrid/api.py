@@ -264,24 +264,38 @@ def load_results(path: str | Path) -> pd.DataFrame:
     raise Refused("no results there", where=str(path), expected="a report folder, a results.parquet, or a store")
 
 
-def load_method(record: Record | str, store: Store | str | Path | None = None, device: str = "cpu") -> Any:
+def load_method(
+    record: Record | str, store: Store | str | Path | None = None, device: str = "cpu", *, any_dataset: bool = False
+) -> Any:
     """What a cell learned, ready to be used: see the track's ``restore`` (``classify``, ``logits``, ``rebind``).
+
+    Its class names were kept with it, so no dataset is needed. Where the dataset is there and has other classes by now,
+    that is said, because answers in the names of then would be taken for those of now.
 
     Args:
         record: a record, a cell key, or the beginning of one.
         store: where the record's state is.
         device: a torch device.
+        any_dataset: go on with the classes that were learned, whatever the dataset has become.
 
     Raises:
-        Refused: no finished cell has that key, or more than one begins so.
+        Refused: no finished cell has that key, or more than one begins so; the dataset's classes or the backbone
+            (architecture, tokenizer, preprocessing, weights) are not those of the record, naming what differs.
     """
     from promptgrid import catalog
 
     found = open_store(store)
     key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
-    whole = found.read(key)
+    whole, about = found.read(key), found.about(key)
+    if not about:
+        raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
+                      where="load_method", got=key[:12], hint="run the cell again")  # fmt: skip
+    track = catalog.track(whole.cell.track)
+    if not any_dataset and (other := track.differs(whole, about)):
+        raise Refused(f"the dataset is not what this was learned on: {'; '.join(other[:6])}", where=whole.cell.dataset,
+                      hint="run the cell again, or load_method(..., any_dataset=True)")  # fmt: skip
     learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
-    return catalog.track(whole.cell.track).restore(whole, found.state(learned_by), device)
+    return track.restore(whole, found.state(learned_by), about, device)
 
 
 def _whole_key(beginning: str, store: Store) -> str:

@@ -45,10 +45,10 @@ def scene(seed: int) -> Scene:
     (cell,) = track.resolve([ask])
     (outcome,) = track.run(Pack((cell,), wanted=frozenset({cell.key})), MemoryCache(), "cpu")
     labels = torch.from_numpy(outcome.state["labels"]).flatten(1)
-    encoder, dataset = track._load("bundled", "cpu"), track.resolver.dataset(SOURCES)
+    encoder, dataset = track._backbone("bundled", "cpu"), track.resolver.dataset(SOURCES)
 
     def units(name: str, indices: list[int]) -> Tensor:
-        pixels = read_pixels(track.resolver.dataset(name), indices, encoder.image_size)
+        pixels = read_pixels(track.resolver.dataset(name), indices, encoder.preprocessing)
         return F.normalize(torch.cat([encoder.encode_pixels(some) for some in torch.split(pixels, 64)]), dim=-1)
 
     def test(name: str) -> tuple[Tensor, Tensor, Task]:

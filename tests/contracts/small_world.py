@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from promptgrid import catalog
-from promptgrid.contract import Backbone, BackboneFamily, Dataset, DatasetFamily
+from promptgrid.contract import Backbone, BackboneFamily, Dataset, DatasetFamily, Preprocessing
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import DatasetCard, Request, digest
 from promptgrid.tracks.image.backbones import torchvision_cure
@@ -20,6 +20,7 @@ from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = ("red_square", "blue disc", "green fern leaf", "grey stone", "yellow sun")
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+PREPROCESSING = Preprocessing.square(32, MEAN, STD)
 CONFIG: dict[str, Any] = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "patch_size": 16, "width": 48, "layers": 3, "head_width": 16},
@@ -43,11 +44,11 @@ def open_clip_model() -> Any:
 
 
 @cache
-def backbone() -> DualEncoder:
+def backbone(name: str = "small") -> DualEncoder:
     torchvision_cure.apply()
     from open_clip.tokenizer import SimpleTokenizer
 
-    return DualEncoder("small", "0" * 64, open_clip_model(), SimpleTokenizer(), MEAN, STD)
+    return DualEncoder(name, "01"[name == "aside"] * 64, open_clip_model(), SimpleTokenizer(), PREPROCESSING)
 
 
 class SmallBackbones(BackboneFamily):
@@ -62,14 +63,16 @@ class SmallBackbones(BackboneFamily):
         return backbone in ("small", "aside")
 
     def facts(self, name: str) -> dict[str, object]:
+        own = backbone(name)
         return {
-            "digest": "01"[name == "aside"] * 64,
-            "offers": sorted(backbone().offers),
-            "image_size": backbone().image_size,
+            "digest": own.digest,
+            "offers": sorted(own.offers),
+            "preprocessing": own.preprocessing,
+            "image_size": own.image_size,
         }
 
     def load(self, name: str, device: str) -> Backbone:
-        return backbone()
+        return backbone(name)
 
 
 class Pictures(Dataset):

@@ -6,6 +6,11 @@ disagree on what is the same experiment. So these values must never change. A ch
 belongs INTO the identity (raise ``schema``, ``engine`` or the protocol's version there), which gives new keys to
 new cells and leaves the old ones valid. Should one of these tests fail, undo the change that made it fail; do not
 write the new value in.
+
+The identity below is of schema 2, which moved every key once: a backbone was named by its weights file alone, so that
+two models on one file (QuickGELU or not, another mean) shared their keys. It is now named by its whole model, whose
+digest is frozen here too, and ``preprocessing`` says all of it. How a key is made of an identity did not change: the
+key of the identity of schema 1 is still what it was.
 """
 
 from __future__ import annotations
@@ -22,13 +27,15 @@ import pytest
 from PIL import Image
 from tests.contracts import small_world
 
-from promptgrid.spec import Cell, Cost, Pack, Provenance, Reason, Record, scores_digest
+from promptgrid.contract import Preprocessing
+from promptgrid.spec import Cell, Cost, Pack, Provenance, Reason, Record, digest, scores_digest
 from promptgrid.spec.cell import canonical_json
 from promptgrid.spec.suite import parse_suite
+from promptgrid.tracks.image.backbones.architecture import identity, resolved
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
 from promptgrid.tracks.image.track import ImageTrack
 
-IDENTITY: dict[str, Any] = {
+OF_SCHEMA_1: dict[str, Any] = {
     "schema": 1,
     "engine": 1,
     "track": "image",
@@ -47,15 +54,31 @@ IDENTITY: dict[str, Any] = {
     "selection": "last",
     "precision": "fp32",
 }
+KEY_OF_SCHEMA_1 = "dcec1ca3652a5db80d5402d7ec18bca445000db4409695b90d3e037c7a685608"
+IDENTITY: dict[str, Any] = OF_SCHEMA_1 | {
+    "schema": 2,
+    "preprocessing": [
+        "rgb, then the evaluation transform of open_clip, version 1",
+        {"size": [48, 48], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize_mode": "shortest",
+         "interpolation": "bicubic", "fill": 0},
+    ],
+}  # fmt: skip
 CANONICAL = (
     '{"backbone":"' + "d4" * 32 + '","dataset":"' + "a1" * 32 + '","engine":1,"method":"coop","method_source":"'
-    + "5f" * 32 + '","precision":"fp32","preprocessing":["rgb, short side to size (bicubic), centre crop",48],'
-    '"prompting":"' + "b2" * 32 + '","protocol":["few_shot",1],"schema":1,"seed":1,"selection":"last","settings":'
-    '{"class_specific":false,"context_length":16,"learning_rate":0.002,"tiny":1e-06,"words":""},"shots":16,"split":"'
-    + "c3" * 32 + '","track":"image","views":0}'
+    + "5f" * 32 + '","precision":"fp32","preprocessing":["rgb, then the evaluation transform of open_clip, version 1",'
+    '{"fill":0,"interpolation":"bicubic","mean":[0.5,0.5,0.5],"resize_mode":"shortest","size":[48,48],'
+    '"std":[0.5,0.5,0.5]}],"prompting":"' + "b2" * 32 + '","protocol":["few_shot",1],"schema":2,"seed":1,'
+    '"selection":"last","settings":{"class_specific":false,"context_length":16,"learning_rate":0.002,"tiny":1e-06,'
+    '"words":""},"shots":16,"split":"' + "c3" * 32 + '","track":"image","views":0}'
 )  # fmt: skip
-KEY = "dcec1ca3652a5db80d5402d7ec18bca445000db4409695b90d3e037c7a685608"
-DIGEST = "21c55b99dde6363448d51b0499c8f1242fa4d9aa30787ac200ab35c3cd96e938"
+KEY = "013755998a8ff4bae08e42cade651f3f3e8eb0818dcd9e9e506308b670dce02f"
+TINY: dict[str, Any] = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
+}
+MODEL = "5ef539f43b135b48d71738396c6133f7872b9af11cd4d3743d847835b85f3f77"
+DIGEST = "2f8931b30f8fac1dd41d3cde24a60d974201e713a6372ea81f396ead4de096f9"
 
 
 def test_the_canonical_form_of_an_identity() -> None:
@@ -66,13 +89,23 @@ def test_the_key_of_a_cell() -> None:
     assert _cell().key == KEY
 
 
+def test_a_key_is_made_as_ever() -> None:
+    assert digest(OF_SCHEMA_1) == KEY_OF_SCHEMA_1
+
+
+def test_the_digest_of_a_model() -> None:
+    """What stands under ``backbone``: configuration, tokenizer, preprocessing, and weights by content."""
+    model = identity(resolved(TINY, "tiny"), {"kind": "clip"}, Preprocessing.square(16), "ab" * 32)
+    assert digest(model) == MODEL
+
+
 def test_the_order_of_an_identity_is_nothing() -> None:
-    assert _cell(identity=dict(reversed(IDENTITY.items()))).key == KEY
+    assert _cell(of=dict(reversed(IDENTITY.items()))).key == KEY
 
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_everything_in_an_identity_counts(name: str) -> None:
-    assert _cell(identity=IDENTITY | {name: "other"}).key != KEY
+    assert _cell(of=IDENTITY | {name: "other"}).key != KEY
 
 
 def test_odd_text_has_one_form() -> None:
@@ -84,7 +117,7 @@ def test_odd_text_has_one_form() -> None:
 
 
 def test_the_key_of_a_pack() -> None:
-    assert Pack(cells=(_cell(), _cell(identity=IDENTITY | {"seed": 2}))).key == "cf5d301523ec3443"
+    assert Pack(cells=(_cell(), _cell(of=IDENTITY | {"seed": 2}))).key == "dc2bf10e4e1549e4"
 
 
 def test_the_digest_of_scores() -> None:
@@ -175,7 +208,7 @@ def _moved(asked: Any, dataset: str) -> Any:
     return type(asked)(**{**vars(asked), "dataset": dataset})
 
 
-def _cell(identity: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> Cell:
+def _cell(of: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> Cell:
     return Cell(
         track="image",
         protocol="few_shot",
@@ -187,11 +220,11 @@ def _cell(identity: dict[str, Any] | None = None, settings: dict[str, Any] | Non
         seed=1,
         selection="last",
         precision="fp32",
-        identity=identity or IDENTITY,
+        identity=of or IDENTITY,
     )
 
 
 def _records() -> list[Record]:
     done = Record(cell=_cell(), metrics={"accuracy": 0.8125, "macro_f1": 0.1 + 0.2}, cost=Cost(train_seconds=3.0))
-    lost = _cell(identity=IDENTITY | {"seed": 2})
+    lost = _cell(of=IDENTITY | {"seed": 2})
     return [done, Record(cell=lost, status="failed", reason=Reason.NAN_LOSS, message="the loss is not finite")]

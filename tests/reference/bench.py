@@ -98,6 +98,7 @@ class Given(BackboneFamily):
 
     def __init__(self, encoder: DualEncoder) -> None:
         self.encoder = encoder
+        self.again = DualEncoder("again", "1" * 64, encoder.model, encoder._tokenizer, encoder.preprocessing)
 
     def listing(self) -> list[dict[str, object]]:
         return [{"name": "given", "about": "a backbone at hand"}]
@@ -107,11 +108,11 @@ class Given(BackboneFamily):
 
     def facts(self, backbone: str) -> dict[str, object]:
         encoder = self.encoder
-        digest = encoder.digest if backbone == "given" else "1" * 64
-        return {"digest": digest, "offers": sorted(encoder.offers), "image_size": encoder.image_size}
+        digest = self.load(backbone, "cpu").digest
+        return {"digest": digest, "offers": sorted(encoder.offers), "preprocessing": encoder.preprocessing}
 
     def load(self, backbone: str, device: str) -> DualEncoder:
-        return self.encoder
+        return self.encoder if backbone == "given" else self.again
 
 
 class Exact(DualEncoder):
@@ -193,7 +194,7 @@ class Bench:
             captions=self.captions,
             start_rng=lambda: stream(cell.identity["split"], cell.shots, cell.seed, "init"),
             said=task.descriptions,
-            beside=Beside(task, split.train, ("moco", "augmix"), self.clip.model.visual.image_size[0]),
+            beside=Beside(task, split.train, ("moco", "augmix"), self.encoder.preprocessing),
         )
 
     def pictures(self, indices: Any) -> Pictures:

@@ -8,7 +8,7 @@ import pytest
 from tests.reference.bench import Bench, CutFamily, Exact, Given
 from tests.reference.clip import Clip
 
-from promptgrid.contract import Dataset
+from promptgrid.contract import Dataset, Preprocessing
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack
@@ -20,12 +20,13 @@ def bench(image_track: ImageTrack, bundled_task: Dataset) -> Bench:
     model, tokenizer, preprocess = load_bundled("bundled-vit")
     mean, std = preprocess["mean"], preprocess["std"]
     double = copy.deepcopy(model).double()
-    encoder = DualEncoder("given", "0" * 64, model, tokenizer, mean, std)
+    preprocessing = Preprocessing.square(model.visual.image_size[0], mean, std)
+    encoder = DualEncoder("given", "0" * 64, model, tokenizer, preprocessing)
     found = image_track.resolver
     return Bench(
         track=ImageTrack(found.methods, [CutFamily(bundled_task)], [Given(encoder)], found.protocols),
         encoder=encoder,
-        exact=Exact("given", "0" * 64, double, tokenizer, mean, std),
+        exact=Exact("given", "0" * 64, double, tokenizer, preprocessing),
         clip=Clip(model, tokenizer, mean, std),
         exact_clip=Clip(double, tokenizer, mean, std),
     )

@@ -57,11 +57,14 @@ def test_the_parquet_file_has_the_promised_columns(store: Store) -> None:
     assert {field.name: str(field.type) for field in table.schema} == {
         "evaluation": "string",
         "image": "int64",
+        "name": "string",
         "label": "int32",
         "predicted": "int32",
         "correct": "bool",
         "top": "list<element: int32>",
         "scores": "list<element: float>",
+        "of_label": "float",
+        "logsumexp": "float",
     }
     answers = outcome.predictions[0]
     assert table["correct"].to_pylist() == list(answers.top[:, 0] == answers.label)

@@ -31,6 +31,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OutDir = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")
 ]
+NOTES = 12
+"""Lines about the data that a plan prints."""
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
 
 
@@ -67,6 +69,7 @@ def plan(
             f"estimated on {slots} workers": _duration(wall),
         },
     )
+    _tell_notes(planned.notes)
 
 
 def run(
@@ -171,6 +174,15 @@ def _print_status(now: api.Status) -> None:
         rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
     _facts(f"status of {now.suite}", rows)
     typer.echo(f"scores digest {now.scores_digest}" if now.finished or now.failed else "no scores yet")
+
+
+def _tell_notes(notes: Mapping[str, tuple[str, ...]]) -> None:
+    """What people should know of the data, a line each."""
+    lines = [f"note: {dataset}: {note}" for dataset, some in notes.items() for note in some]
+    for line in lines[:NOTES]:
+        typer.echo(line)
+    if len(lines) > NOTES:
+        typer.echo(f"and {len(lines) - NOTES} more notes: --json shows all")
 
 
 def _print_top(leaderboard: Path, top: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class Plan:
         failed: keys that failed and are not tried again without being asked for.
         scouts: keys of packs to begin with, because nothing is known of what their method takes.
         machine: what the packs are made for.
+        notes: by dataset, what people should know of its data.
     """
 
     suite: Suite
@@ -41,6 +42,7 @@ class Plan:
     failed: frozenset[str]
     scouts: frozenset[str] = frozenset()
     machine: Machine = "cpu"
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -76,6 +78,7 @@ class Plan:
             "packs": len(self.packs),
             "estimated_seconds": round(self.seconds, 1),
             "methods": dict(Counter(label for label, _ in self.squares)),
+            "notes": {name: list(notes) for name, notes in self.notes.items()},
         }
 
 
@@ -112,7 +115,8 @@ def plan_squares(
     finished = store.finished(cells)
     wanted = store.to_run(cells, retry_failed)
     failed = frozenset(cells.keys() - finished - wanted)
-    plan = _packed(Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto")), wanted, store, track)
+    bare = Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto"), notes=track.notes(resolved))
+    plan = _packed(bare, wanted, store, track)
     _check_needs(list(plan.packs), cells, store)
     return plan
 

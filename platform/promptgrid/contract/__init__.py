@@ -18,6 +18,7 @@ from promptgrid.contract.method import (
     Trained,
     knob,
 )
+from promptgrid.contract.preprocessing import Preprocessing
 from promptgrid.contract.prompt_tokens import PromptTokens
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, gaussian, stream
@@ -50,6 +51,7 @@ __all__ = [
     "Outputs",
     "Params",
     "Predictions",
+    "Preprocessing",
     "Project",
     "PromptTokens",
     "Protocol",

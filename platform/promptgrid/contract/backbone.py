@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.preprocessing import Preprocessing
 from promptgrid.contract.prompt_tokens import PromptTokens
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ class Backbone(ABC):
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
     them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.black_box`).
+    ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
+    images that ``preprocessing`` makes (below, images are written as squares of ``size``).
     """
 
     id: str
     digest: str
+    preprocessing: Preprocessing
     width: int
     image_size: int
     text: TowerShape
@@ -176,7 +180,13 @@ class BackboneFamily(ABC):
 
     @abstractmethod
     def facts(self, backbone: str) -> dict[str, object]:
-        """``digest`` (of the weights), ``offers`` (list) and ``image_size``, as cheaply as possible.
+        """What names a model, without loading it.
+
+        Returns:
+            ``digest``, 64 hex digits that name the whole model: equal ones mean equal features of every image and text,
+            so architecture, tokenizer, preprocessing and weights are all in it; ``preprocessing``
+            (:class:`Preprocessing`); ``offers`` (list); ``image_size``. Optional: ``model``, plain values that
+            ``digest`` is of, to say what differs; ``sizes`` of the towers.
 
         Raises:
             Refused: an unknown model or tag, a missing checkpoint, a digest that differs.

@@ -29,6 +29,7 @@ class LogitsOnly(Backbone):
 
     def __init__(self, behind: Backbone) -> None:
         self.id, self.digest, self.image_size = behind.id, behind.digest, behind.image_size
+        self.preprocessing = behind.preprocessing
         self.offers = frozenset({"logits"})
         self.queries = 0
         self._range = behind.pixel_range

@@ -20,7 +20,8 @@ class Dataset(ABC):
 
     Where several datasets are joined, ``parts[i]`` says which of them image ``i`` comes from. Where they stand side
     by side, each with classes of its own, ``tasks[label]`` says whose class ``label`` is and ``templates[label]`` how
-    that dataset speaks of it. All three are empty for a dataset that is one.
+    that dataset speaks of it. All three are empty for a dataset that is one. ``notes`` are sentences about what looks
+    odd in it or was left out, for people: they stand in the plan, in records and in reports.
     """
 
     card: DatasetCard
@@ -29,6 +30,7 @@ class Dataset(ABC):
     parts: Sequence[int] = ()
     tasks: Sequence[int] = ()
     templates: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def descriptions(self) -> Descriptions:
@@ -48,6 +50,10 @@ class Dataset(ABC):
     def variations(self) -> Variations | None:
         """Generated variations of its images; None where there are none."""
         return None
+
+    def image_name(self, index: int) -> str:
+        """What people know image ``index`` by, such as its path below the dataset's folder; kept in records."""
+        return str(index)
 
     @abstractmethod
     def read(self, index: int) -> Image:

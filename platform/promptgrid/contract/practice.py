@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.backbone import Backbone, TowerShape
 from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, TokenPlan
+from promptgrid.contract.preprocessing import Preprocessing
 from promptgrid.contract.randomness import stream
 
 WORDS, SOS, EOT = 997, 998, 999
@@ -30,6 +31,7 @@ class PracticeBackbone(Backbone):
     def __init__(self) -> None:
         self.id = self.digest = "practice"
         self.width, self.image_size, self.patch_size, self.logit_scale = 16, 16, 8, 30.0
+        self.preprocessing = Preprocessing.square(self.image_size)
         self.text, self.vision = TowerShape(12, 3), TowerShape(20, 3)
         self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"})
         text, vision = self.text.width, self.vision.width

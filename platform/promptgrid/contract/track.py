@@ -55,22 +55,44 @@ class Timing:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per-image answers of one evaluation: dataset image index, true label, top classes (N, k) and their scores."""
+    """Per-image answers of one evaluation of N images between C classes.
+
+    Every score that a metric needs can be computed from them: ``logsumexp`` turns scores into log-probabilities.
+
+    Attributes:
+        evaluation: name of the evaluation.
+        image: (N,) index of each image in its dataset.
+        label: (N,) true class, a position in ``classes``.
+        top: (N, k) the k most likely classes, best first.
+        scores: (N, k) their logits.
+        of_label: (N,) logit of the true class; None in records of version 1.
+        logsumexp: (N,) log of the sum of exp of all C logits; None in records of version 1.
+        names: what people know each image by; empty in records of version 1.
+        classes: names of the C classes; empty in records of version 1.
+    """
 
     evaluation: str
     image: npt.NDArray[np.int64]
     label: npt.NDArray[np.int32]
     top: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    of_label: npt.NDArray[np.float32] | None = None
+    logsumexp: npt.NDArray[np.float32] | None = None
+    names: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A record with what is too large to be read with it."""
+    """A record with what is too large to be read with it.
+
+    ``about`` is what ``state`` needs beside its arrays to be used again, as plain values: class names above all.
+    """
 
     record: Record
     predictions: tuple[Predictions, ...] = ()
     state: Arrays = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Track(ABC):
@@ -109,8 +131,22 @@ class Track(ABC):
         """
 
     @abstractmethod
-    def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> Any:
-        """The learned method of ``record``, ready to classify: see the track's own documentation."""
+    def restore(
+        self, record: Record, state: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any], device: str
+    ) -> Any:
+        """The learned method of ``record``, ready to classify: see the track's own documentation.
+
+        ``state`` and ``about`` are what an :class:`Outcome` kept. Raises Refused where what it needs beside them, such
+        as a backbone, is not what it was.
+        """
+
+    def differs(self, record: Record, about: Mapping[str, Any]) -> list[str]:
+        """In what the dataset of ``record`` as it is now differs from what was learned; empty where it is gone."""
+        return []
+
+    def notes(self, cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+        """What people should know of the data of ``cells`` before they read a number: sentences by dataset."""
+        return {}
 
     @abstractmethod
     def bundled_datasets(self) -> list[str]:

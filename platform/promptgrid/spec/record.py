@@ -80,15 +80,16 @@ class Provenance(BaseModel):
 
 
 class Record(BaseModel):
-    """The result of one cell.
+    """The result of one cell. ``promptgrid/store/RECORDS.md`` tells the whole format, files beside this one included.
 
     ``metrics`` are fractions in [0, 1] unless their name says otherwise; ``curves`` are lists over training
-    (``train_loss`` by epoch, ``val_accuracy`` by checkpoint).
+    (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are sentences about the data: a class
+    with fewer images than shots, files that were left out. Version 1 of the schema has none; it is read for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     cell: Cell
     status: Literal["done", "failed"] = "done"
     metrics: dict[str, float] = {}
@@ -99,6 +100,7 @@ class Record(BaseModel):
     message: str = ""
     log_tail: str = ""
     attempts: int = Field(default=1, ge=1)
+    notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def whole(self) -> Self:

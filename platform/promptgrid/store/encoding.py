@@ -23,7 +23,20 @@ from promptgrid.spec.parquet import read_parquet
 if TYPE_CHECKING:
     from promptgrid.contract import Predictions
 
-_LAYOUT = b"promptgrid.evaluations"
+_LAYOUT, _CLASSES, _ABOUT = b"promptgrid.evaluations", b"promptgrid.classes", "promptgrid.about"
+COLUMNS: dict[str, pa.DataType] = {
+    "evaluation": pa.string(),
+    "image": pa.int64(),
+    "name": pa.string(),
+    "label": pa.int32(),
+    "predicted": pa.int32(),
+    "correct": pa.bool_(),
+    "top": pa.list_(pa.int32()),
+    "scores": pa.list_(pa.float32()),
+    "of_label": pa.float32(),
+    "logsumexp": pa.float32(),
+}
+"""Of ``predictions.parquet``; ``RECORDS.md`` says what each holds."""
 
 
 def sha256(raw: bytes) -> str:
@@ -68,29 +81,27 @@ def unsealed(raw: bytes) -> dict[str, Any]:
 
 
 def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
-    """Parquet (zstd), one row an image: evaluation, image, label, predicted, correct, top, scores."""
+    """Parquet (zstd), one row an image: the columns of ``COLUMNS``; class names stand in the metadata."""
     layout = [[item.evaluation, len(item.image), item.top.shape[1]] for item in predictions]
+    classes = [list(item.classes) for item in predictions]
     schema = pa.schema(
-        [
-            ("evaluation", pa.string()),
-            ("image", pa.int64()),
-            ("label", pa.int32()),
-            ("predicted", pa.int32()),
-            ("correct", pa.bool_()),
-            ("top", pa.list_(pa.int32())),
-            ("scores", pa.list_(pa.float32())),
-        ],
-        metadata={_LAYOUT: canonical_json(layout).encode()},
+        list(COLUMNS.items()),
+        metadata={_LAYOUT: canonical_json(layout).encode(), _CLASSES: canonical_json(classes).encode()},
     )
     table = pa.concat_tables([_rows(item, schema) for item in predictions] or [schema.empty_table()])
     out = io.BytesIO()
-    pq.write_table(table.combine_chunks(), out, compression="zstd")
+    # hardly a number stands twice and nobody seeks in so small a file: dictionaries and statistics were a fifth of it
+    pq.write_table(
+        table.combine_chunks(), out, compression="zstd", use_dictionary=["evaluation"], write_statistics=False
+    )
     return out.getvalue()
 
 
 def _rows(item: Predictions, schema: pa.Schema) -> pa.Table:
     count, width = item.top.shape
-    if not len(item.image) == len(item.label) == len(item.scores) == count or item.scores.shape != item.top.shape:
+    columns = (item.image, item.label, item.scores, item.of_label, item.logsumexp, item.names or None)
+    lengths = {len(column) for column in columns if column is not None}
+    if lengths != {count} or item.scores.shape != item.top.shape:
         raise ValueError(f"predictions of {item.evaluation!r} have columns of different lengths")
     if width == 0:
         raise ValueError(f"predictions of {item.evaluation!r} name no class")
@@ -101,23 +112,36 @@ def _rows(item: Predictions, schema: pa.Schema) -> pa.Table:
         [
             pa.array([item.evaluation] * count, pa.string()),
             pa.array(item.image.astype(np.int64)),
+            pa.array(item.names or [None] * count, pa.string()),
             pa.array(label),
             pa.array(np.ascontiguousarray(top[:, 0])),
             pa.array(top[:, 0] == label),
             pa.ListArray.from_arrays(pa.array(ends), pa.array(np.ascontiguousarray(top).ravel())),
             pa.ListArray.from_arrays(pa.array(ends), pa.array(np.ascontiguousarray(scores).ravel())),
+            _floats(item.of_label, count),
+            _floats(item.logsumexp, count),
         ],
         schema=schema,
     )
 
 
+def _floats(values: npt.NDArray[np.float32] | None, count: int) -> pa.Array:
+    return pa.array([None] * count, pa.float32()) if values is None else pa.array(values.astype(np.float32))
+
+
 def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
-    """The predictions in Parquet bytes. Raises ValueError (pyarrow's errors are ones) where they are malformed."""
+    """The predictions in Parquet bytes, of this version or an earlier one.
+
+    Raises:
+        ValueError: they are malformed (pyarrow's errors are ones).
+    """
     from promptgrid.contract import Predictions  # imports torch, which most readers of a store never need
 
     table = read_parquet(raw).combine_chunks()
+    layout = json.loads(table.schema.metadata[_LAYOUT])
+    classes = json.loads(table.schema.metadata.get(_CLASSES, b"null")) or [[]] * len(layout)
     start, found = 0, []
-    for name, count, width in json.loads(table.schema.metadata[_LAYOUT]):
+    for (name, count, width), own in zip(layout, classes, strict=True):
         part = table.slice(start, count)
         found.append(
             Predictions(
@@ -126,6 +150,10 @@ def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
                 label=part["label"].to_numpy(),
                 top=_matrix(part["top"], count, width, np.dtype(np.int32)),
                 scores=_matrix(part["scores"], count, width, np.dtype(np.float32)),
+                of_label=_known(part, "of_label"),
+                logsumexp=_known(part, "logsumexp"),
+                names=tuple(_told(part)),
+                classes=tuple(own),
             )
         )
         start += count
@@ -134,15 +162,32 @@ def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
     return tuple(found)
 
 
+def _known(part: pa.Table, column: str) -> npt.NDArray[np.float32] | None:
+    """A column of floats; None where an earlier version had none."""
+    if column not in part.column_names or part[column].null_count:
+        return None
+    values: npt.NDArray[np.float32] = part[column].to_numpy()
+    return values
+
+
+def _told(part: pa.Table) -> list[str]:
+    """The names of the images; none where an earlier version had none."""
+    if "name" not in part.column_names or part["name"].null_count:
+        return []
+    names: list[str] = part["name"].to_pylist()
+    return names
+
+
 def _matrix(column: pa.ChunkedArray, count: int, width: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     chunks = [chunk.flatten().to_numpy() for chunk in column.chunks]
     flat = np.concatenate(chunks) if chunks else np.empty(0, dtype)
     return flat.astype(dtype, copy=False).reshape(count, width)
 
 
-def state_bytes(state: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """``state`` as safetensors."""
-    return bytes(save_safetensors({name: np.asarray(state[name], order="C") for name in sorted(state)}))
+def state_bytes(state: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any]) -> bytes:
+    """``state`` as safetensors, ``about`` in their metadata as canonical JSON."""
+    arrays = {name: np.asarray(state[name], order="C") for name in sorted(state)}
+    return bytes(save_safetensors(arrays, {_ABOUT: canonical_json(about)} if about else None))
 
 
 def state_of(raw: bytes) -> dict[str, npt.NDArray[Any]]:
@@ -151,3 +196,9 @@ def state_of(raw: bytes) -> dict[str, npt.NDArray[Any]]:
         return dict(load_safetensors(raw))
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"not safetensors: {error}") from error
+
+
+def about_of(raw: bytes) -> dict[str, Any]:
+    """What safetensors bytes say beside the arrays; nothing in those of version 1. Raises ValueError as above."""
+    head = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return dict(json.loads(head.get("__metadata__", {}).get(_ABOUT, "{}")))

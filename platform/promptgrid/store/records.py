@@ -70,7 +70,7 @@ class Store:
             files = {
                 "record.json": encoding.record_bytes(record),
                 "predictions.parquet": encoding.predictions_bytes(outcome.predictions),
-                "state.safetensors": encoding.state_bytes(outcome.state),
+                "state.safetensors": encoding.state_bytes(outcome.state, outcome.about),
             }
             return commit_folder(self.root / "temporary", target, files, manifest_bytes(key, files))
 
@@ -148,6 +148,17 @@ class Store:
         try:
             return encoding.state_of(raw)
         except ValueError as error:
+            raise self._set_aside(key, f"state.safetensors: {error}") from error
+
+    def about(self, key: str) -> dict[str, Any]:
+        """What the state of ``key`` needs beside its arrays, verified; empty in records of version 1.
+
+        Raises as :meth:`read`.
+        """
+        raw = self._file(key, "state.safetensors")
+        try:
+            return encoding.about_of(raw)
+        except (ValueError, AttributeError, TypeError) as error:
             raise self._set_aside(key, f"state.safetensors: {error}") from error
 
     def scores_digest(self, keys: Iterable[str]) -> str:

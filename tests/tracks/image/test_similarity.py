@@ -30,7 +30,7 @@ def test_a_prototype_is_the_mean_of_its_classes_training_images() -> None:
     dataset, backbone = small_world.Pictures(), small_world.backbone()
     found = similarity.prototypes(dataset, backbone, MemoryCache())
     mine = [index for index in dataset.splits["train"] if dataset.labels[index] == 2]
-    pixels = read_pixels(dataset, mine, backbone.image_size)
+    pixels = read_pixels(dataset, mine, backbone.preprocessing)
     expected = F.normalize(F.normalize(backbone.encode_pixels(pixels), dim=-1).mean(dim=0), dim=-1)
     assert found.shape == (len(dataset.card.classes), backbone.width)
     assert torch.allclose(found[2], expected, atol=1e-5)

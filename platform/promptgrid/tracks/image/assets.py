@@ -11,11 +11,12 @@ from pydantic import JsonValue
 from promptgrid.contract import Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.assets import ASSETS
 from promptgrid.spec import Refused, Request, digest
-from promptgrid.tracks.image.engine.pixels import PREPROCESSING
 from promptgrid.tracks.image.pairs import STAND_IN, PairPool, pair_pool
 
 _CAUSAL = "a causal text transformer pooled at EOT, as CLIP's is and SigLIP's is not"
-TOWERS = {"text_tokens": _CAUSAL, "text_blocks": _CAUSAL, "vision_blocks": "a ViT pooled at its class token"}
+_SQUARE = "square images"
+TOWERS = {"text_tokens": _CAUSAL, "text_blocks": _CAUSAL, "vision_blocks": "a ViT pooled at its class token",
+          "pixels": _SQUARE, "logits": _SQUARE}  # fmt: skip
 """What a backbone must be to offer the inside of a tower."""
 
 
@@ -35,8 +36,14 @@ class Assets:
         facts: Callable[[str], Mapping[str, Any]],
     ) -> None:
         self._families, self._read, self._facts = families, read, facts
-        self.pairs = lru_cache(maxsize=64)(self._pairs)
+        self._pools = lru_cache(maxsize=64)(self._pairs)
+        self.pairs: Callable[[str], PairPool] = self._pools
         self._digest = lru_cache(maxsize=256)(self._asset_digest)
+
+    def look_again(self) -> None:
+        """Forget what was read of datasets."""
+        self._pools.cache_clear()
+        self._digest.cache_clear()
 
     def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
         """Refuse a method that cannot take part, with the reason.
@@ -69,7 +76,7 @@ class Assets:
             own["image_text_pairs"] = [own["image_text_pairs"], STAND_IN]
         if "second_backbone" in method.assets:
             facts = self._facts(second_of(method))
-            own["second_backbone"] = digest([facts["digest"], PREPROCESSING, facts["image_size"]])
+            own["second_backbone"] = facts["digest"]
         return own
 
     def _admit(self, name: str, method: Method, request: Request, protocol: Protocol) -> None:

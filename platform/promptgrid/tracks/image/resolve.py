@@ -16,17 +16,21 @@ from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.engine import ENGINE_VERSION
 from promptgrid.tracks.image.engine.looks import named
 from promptgrid.tracks.image.engine.packing import group_of
-from promptgrid.tracks.image.engine.pixels import PREPROCESSING
+from promptgrid.tracks.image.engine.pixels import PIXELS
 from promptgrid.tracks.image.engine.restyled import VERSION
 from promptgrid.tracks.image.engine.views import AUGMENTATION
 from promptgrid.tracks.image.own_code import source_digest
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
-SCHEMA = 1
+SCHEMA = 2
+"""Raised where the parts of a cell's identity change. 2: the backbone is its whole model, not its weights alone."""
 
 
 class Resolver:
-    """Looks names up among the plug-ins it was given."""
+    """Looks names up among the plug-ins it was given.
+
+    What lies in files is read once and kept until :meth:`look_again`: a process that lives long sees what changed.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,19 @@ class Resolver:
         self.backbones = backbones
         self.protocols = protocols
         self._open = lru_cache(maxsize=64)(self._open_dataset)
-        self._facts = lru_cache(maxsize=64)(self._backbone_facts)
-        self.assets = Assets(datasets, self.dataset, self._facts)
+        self.facts = lru_cache(maxsize=64)(self._backbone_facts)
+        self.assets = Assets(datasets, self.dataset, self.facts)
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
         self._keys: dict[str, str] = {}
+
+    def look_again(self) -> None:
+        """Forget what was read from files: datasets, backbones, and what was made of them."""
+        for looked_up in (self._open, self.facts, self._prompting):
+            looked_up.cache_clear()
+        self.assets.look_again()
+        self._keys.clear()
 
     def method(self, name: str) -> type[Method]:
         """The method called ``name``."""
@@ -82,7 +93,7 @@ class Resolver:
         method = self.method(request.method)
         settings = self.settle(method, request.settings)
         protocol = self.protocol(request.protocol)
-        facts = self._facts(request.backbone)
+        facts = self.facts(request.backbone)
         built = _build(method, settings)
         self.assets.admit(built, request, protocol)
         needs = self._source_keys(request, built)
@@ -98,18 +109,18 @@ class Resolver:
             "dataset": card.sha256,
             "prompting": self._prompting(request.dataset),
             "split": self._split(
-                request.dataset,
+                (request.dataset, card.sha256),
+                (request.source, self.dataset(request.source).card.sha256 if request.source else ""),
                 request.protocol,
                 request.shots,
                 request.seed,
                 request.selection,
                 request.scored,
-                request.source,
             ),
             "shots": request.shots,
             "seed": request.seed,
             "backbone": facts["digest"],
-            "preprocessing": [PREPROCESSING, facts["image_size"]],
+            "preprocessing": [PIXELS, facts["preprocessing"].plain()],
             "views": [request.views, AUGMENTATION] if request.views else 0,
             "selection": request.selection,
             "precision": request.precision,
@@ -127,6 +138,19 @@ class Resolver:
         fields = vars(request) | {"settings": settings}
         cell = Cell(**fields, identity=identity, needs=needs)
         return cell.model_copy(update={"group": group_of(cell, method)})
+
+    def refuse_twins(self, backbones: Sequence[str]) -> None:
+        """Refuse two names of one model: each of its cells would stand in the tables twice.
+
+        Raises:
+            Refused: naming both.
+        """
+        known: dict[str, str] = {}
+        for name in dict.fromkeys(backbones):
+            twin = known.setdefault(str(self.facts(name)["digest"]), name)
+            if twin != name:
+                raise Refused(f"{twin!r} and {name!r} are one and the same model: architecture, preprocessing and "
+                              "weights are equal", where="backbones", hint="name one of them")  # fmt: skip
 
     def settle(self, method: type[Method], written: Mapping[str, Setting]) -> dict[str, Setting]:
         """All settings of ``method``: those written, checked, and the defaults of the others."""
@@ -173,21 +197,30 @@ class Resolver:
 
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
-        return dict(self._facts(backbone).get("sizes", {}))
+        return dict(self.facts(backbone).get("sizes", {}))
 
     def _prompting_digest(self, dataset: str) -> str:
         card = self.dataset(dataset).card
         return digest([card.name, card.classes, card.template])
 
     def _split_digest(
-        self, dataset: str, protocol: str, shots: int, seed: int, selection: Selection, scored: Scored, source: str
+        self,
+        named: tuple[str, str],
+        source: tuple[str, str],
+        protocol: str,
+        shots: int,
+        seed: int,
+        selection: Selection,
+        scored: Scored,
     ) -> str:
+        """Of datasets by name and content: what is remembered of one that changed is never asked for again."""
         found = self.protocol(protocol)
+        dataset, _ = named
         opened = self.dataset(dataset)
         found.check(opened.card, shots, selection)
         split = found.split(opened, shots, seed)
-        if source:
-            split = found.from_source(split, opened, self.dataset(source))
+        if source[0]:
+            split = found.from_source(split, opened, self.dataset(source[0]))
         if scored == "val" and not split.val:
             raise Refused(
                 "a search scores validation images, and there are none",

@@ -11,14 +11,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
+from promptgrid.contract import (
+    Backbone,
+    BackboneFamily,
+    Cache,
+    Dataset,
+    DatasetFamily,
+    Method,
+    Outcome,
+    Protocol,
+    Task,
+    Track,
+)
+from promptgrid.contract.black_box import face_of
 from promptgrid.contract.track import Learned, Timing, unknown
-from promptgrid.spec import Cell, Machine, Pack, Record, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
-from promptgrid.tracks.image.engine.failures import failed
+from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
+from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
 from promptgrid.tracks.image.engine.learned import LearnedMethod
+from promptgrid.tracks.image.engine.notes import notes_of
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
     ROOMS,
@@ -31,9 +45,10 @@ from promptgrid.tracks.image.engine.packing import (
     step_flops,
     work,
 )
-from promptgrid.tracks.image.engine.preparing import Bench, task_of
+from promptgrid.tracks.image.engine.preparing import Bench
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
+from promptgrid.tracks.image.own_code import source_digest
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
 from promptgrid.tracks.image.resolve import Resolver, choices
@@ -53,9 +68,11 @@ class ImageTrack(Track):
         protocols: Mapping[str, type[Protocol]],
     ) -> None:
         self.resolver = Resolver(methods, datasets, backbones, protocols)
-        self._backbone = lru_cache(maxsize=2)(self._load)
+        self._loaded = lru_cache(maxsize=2)(self._load)
 
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
+        self.resolver.look_again()
+        self.resolver.refuse_twins([request.backbone for request in requests])
         return [self.resolver.cell(request) for request in requests]
 
     def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
@@ -82,9 +99,10 @@ class ImageTrack(Track):
         started = now()
         try:
             bench = Bench(
-                method=self.resolver.method(cell.method),
-                dataset=self.resolver.dataset(cell.dataset),
-                backbone=self._backbone(cell.backbone, device),
+                method=self._method(cell),
+                dataset=self._dataset(cell),
+                backbone=self._backbone(cell.backbone, device, str(cell.identity.get("backbone", ""))),
+                model=self.resolver.facts(cell.backbone).get("model", {}),
                 protocol=self.resolver.protocol(cell.protocol),
                 cache=cache,
                 device=device,
@@ -103,13 +121,41 @@ class ImageTrack(Track):
         finally:
             bench.clear()
 
-    def restore(self, record: Record, state: Mapping[str, npt.NDArray[Any]], device: str) -> LearnedMethod:
+    def restore(
+        self, record: Record, state: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any], device: str
+    ) -> LearnedMethod:
+        """What ``record`` learned, with ``classify``, ``logits``, ``rebind`` and ``classes``; no dataset is opened.
+
+        Raises:
+            Refused: the backbone is not the one it was learned on, naming what differs.
+        """
+        self.resolver.look_again()
         cell = record.cell
+        refuse_other_backbone(cell, about, self.resolver.facts(cell.backbone))
         backbone = self._backbone(cell.backbone, device)
         method = self.resolver.method(cell.method)(**cell.settings)
-        task = task_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), backbone, cell.shots, method)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
-        return LearnedMethod(method, params, task, self._second(cell, device))
+        task = task_from(about, face_of(method, backbone))
+        return LearnedMethod(method, params, task, self._second(cell, device), title_of(cell))
+
+    def differs(self, record: Record, about: Mapping[str, Any]) -> list[str]:
+        self.resolver.look_again()
+        try:
+            card = self.resolver.dataset(record.cell.dataset).card
+        except (Refused, OSError):  # nothing there to differ; what was learned holds its own classes
+            return []
+        return other_classes(about, card)
+
+    def notes(self, cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+        found: dict[str, dict[str, None]] = {}
+        seen: set[tuple[str, str, int, str, str]] = set()
+        for cell in cells:
+            kind = cell.dataset, cell.protocol, cell.shots, cell.source, cell.reading
+            if kind not in seen:
+                seen.add(kind)
+                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell)
+                found.setdefault(cell.dataset, {}).update(dict.fromkeys(said))
+        return {name: tuple(notes) for name, notes in found.items() if notes}
 
     def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
         from promptgrid.tracks.image.bench.run import measure
@@ -193,10 +239,44 @@ class ImageTrack(Track):
     def _second(self, cell: Cell, device: str) -> Backbone | None:
         """The second backbone of a cell's method, which all cells of its pack share; None where it needs none."""
         method = self.resolver.method(cell.method)(**cell.settings)
-        return self._backbone(second_of(method), device) if "second_backbone" in method.assets else None
+        if "second_backbone" not in method.assets:
+            return None
+        assets = cast(dict[str, Any], cell.identity.get("assets", {}))
+        return self._backbone(second_of(method), device, str(assets.get("second_backbone", "")))
 
-    def _load(self, backbone: str, device: str) -> Backbone:
-        return self.resolver.backbone_family(backbone).load(backbone, device)
+    def _backbone(self, backbone: str, device: str, named: str = "") -> Backbone:
+        """The backbone called so; ``named`` is the digest by which a cell's key knows it."""
+        return self._loaded(backbone, device, named or str(self.resolver.facts(backbone)["digest"]))
+
+    def _load(self, backbone: str, device: str, named: str) -> Backbone:
+        """Loaded anew. Raises NotAsPlanned where it is another model than ``named``."""
+        found = self.resolver.backbone_family(backbone).load(backbone, device)
+        if found.digest != named:
+            raise NotAsPlanned(f"backbone {backbone!r} is not the model that the grid was planned for: its files here "
+                               f"are others, or changed since ({found.digest[:12]}, planned {named[:12]})")  # fmt: skip
+        return found
+
+    def _method(self, cell: Cell) -> type[Method]:
+        """The method of ``cell``. Raises NotAsPlanned where its code here is not what the cell's key names."""
+        found = self.resolver.method(cell.method)
+        named = cell.identity.get("method_source")
+        if named is not None and source_digest(found) != named:
+            raise NotAsPlanned(f"method {cell.method!r} is not the one that the grid was planned for: its code here is "
+                               "other, or changed since")  # fmt: skip
+        return found
+
+    def _dataset(self, cell: Cell) -> Dataset:
+        """The dataset of ``cell``. Raises NotAsPlanned where its content is not what the cell's key names."""
+        named = cell.identity.get("dataset")
+        found = self.resolver.dataset(cell.dataset)
+        if named is not None and found.card.sha256 != named:
+            self.resolver.look_again()
+            found = self.resolver.dataset(cell.dataset)
+        if named is not None and found.card.sha256 != named:
+            raise NotAsPlanned(f"dataset {cell.dataset!r} is not the one that the grid was planned for: its files here "
+                               f"are others, or changed since (digest {found.card.sha256[:12]}, planned "
+                               f"{str(named)[:12]})")  # fmt: skip
+        return found
 
     def _expect(self, cell: Cell, room: Room) -> Expectation:
         method = self.resolver.method(cell.method)(**cell.settings)

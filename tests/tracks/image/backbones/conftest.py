@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from promptgrid.contract import Preprocessing
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
@@ -32,8 +33,8 @@ def encoder(layers: int, dtype: torch.dtype) -> DualEncoder:
     torchvision_cure.apply()
     from open_clip.tokenizer import SimpleTokenizer
 
-    mean_and_std = (0.5,) * 3, (0.5,) * 3
-    return DualEncoder("small", "small", small_clip(layers, dtype), SimpleTokenizer(context_length=40), *mean_and_std)
+    how = Preprocessing.square(24, (0.5,) * 3, (0.5,) * 3)
+    return DualEncoder("small", "small", small_clip(layers, dtype), SimpleTokenizer(context_length=40), how)
 
 
 @pytest.fixture(scope="session", params=[torch.float64, torch.float32], ids=["fp64", "fp32"])

@@ -20,7 +20,7 @@ from promptgrid.spec import DatasetCard, Pack, Reason, Refused, Request
 from promptgrid.tracks.image.engine import adapting
 from promptgrid.tracks.image.engine.adapting import adapted_logits
 from promptgrid.tracks.image.engine.looks import STAND_IN, Crops, Looks, content, looks_at, views_of
-from promptgrid.tracks.image.engine.pixels import centre_crop
+from promptgrid.tracks.image.engine.pixels import prepared
 from promptgrid.tracks.image.engine.scoring import logits_of
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
@@ -89,7 +89,7 @@ def test_parameters_and_towers_are_left_as_they_are(method: Method) -> None:
 def test_without_a_rate_the_centre_crop_is_answered_as_it_is(method: Method) -> None:
     still = replace(method, tuning_rate=0.0)  # type: ignore[call-arg]
     seen, params = images(), start(method)
-    pixels = torch.stack([centre_crop(image, backbone().image_size) for image in seen])
+    pixels = torch.stack([prepared(image, backbone().preprocessing) for image in seen])
     plain = logits_of(still, params, TASK, backbone().encode_pixels(pixels), pixels)
     torch.testing.assert_close(answers(still, params, seen) / UNIT, plain / UNIT, rtol=0, atol=1e-5)
     assert float((answers(method, params, seen) - plain).abs().max()) > 1e-3 * UNIT
@@ -97,7 +97,7 @@ def test_without_a_rate_the_centre_crop_is_answered_as_it_is(method: Method) -> 
 
 def test_tpt_starts_from_zero_shot_of_its_words() -> None:
     seen = images()
-    pixels = torch.stack([centre_crop(image, backbone().image_size) for image in seen])
+    pixels = torch.stack([prepared(image, backbone().preprocessing) for image in seen])
     text = replace(TASK, template="a photo of a {}.").text
     zero_shot = UNIT * F.normalize(backbone().encode_pixels(pixels), dim=-1) @ text.mT
     found = answers(TPT(**FAST, tuning_rate=0.0), start(METHODS[0]), seen)
@@ -146,14 +146,14 @@ def test_diff_tpt_keeps_thirty_of_128_views_and_none_unlike_the_image() -> None:
 def test_views_belong_to_the_picture_and_not_to_its_place() -> None:
     image, other = images(2)
     crops = Crops("", 5, 0)
-    first, second = (crops.look(image, crops.key(image, index), 2, 32) for index in (0, 77))
+    first, second = (crops.look(image, crops.key(image, index), 2, backbone().preprocessing) for index in (0, 77))
     assert torch.equal(first, second)
     assert content(image) != content(other)
-    assert not torch.equal(first, crops.look(image, crops.key(image, 0), 3, 32))
+    assert not torch.equal(first, crops.look(image, crops.key(image, 0), 3, backbone().preprocessing))
     looks = looks_at([image], Adaptation(0.1, views=5, generated=2, stand_in=True), backbone(), inside=True)
     assert looks.pixels is not None
     assert looks.pixels(0, 1).shape == (1, 7, 3, 32, 32)
-    assert torch.equal(looks.pixels(0, 1)[0, 0], centre_crop(image, 32))
+    assert torch.equal(looks.pixels(0, 1)[0, 0], prepared(image, backbone().preprocessing))
     assert torch.equal(looks.pixels(0, 1)[0, 3], first)
     assert len({content(Image.fromarray(view.permute(1, 2, 0).numpy())) for view in looks.pixels(0, 1)[0]}) == 7
 
@@ -219,7 +219,7 @@ def test_the_engine_gives_what_a_restored_method_gives() -> None:
         outcome = run(track, ask(method.name, "few_shot" if labelled else "test_time", 2 * labelled, **settings))
         assert outcome.record.status == "done", outcome.record.log_tail
         assert outcome.record.cost.eval_seconds > 0
-        learned = track.restore(outcome.record, outcome.state, "cpu")
+        learned = track.restore(outcome.record, outcome.state, outcome.about, "cpu")
         [given] = outcome.predictions
         pictures = [Varied().read(index) for index in given.image[:8]]
         found = learned.logits(pictures).numpy()
@@ -241,7 +241,7 @@ def test_generated_variations_are_looked_at_and_named() -> None:
     again = run(wing(other), ask("diff_tpt", **settings))
     assert not np.array_equal(outcome.predictions[0].scores, again.predictions[0].scores)
     with pytest.raises(ValueError, match="stand_in"):
-        track.restore(outcome.record, outcome.state, "cpu").logits([images(1)[0]])
+        track.restore(outcome.record, outcome.state, outcome.about, "cpu").logits([images(1)[0]])
 
 
 def test_without_variations_diff_tpt_is_refused_and_a_stand_in_is_labelled() -> None:

@@ -8,9 +8,12 @@ import torch
 from PIL import Image
 from tests.contracts.small_world import Pictures
 
-from promptgrid.tracks.image.engine.pixels import centre_crop
+from promptgrid.contract import Preprocessing
+from promptgrid.tracks.image.engine.pixels import prepared
 from promptgrid.tracks.image.engine.restyled import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
 from promptgrid.tracks.image.engine.views import AUGMENTATION, cropped
+
+of = Preprocessing.square
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -29,7 +32,7 @@ def picture() -> Image.Image:
 @pytest.mark.parametrize("kind", RESTYLED)
 def test_a_view_is_a_function_of_its_stream(kind: str, picture: Image.Image) -> None:
     make = RESTYLED[kind]
-    one, again, other = (np.array(make(picture, 32, rng(seed))) for seed in (1, 1, 2))
+    one, again, other = (np.array(make(picture, of(32), rng(seed))) for seed in (1, 1, 2))
     assert one.shape == (32, 32, 3)
     assert one.dtype == np.uint8
     assert np.array_equal(one, again)
@@ -40,21 +43,21 @@ def test_augmix_mixes_changes_into_the_crop_itself(picture: Image.Image) -> None
     """The crop is the first draw: between it and the mixture lies a change, and seldom a large one."""
     gaps = []
     for seed in range(30):
-        crop = np.array(cropped(picture, 48, rng(seed)), dtype=float)
-        gaps.append(np.abs(np.array(augmix(picture, 48, rng(seed)), dtype=float) - crop).mean())
+        crop = np.array(cropped(picture, of(48), rng(seed)), dtype=float)
+        gaps.append(np.abs(np.array(augmix(picture, of(48), rng(seed)), dtype=float) - crop).mean())
     assert min(gaps) < 5
     assert 1 < float(np.median(gaps)) < 40
 
 
 def test_moco_jitters_greys_and_blurs(picture: Image.Image) -> None:
-    views = [np.array(moco(picture, 64, rng(seed)), dtype=float) for seed in range(60)]
+    views = [np.array(moco(picture, of(64), rng(seed)), dtype=float) for seed in range(60)]
     grey = [bool((view == view[..., :1]).all()) for view in views]
     assert 4 <= sum(grey) <= 22
     colours = [view.mean((0, 1)) for view, plain in zip(views, grey, strict=True) if not plain]
-    crops = [np.array(cropped(picture, 64, rng(seed)), dtype=float) for seed in range(60)]
+    crops = [np.array(cropped(picture, of(64), rng(seed)), dtype=float) for seed in range(60)]
     assert np.std(colours, axis=0).min() > np.std([crop.mean((0, 1)) for crop in crops], axis=0).min()
     steps = [
-        [np.abs(np.diff(np.array(make(picture, 224, rng(seed)), dtype=float), axis=1)).max() for seed in range(12)]
+        [np.abs(np.diff(np.array(make(picture, of(224), rng(seed)), dtype=float), axis=1)).max() for seed in range(12)]
         for make in (moco, cropped)
     ]
     assert np.median(steps[0]) < np.median(steps[1])
@@ -70,7 +73,7 @@ def test_every_operation_changes_something_and_keeps_the_size(picture: Image.Ima
 def test_views_stand_beside_each_image_of_a_batch() -> None:
     dataset = Pictures()
     indices = tuple(dataset.splits["train"][:5])
-    look = Beside(dataset, indices, ("moco", "augmix"), 32)
+    look = Beside(dataset, indices, ("moco", "augmix"), of(32))
     found = look(torch.tensor([3, 0, 3]), 7)
     assert found.shape == (3, 2, 3, 32, 32)
     assert found.dtype == torch.uint8
@@ -87,5 +90,5 @@ def test_a_new_crop_makes_new_views() -> None:
 
 
 def test_the_centre_is_the_image_as_it_is_tested(picture: Image.Image) -> None:
-    found = torch.from_numpy(np.array(RESTYLED["centre"](picture, 32, rng()))).permute(2, 0, 1)
-    assert torch.equal(found, centre_crop(picture, 32))
+    found = torch.from_numpy(np.array(RESTYLED["centre"](picture, of(32), rng()))).permute(2, 0, 1)
+    assert torch.equal(found, prepared(picture, of(32)))

@@ -13,7 +13,7 @@ from promptgrid.catalog import track
 from promptgrid.contract import Batch, Params, Task, Trained
 from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.datasets.bundled import Bundled
-from promptgrid.tracks.image.engine.pixels import centre_crop, read_pixels
+from promptgrid.tracks.image.engine.pixels import prepared, read_pixels
 from promptgrid.tracks.image.pairs import pair_pool
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -91,7 +91,7 @@ def test_the_pool_is_features_of_the_other_training_images_without_labels(collec
     assert task.unlabelled.shape == (len(split.unlabelled), task.backbone.width)
     assert (task.seen, len(task.classes)) == (9, 9)
     one = wing.resolver.dataset("emoji_faces")
-    again = task.backbone.encode_pixels(read_pixels(one, split.unlabelled[:3], task.backbone.image_size))
+    again = task.backbone.encode_pixels(read_pixels(one, split.unlabelled[:3], task.backbone.preprocessing))
     assert torch.allclose(task.unlabelled[:3], again, atol=1e-4)
     assert SEEN["step"][0].unlabelled is None, "a step of a pack belongs to no one cell"
     assert SEEN["scored"][0].unlabelled is None
@@ -105,7 +105,7 @@ def test_unseen_classes_come_behind_the_seen_ones_where_the_pool_is_needed(colle
     assert task.classes == tuple(names[label] for label in split.classes + split.unseen)
     assert task.seen == len(split.classes) == 5
     assert set(outcome.record.metrics) == {"seen_accuracy", "unseen_accuracy", "harmonic_mean"}
-    restored = wing.restore(outcome.record, outcome.state, "cpu")
+    restored = wing.restore(outcome.record, outcome.state, outcome.about, "cpu")
     assert restored.classes == task.classes
     assert {len(given.label) for given in outcome.predictions} == {len(e.indices) for e in split.evaluations}
 
@@ -113,7 +113,7 @@ def test_unseen_classes_come_behind_the_seen_ones_where_the_pool_is_needed(colle
 def test_methods_without_a_pool_learn_the_seen_classes_and_score_all(collect) -> None:
     wing, _, outcome = collect(set(), replace(SQUARE, protocol="transductive_zero_shot", method="kgcoop"))
     assert max(int(given.label.max()) for given in outcome.predictions) == 8
-    assert len(wing.restore(outcome.record, outcome.state, "cpu").classes) == 5
+    assert len(wing.restore(outcome.record, outcome.state, outcome.about, "cpu").classes) == 5
 
 
 def test_descriptions_stay_when_scored_and_restored(collect) -> None:
@@ -121,7 +121,7 @@ def test_descriptions_stay_when_scored_and_restored(collect) -> None:
     assert "sleepy" in SEEN["init"].descriptions
     assert [len(said) >= 2 for said in SEEN["scored"][0].described()] == [True] * 9
     assert len(SEEN["step"][0].described()) == 9
-    assert len(wing.restore(outcome.record, outcome.state, "cpu").task.described()) == 9
+    assert len(wing.restore(outcome.record, outcome.state, outcome.about, "cpu").task.described()) == 9
     with pytest.raises(ValueError, match="'unicorn' has no description"):
         replace(SEEN["init"], classes=("unicorn",)).described()
 
@@ -135,7 +135,7 @@ def test_a_second_backbone_is_seen_in_every_batch(collect) -> None:
     assert SEEN["step"][1] == (len(split.train), width)
     assert SEEN["scored"][1].shape == (len(split.evaluations[0].indices), width)
     assert width != SEEN["init"].backbone.width or second.support.shape == SEEN["init"].support.features.shape
-    restored = wing.restore(outcome.record, outcome.state, "cpu")
+    restored = wing.restore(outcome.record, outcome.state, outcome.about, "cpu")
     image = wing.resolver.dataset("emoji_faces").read(split.evaluations[0].indices[0])
     best = restored.logits([image]).argmax(1)
     assert int(best) == int(outcome.predictions[0].top[0, 0])
@@ -143,7 +143,7 @@ def test_a_second_backbone_is_seen_in_every_batch(collect) -> None:
 
 
 def second_of_scored(restored, image) -> Tensor:
-    return restored.second.encode_pixels(centre_crop(image, restored.second.image_size)[None])
+    return restored.second.encode_pixels(prepared(image, restored.second.preprocessing)[None])
 
 
 def test_rows_of_the_second_backbone_belong_to_the_rows_of_the_first(collect) -> None:

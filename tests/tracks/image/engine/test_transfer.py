@@ -55,7 +55,7 @@ def test_elsewhere_it_is_what_the_learned_method_says_of_the_pictures(
     pictures = [cold.read(index) for index in cold.splits["test"]]
     for cell in away:
         source = outcomes[cell.needs[0]]
-        learned = wing.restore(source.record, source.state, "cpu").rebind(cold.card.classes)
+        learned = wing.restore(source.record, source.state, source.about, "cpu").rebind(cold.card.classes)
         (given,) = outcomes[cell.key].predictions
         scores = torch.zeros(len(pictures), len(cold.card.classes)).scatter(
             1, torch.from_numpy(given.top).long(), torch.from_numpy(given.scores)

@@ -42,9 +42,9 @@ class Failing(small_world.Pictures):
 def test_no_image_is_black(trouble: OSError) -> None:
     dataset = Failing(trouble)
     with pytest.raises(type(trouble)) as caught:
-        read_pixels(dataset, dataset.splits["train"], 32)
+        read_pixels(dataset, dataset.splits["train"], small_world.PREPROCESSING)
     assert caught.value is trouble
-    assert len(read_pixels(dataset, dataset.splits["test"], 32)) == len(dataset.splits["test"])
+    assert len(read_pixels(dataset, dataset.splits["test"], small_world.PREPROCESSING)) == len(dataset.splits["test"])
 
 
 @pytest.mark.parametrize("trouble", TROUBLE, ids=str)

@@ -13,13 +13,14 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache, Pictures
 from torch.nn import functional as F
 
-from promptgrid.contract import Outcome, stream
+from promptgrid.contract import Outcome, Preprocessing, stream
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.engine import features
 from promptgrid.tracks.image.engine.features import feature_table, view_features
 from promptgrid.tracks.image.engine.views import AREA, RATIO, Views, augmented, crop_box, read_views
 
+SMALL = Preprocessing.square(16)
 ONLINE, FEW = Views("d", "online", 1), Views("d", 4, 0)
 
 
@@ -71,7 +72,7 @@ def test_an_image_that_no_box_fits_is_cut_in_the_middle() -> None:
 
 def test_half_of_the_views_are_mirrored() -> None:
     ramp = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (64, 1, 3)))
-    views = [augmented(ramp, 16, stream("mirror", number)).float() for number in range(100)]
+    views = [augmented(ramp, SMALL, stream("mirror", number)).float() for number in range(100)]
     mirrored = sum(bool(view[0, :, 0].mean() > view[0, :, -1].mean()) for view in views)
     assert 30 <= mirrored <= 70
 
@@ -79,12 +80,12 @@ def test_half_of_the_views_are_mirrored() -> None:
 @pytest.mark.parametrize("views", [ONLINE, FEW])
 def test_a_view_depends_on_its_name_alone(views: Views) -> None:
     dataset = Pictures()
-    whole = read_views(dataset, [0, 5, 9], views, 0, 4, 16)
-    assert torch.equal(read_views(dataset, [9, 0], views, 2, 3, 16)[0], whole[2, [2, 0]])
+    whole = read_views(dataset, [0, 5, 9], views, 0, 4, SMALL)
+    assert torch.equal(read_views(dataset, [9, 0], views, 2, 3, SMALL)[0], whole[2, [2, 0]])
     assert not torch.equal(whole[0], whole[1])
     other = [replace(views, dataset="e"), replace(views, count=4 if views.count == "online" else "online")]
     for changed in other:
-        assert not torch.equal(read_views(dataset, [0], changed, 0, 1, 16)[0, 0], whole[0, 0])
+        assert not torch.equal(read_views(dataset, [0], changed, 0, 1, SMALL)[0, 0], whole[0, 0])
 
 
 def test_only_online_views_differ_between_seeds() -> None:
@@ -101,7 +102,7 @@ def test_views_are_encoded_in_blocks_and_cut_out_of_them(monkeypatch: pytest.Mon
     dataset, backbone, cache = Pictures(), small_world.backbone(), CountingCache()
     indices = (3, 1, 17)
     found = view_features(dataset, indices, ONLINE, 2, 5, backbone, cache)
-    pixels = read_views(dataset, indices, ONLINE, 2, 5, backbone.image_size)
+    pixels = read_views(dataset, indices, ONLINE, 2, 5, backbone.preprocessing)
     assert found.shape == (3, 3, backbone.width)
     torch.testing.assert_close(found, backbone.encode_pixels(pixels.flatten(0, 1)).view(3, 3, -1), rtol=0, atol=1e-5)
     assert len(cache.computed) == 2

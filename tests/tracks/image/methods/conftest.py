@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Batch, Edits, Labelled, Task
+from promptgrid.contract import Backbone, Batch, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.contract.practice import PracticeBackbone
@@ -151,7 +151,8 @@ def open_clip_backbone() -> Backbone:
             vision_cfg={"layers": 3, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 16},
             text_cfg={"layers": 4, "width": 16, "heads": 2, "context_length": 32, "vocab_size": 49408},
         )
-    encoder = DualEncoder("small", "small", model, SimpleTokenizer(context_length=32), (0.5,) * 3, (0.5,) * 3)
+    how = Preprocessing.square(16, (0.5,) * 3, (0.5,) * 3)
+    encoder = DualEncoder("small", "small", model, SimpleTokenizer(context_length=32), how)
     encoder.patch_count = 4
     return encoder
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import torch
 from tests.contracts import small_world
-from tests.contracts.small_world import CONFIG, MEAN, STD, MemoryCache, SmallBackbones, SmallDatasets, brief, request
+from tests.contracts.small_world import (
+    CONFIG,
+    PREPROCESSING,
+    MemoryCache,
+    SmallBackbones,
+    SmallDatasets,
+    brief,
+    request,
+)
 
 from promptgrid.contract import Backbone
 from promptgrid.spec import Pack
@@ -45,12 +53,13 @@ class ResNets(SmallBackbones):
     """Under the names of the small backbones a ResNet."""
 
     def facts(self, name: str) -> dict[str, object]:
-        return super().facts(name) | {"offers": sorted(self.load(name, "cpu").offers)}
+        found = self.load(name, "cpu")
+        return super().facts(name) | {"offers": sorted(found.offers), "digest": found.digest}
 
     def load(self, name: str, device: str) -> Backbone:
         from open_clip.tokenizer import SimpleTokenizer
 
-        return DualEncoder("small", "2" * 64, resnet(), SimpleTokenizer(), MEAN, STD)
+        return DualEncoder("small", "2" * 64, resnet(), SimpleTokenizer(), PREPROCESSING)
 
 
 @cache

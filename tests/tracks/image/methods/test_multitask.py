@@ -10,7 +10,7 @@ import torch
 from tests.tracks.image.small_study import cells_of, run_study, study_track
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Task, stream
+from promptgrid.contract import Batch, Preprocessing, Task, stream
 from promptgrid.tracks.image.engine.preparing import task_of
 from promptgrid.tracks.image.engine.support import order_by_task, streams
 from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp
@@ -62,7 +62,7 @@ def test_the_engine_learns_what_a_plain_loop_learns(method: dict[str, Any], form
     backbone = wing._backbone("small", "cpu")
     task = task_of(joined, split, backbone, cell.shots)
     built = wing.resolver.method(cell.method)(**cell.settings)
-    pixels = _pixels(joined, split.train, backbone.image_size)
+    pixels = _pixels(joined, split.train, backbone.preprocessing)
     images = Batch(backbone.encode_pixels(pixels), backbone.patches(pixels))
     labels = torch.tensor([joined.labels[index] for index in split.train])
     params = built.init(task, stream(cell.identity["split"], cell.shots, cell.seed, "init"))
@@ -159,7 +159,7 @@ def test_an_unknown_form_is_refused() -> None:
         MultitaskCoOp(context_length=0)
 
 
-def _pixels(dataset: Any, indices: Any, size: int) -> torch.Tensor:
-    from promptgrid.tracks.image.engine.pixels import centre_crop
+def _pixels(dataset: Any, indices: Any, how: Preprocessing) -> torch.Tensor:
+    from promptgrid.tracks.image.engine.pixels import prepared
 
-    return torch.stack([centre_crop(dataset.read(index), size) for index in indices])
+    return torch.stack([prepared(dataset.read(index), how) for index in indices])

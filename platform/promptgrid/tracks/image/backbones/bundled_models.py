@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from promptgrid.contract import Backbone, BackboneFamily
+from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.tracks.image.backbones.architecture import facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.backbones.open_clip_models import reachable, sizes
+from promptgrid.tracks.image.datasets.content import content_hashes
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 ALIASES = {"bundled": "bundled-vit"}
@@ -28,21 +29,24 @@ class BundledModels(BackboneFamily):
             name = folder.parent.name
             names = [alias for alias, target in ALIASES.items() if target == name]
             facts = self.facts(name)
-            about = _card(name).get("about", "")
-            rows.append({"name": name, "aliases": names, "about": about, "bundled": True, **facts})
+            shown = {key: facts[key] for key in ("digest", "offers", "image_size", "sizes")}
+            about = read_yaml(folder).get("about", "")
+            rows.append({"name": name, "aliases": names, "about": about, "bundled": True, **shown})
         return rows
 
     def knows(self, backbone: str) -> bool:
         return (FOLDER / ALIASES.get(backbone, backbone) / "card.yaml").is_file()
 
     def facts(self, backbone: str) -> dict[str, object]:
-        name = ALIASES.get(backbone, backbone)
-        config = json.loads((FOLDER / name / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
-        text, image = reachable(config)
-        return {
-            "digest": str(_card(name)["sha256"]),
-            "offers": sorted(offers(text, image)),
-            "image_size": config["vision_cfg"]["image_size"],
+        home = FOLDER / ALIASES.get(backbone, backbone)
+        written = json.loads((home / "open_clip_config.json").read_text(encoding="utf-8"))
+        config = written["model_cfg"]
+        architecture = resolved(config, backbone)
+        preprocessing = Preprocessing.of(written["preprocess_cfg"], architecture["vision_cfg"]["image_size"], backbone)
+        ((_, weights),) = content_hashes(home, ["weights.safetensors"]).values()
+        text, image = reachable(architecture)
+        return facts_of(identity(architecture, {"kind": "clip"}, preprocessing, weights), preprocessing) | {
+            "offers": sorted(offers(text, image, preprocessing.is_square)),
             "sizes": sizes(config),
         }
 
@@ -51,11 +55,8 @@ class BundledModels(BackboneFamily):
         from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 
         name = ALIASES.get(backbone, backbone)
-        model, tokenizer, preprocess = load_bundled(name)
-        digest = str(self.facts(name)["digest"])
-        return DualEncoder(name, digest, model.to(device), tokenizer, preprocess["mean"], preprocess["std"])
-
-
-@cache
-def _card(name: str) -> dict[str, Any]:
-    return read_yaml(FOLDER / name / "card.yaml")
+        model, tokenizer, _ = load_bundled(name)
+        facts = self.facts(name)
+        preprocessing = facts["preprocessing"]
+        assert isinstance(preprocessing, Preprocessing)
+        return DualEncoder(name, str(facts["digest"]), model.to(device), tokenizer, preprocessing)

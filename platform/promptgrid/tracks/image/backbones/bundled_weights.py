@@ -18,6 +18,7 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.tracks.image.backbones.architecture import built_from, resolved
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 TABLE = "token_embedding.weight"
@@ -68,7 +69,7 @@ def build(model_cfg: dict[str, Any]) -> Any:
     torchvision_cure.apply()
     from open_clip.model import CLIP
 
-    return CLIP(**model_cfg)
+    return CLIP(**{**model_cfg, **built_from(resolved(model_cfg, "bundled"))})
 
 
 def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:

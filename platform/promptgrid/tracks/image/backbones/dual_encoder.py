@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, PromptTokens
+from promptgrid.contract import Backbone, Edits, Preprocessing, PromptTokens
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.folding import over_cells
@@ -23,27 +23,25 @@ T = TypeVar("T")
 class DualEncoder(Backbone):
     """Frozen open_clip towers. What cannot be reached into is not offered; its features still are."""
 
-    def __init__(
-        self, id: str, digest: str, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, id: str, digest: str, model: Any, tokenizer: Any, preprocessing: Preprocessing) -> None:
         self.id = id
         self.digest = digest
+        self.preprocessing = preprocessing
+        self.image_size = preprocessing.side
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self._device = next(model.parameters()).device
         readable = hasattr(tokenizer, "encoder")
         self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else None
         self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
-        size = model.visual.image_size
-        self.image_size = int(size[0] if isinstance(size, (tuple, list)) else size)
         self.logit_scale = float(model.logit_scale.exp().mean())
-        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(preprocessing.mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=self._device).view(1, 3, 1, 1)
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
         self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
         self._known: WeakKeyDictionary[PromptTokens, dict[bool, SharedPrefix]] = WeakKeyDictionary()
-        self.offers = offers(self._text is not None, self._image is not None)
+        self.offers = offers(self._text is not None, self._image is not None, preprocessing.is_square)
         self.width = int(self.encode_prompts(["a"]).shape[-1])
 
     @property
@@ -53,8 +51,7 @@ class DualEncoder(Backbone):
 
     def double(self) -> DualEncoder:
         """The same towers in float64, for exactness checks; this one is spent."""
-        mean, std = (list(map(float, numbers.flatten())) for numbers in (self._mean, self._std))
-        return DualEncoder(self.id, self.digest, self._model.double(), self._tokenizer, mean, std)
+        return DualEncoder(self.id, self.digest, self._model.double(), self._tokenizer, self.preprocessing)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         self._need(self._text, "prompt tokens")
@@ -149,14 +146,11 @@ class DualEncoder(Backbone):
         return tower
 
 
-def offers(text: bool, image: bool) -> frozenset[str]:
-    """What a model with reachable towers offers."""
+def offers(text: bool, image: bool, square: bool = True) -> frozenset[str]:
+    """What a model with reachable towers offers. Who changes images or looks inside counts on their being square."""
     inside_text = {"text_tokens", "text_blocks"} if text else set()
-    return frozenset({"features", "pixels", "logits"} | inside_text | _vision(image))
-
-
-def _vision(image: bool) -> set[str]:
-    return {"vision_blocks"} if image else set()
+    inside_image = {"vision_blocks"} if image else set()
+    return frozenset({"features"} | inside_text | ({"pixels", "logits"} | inside_image if square else set()))
 
 
 def _tower(build: Callable[[], T]) -> T | None:

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 
-from promptgrid.contract import Backbone, BackboneFamily
-from promptgrid.spec import Refused, digest, nearest
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
+from promptgrid.spec import Refused
+from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
-
-HUB, FOLDER = "hf-hub:", "local-dir:"
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """``model``, ``model@weights`` or ``model@weights#sha256`` taken apart."""
-
-    model: str
-    weights: str
-    sha256: str
-
-    @classmethod
-    def of(cls, backbone: str) -> Spelling:
-        """The parts of an id; absent ones are empty."""
-        rest, _, pinned = backbone.partition("#")
-        model, _, weights = rest.partition("@")
-        return cls(model, weights, pinned)
-
-    @property
-    def file(self) -> Path | None:
-        """The checkpoint file, where the weights are one."""
-        looks_like_path = "/" in self.weights or self.weights.endswith((".safetensors", ".pt", ".pth", ".bin"))
-        return Path(self.weights) if looks_like_path else None
+from promptgrid.tracks.image.backbones.hub import FOLDER, PREFIX
+from promptgrid.tracks.image.backbones.model_files import (
+    Source,
+    Spelling,
+    open_clip,
+    source_of,
+    text_reader,
+    tokenizer_of,
+)
 
 
 class OpenClipModels(BackboneFamily):
     """``{model: ViT-B-16-quickgelu, pretrained: openai}``, ``hf-hub:org/name``, ``local-dir:/path`` or a checkpoint.
 
-    ``pretrained: random`` gives seeded random weights: for timing and tests, never for results.
+    ``pretrained: random`` gives seeded random weights: for timing and tests, never for results. Files are looked at
+    whenever facts are asked for, so that one that changed makes another model.
     """
 
     name: ClassVar[str] = "open_clip"
@@ -55,76 +37,49 @@ class OpenClipModels(BackboneFamily):
 
     def knows(self, backbone: str) -> bool:
         spelling = Spelling.of(backbone)
-        return bool(spelling.weights) or spelling.model.startswith((HUB, FOLDER)) or _is_model(spelling.model)
+        return bool(spelling.weights) or spelling.model.startswith((PREFIX, FOLDER)) or _is_model(spelling.model)
 
     def facts(self, backbone: str) -> dict[str, object]:
-        spelling = Spelling.of(backbone)
-        config = _config(spelling.model)
-        text, image = reachable(config)
-        return {
-            "digest": _weights_digest(spelling),
-            "offers": sorted(offers(text, image)),
-            "image_size": config.get("vision_cfg", {}).get("image_size", 224),
-            "sizes": sizes(config),
-        }
+        return _facts(source_of(Spelling.of(backbone)), backbone)
 
     def load(self, backbone: str, device: str) -> Backbone:
-        spelling = Spelling.of(backbone)
-        model, preprocess = _create(spelling, device)
+        source = source_of(Spelling.of(backbone))
+        facts = _facts(source, backbone)
+        model = _create(source, backbone, device)
         _refuse_broken(model, backbone)
-        tokenizer = _open_clip().get_tokenizer(spelling.model)
-        digest = str(self.facts(backbone)["digest"])
-        return DualEncoder(backbone, digest, model, tokenizer, preprocess["mean"], preprocess["std"])
+        preprocessing = facts["preprocessing"]
+        assert isinstance(preprocessing, Preprocessing)
+        _refuse_other_size(model, preprocessing, backbone)
+        if _facts(source_of(Spelling.of(backbone)), backbone)["digest"] != facts["digest"]:
+            raise Refused("the files of this model changed while they were read", where=backbone)
+        return DualEncoder(backbone, str(facts["digest"]), model, tokenizer_of(source), preprocessing)
 
 
-def _open_clip() -> Any:
-    torchvision_cure.apply()
-    import open_clip
-
-    return open_clip
+def _facts(source: Source, backbone: str) -> dict[str, object]:
+    architecture = resolved(source.config, backbone)
+    preprocessing = Preprocessing.of(source.preprocess, architecture["vision_cfg"]["image_size"], backbone)
+    model = identity(architecture, text_reader(source), preprocessing, source.weights.sha256)
+    text, image = reachable(architecture)
+    return facts_of(model, preprocessing) | {
+        "offers": sorted(offers(text, image, preprocessing.is_square)),
+        "sizes": sizes(source.config),
+    }
 
 
 def _is_model(name: str) -> bool:
-    return name in _open_clip().list_models()
+    return name in open_clip().list_models()
 
 
-@lru_cache(maxsize=32)
-def _config(model: str) -> dict[str, Any]:
-    """open_clip's config of ``model``.
-
-    Raises:
-        Refused: an unknown model, a folder without a config, a hub that cannot be reached.
-    """
-    clip = _open_clip()
-    if model.startswith(FOLDER):
-        path = Path(model.removeprefix(FOLDER)) / "open_clip_config.json"
-        if not path.is_file():
-            raise Refused("no open_clip_config.json there", where=model, expected="a folder written by open_clip")
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise Refused(f"not valid JSON: {error}", where=str(path)) from error
-        return config.get("model_cfg", config)  # type: ignore[no-any-return]
-    try:
-        config = clip.get_model_config(model)
-    except Exception as error:
-        raise Refused(f"the hub did not give this model's config: {error}", where=model) from error
-    if config is None:
-        raise Refused("unknown model", where="backbones", got=model, hint=nearest(model, clip.list_models()))
-    return config  # type: ignore[no-any-return]
+def reachable(architecture: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the text and the image tower are of the kind :mod:`towers` reaches into, judged by all their fields."""
+    vision, text = architecture["vision_cfg"], architecture["text_cfg"]
+    odd_text = text["hf_model_name"] or text["hf_tokenizer_name"] or text["no_causal_mask"]
+    vit = isinstance(vision["layers"], int) and not vision["timm_model_name"]
+    odd_vit = vision["attentional_pool"] or vision["pool_type"] != "tok" or vision["block_type"]
+    return not odd_text and text["pool_type"] == "argmax", bool(vit and not odd_vit)
 
 
-def reachable(config: dict[str, Any]) -> tuple[bool, bool]:
-    """Whether the text and the image tower are of the kind :mod:`towers` reaches into, judged by the config."""
-    vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
-    odd_text = {"hf_model_name", "hf_tokenizer_name"} & set(text) or text.get("no_causal_mask")
-    pooled = text.get("pool_type", "argmax")
-    vit = isinstance(vision.get("layers"), int) and not vision.get("timm_model_name")
-    odd_vit = vision.get("attentional_pool") or vision.get("pool_type", "tok") != "tok" or vision.get("block_type")
-    return not odd_text and pooled == "argmax", bool(vit and not odd_vit)
-
-
-def sizes(config: dict[str, Any]) -> dict[str, int]:
+def sizes(config: Mapping[str, Any]) -> dict[str, int]:
     """Widths and depths of the towers that the config tells, for estimates of time and memory."""
     vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
     size, patch = vision.get("image_size", 224), vision.get("patch_size") or 16
@@ -139,79 +94,32 @@ def sizes(config: dict[str, Any]) -> dict[str, int]:
     return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
-def _weights_digest(spelling: Spelling) -> str:
-    """A digest of the weights: of the file where there is one, else of what open_clip pins about the tag."""
-    if spelling.model.startswith(FOLDER):
-        return _folder_digest(spelling)
-    if (file := spelling.file) is not None:
-        return _file_digest(file, spelling.sha256)
-    if spelling.model.startswith(HUB):
-        return digest(["hub", spelling.model])
-    if spelling.weights == "random":
-        return digest(["random", spelling.model])
-    clip = _open_clip()
-    tags = clip.list_pretrained_tags_by_model(spelling.model)
-    if not spelling.weights:
-        raise Refused("names no weights", where=spelling.model, expected="a `pretrained` tag", hint=nearest("", tags))
-    pinned = clip.get_pretrained_cfg(spelling.model, spelling.weights)
-    if not pinned:
-        near = nearest(spelling.weights, tags)
-        raise Refused("unknown weights", where=spelling.model, got=spelling.weights, hint=near)
-    if pinned.get("quick_gelu") and not _quick_gelu(spelling.model):
-        raise Refused(
-            f"the weights {spelling.weights!r} were trained with QuickGELU",
-            where=spelling.model,
-            hint=f"name the model {spelling.model}-quickgelu, or its numbers will be off",
-        )
-    return digest([spelling.model, spelling.weights, {key: str(value) for key, value in sorted(pinned.items())}])
-
-
-def _quick_gelu(model: str) -> bool:
-    return bool(_config(model).get("quick_gelu")) or model.endswith("-quickgelu")
-
-
-def _folder_digest(spelling: Spelling) -> str:
-    folder = Path(spelling.model.removeprefix(FOLDER))
-    files = sorted(folder.glob("open_clip_*.safetensors")) or sorted(folder.glob("open_clip_*.bin"))
-    if not files:
-        raise Refused("no weights there", where=spelling.model, expected="open_clip_model.safetensors")
-    return _file_digest(files[0], spelling.sha256)
-
-
-def _file_digest(file: Path, pinned: str) -> str:
-    if not file.is_file():
-        raise Refused("no such checkpoint", where=str(file))
-    return _hash(file, file.stat().st_mtime_ns, pinned)
-
-
-@lru_cache(maxsize=32)
-def _hash(file: Path, changed: int, pinned: str) -> str:
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if pinned and found != pinned:
-        raise Refused("the checkpoint is not the one pinned", where=str(file), got=found, expected=f"sha256 {pinned}")
-    return found
-
-
-def _create(spelling: Spelling, device: str) -> tuple[Any, dict[str, Any]]:
-    """The model and its preprocessing, through open_clip's own factory, unpickling nothing."""
-    clip = _open_clip()
-    weights = None if spelling.weights in {"", "random"} else spelling.weights
-    if spelling.weights == "random":
-        torch.manual_seed(0)  # open_clip draws its initial weights from the global stream
+def _create(source: Source, backbone: str, device: str) -> Any:
+    """The model by open_clip's own factory, from the fields of its key and the checkpoint named there."""
+    clip, file = open_clip(), source.weights.file()
+    torch.manual_seed(0)  # open_clip draws its initial weights from the global stream
     try:
         model = clip.create_model(
-            spelling.model,
-            pretrained=weights,
-            device=device,
-            weights_only=True,
-            load_weights=spelling.weights != "random",
+            source.built_by,
+            load_weights=False,
+            pretrained_text=False,
+            device="cpu",
+            **built_from(resolved(source.config, backbone)),
         )
-    except Refused:
-        raise
+        if file is not None:
+            clip.load_checkpoint(model, str(file), weights_only=True)
     except Exception as error:
-        raise Refused(f"the weights cannot be loaded: {error}", where=f"{spelling.model} {spelling.weights}") from error
-    return model, clip.get_model_preprocess_cfg(model)
+        raise Refused(f"the weights cannot be loaded: {error}", where=backbone) from error
+    return model.to(device)
+
+
+def _refuse_other_size(model: Any, preprocessing: Preprocessing, backbone: str) -> None:
+    """Refuse a tower that reads images of another size than its configuration says."""
+    size = model.visual.image_size
+    found = (size, size) if isinstance(size, int) else tuple(size)
+    if found != preprocessing.size:
+        raise Refused("the image tower reads another size than its configuration says", where=backbone, got=found,
+                      expected=str(preprocessing.size))  # fmt: skip
 
 
 def _refuse_broken(model: Any, backbone: str) -> None:

@@ -20,7 +20,8 @@ class PlainBackbone(Backbone):
         self._encoder = encoder
         self._model: Any = encoder.model
         self._source: Any = getattr(encoder.model, "text", encoder.model)
-        for name in ("id", "digest", "width", "image_size", "text", "vision", "patch_size", "logit_scale", "offers"):
+        own = ("id", "digest", "preprocessing", "width", "image_size", "text", "vision", "patch_size", "logit_scale")
+        for name in (*own, "offers"):
             setattr(self, name, getattr(encoder, name))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, Labelled, Task
+from promptgrid.contract import Backbone, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.tracks.image.backbones.bundled_models import ALIASES, FOLDER
@@ -28,6 +28,7 @@ class Shapes(Backbone):
         self.id = self.digest = name
         self.width, self.text, self.vision = width, text, vision
         self.patch_size, self.image_size, self.logit_scale = patch_size, image_size, 100.0
+        self.preprocessing = Preprocessing.square(image_size)
         self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"})
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions, Variations
 from promptgrid.spec import Refused, digest
-from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, SUFFIXES, DamagedImage, decode
+from promptgrid.tracks.image.datasets.decoding import SUFFIXES
 from promptgrid.tracks.image.datasets.descriptions import FILE, read_descriptions
-from promptgrid.tracks.image.datasets.files import FilesDataset, hashes_below, refuse_outside
+from promptgrid.tracks.image.datasets.files import FilesDataset, hashes_below, read_image, refuse_outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,10 +65,7 @@ def read_variations(root: Path, paths: Sequence[str]) -> Variations | None:
     hashes = hashes_below(home, listed, str(home))
 
     def read(name: str) -> Image:
-        path = home / name
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise DamagedImage(str(path), f"more than {MAX_FILE_BYTES:,} bytes")
-        return decode(path.read_bytes(), str(path))
+        return read_image(home / name, bytes.fromhex(hashes[name][1]))
 
     return Variations(names, digest(sorted([name, *fact] for name, fact in hashes.items())), read)
 

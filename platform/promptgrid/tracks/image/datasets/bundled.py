@@ -40,7 +40,6 @@ class BundledDataset(Dataset):
         self.labels: list[int] = table["label"].to_pylist()
         self.domains: list[str] = table["domain"].to_pylist()
         self.items: list[str] = table["item"].to_pylist()
-        self.notes: tuple[str, ...] = ()
         self.splits = {}
         for index, split in enumerate(table["split"].to_pylist()):
             self.splits.setdefault(split, []).append(index)
@@ -58,6 +57,9 @@ class BundledDataset(Dataset):
 
     def read(self, index: int) -> Image:
         return decode(self.images[index].as_py(), f"{self.where}[{index}]")
+
+    def image_name(self, index: int) -> str:
+        return "/".join(filter(None, (self.domains[index], self.items[index])))
 
     def _refuse_disagreement(self) -> None:
         counts = {name: len(rows) for name, rows in self.splits.items()}

@@ -1,4 +1,4 @@
-"""sha256 of many files, each read once: later openings ask only for size and time of change."""
+"""sha256 of many files, each read once: later openings ask only whether one is still the same file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 _SETTLED_NS = 2_000_000_000  # younger files may change again within one tick of the clock: hash them, keep no note
 _PROGRESS_SECONDS = 5.0
+Facts = tuple[int, int, int, int]
+"""Of a file: size in bytes, times of change of its content and of its entry (ns), inode."""
 
 
 def content_hashes(root: Path, paths: Sequence[str], cache: Path | None = None) -> dict[str, tuple[int, str]]:
     """{path: (size in bytes, sha256)} for files given relative to ``root``.
 
-    What was hashed before and has the same size and time of change is taken from a note in ``cache`` (default: the
-    user's cache folder). A note that cannot be read or written costs time, never a result.
+    What was hashed before and has the same size, times of change (of content and of anything, which no tool sets back)
+    and inode is taken from a note in ``cache`` (default: the user's cache folder). A note that cannot be read or
+    written costs time, never a result.
 
     Raises:
         OSError: a file is missing or unreadable.
@@ -30,9 +33,9 @@ def content_hashes(root: Path, paths: Sequence[str], cache: Path | None = None) 
     note = (cache or user_cache()) / "hashes" / f"{hashlib.sha256(str(root).encode()).hexdigest()[:24]}.json"
     known = _read_note(note)
     facts = {path: _facts(root, path) for path in paths}
-    stale = [path for path, fact in facts.items() if known.get(path, ())[:2] != fact]
+    stale = [path for path, fact in facts.items() if path not in known or known[path][:-1] != fact]
     fresh = dict(zip(stale, _hash_all(root, stale), strict=True))
-    hashes = {path: (facts[path][0], fresh[path] if path in fresh else str(known[path][2])) for path in paths}
+    hashes = {path: (facts[path][0], fresh[path] if path in fresh else str(known[path][-1])) for path in paths}
     if fresh:
         settled = time.time_ns() - _SETTLED_NS
         kept = {path: (*facts[path], sha) for path, (_, sha) in hashes.items() if facts[path][1] < settled}
@@ -68,9 +71,9 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promptgrid"
 
 
-def _facts(root: Path, path: str) -> tuple[int, int]:
+def _facts(root: Path, path: str) -> Facts:
     status = (root / path).stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _hash_file(path: Path) -> str:
@@ -90,10 +93,13 @@ def _hash_all(root: Path, paths: Sequence[str]) -> list[str]:
     return hashes
 
 
-def _read_note(note: Path) -> dict[str, tuple[int, int, str]]:
+def _read_note(note: Path) -> dict[str, tuple[int, int, int, int, str]]:
     try:
         rows = json.loads(note.read_bytes())
-        return {path: (int(size), int(changed), _hex(sha)) for path, (size, changed, sha) in rows.items()}
+        return {
+            path: (int(size), int(written), int(changed), int(inode), _hex(sha))
+            for path, (size, written, changed, inode, sha) in rows.items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -107,7 +113,7 @@ def _hex(sha: str) -> str:
     return sha
 
 
-def _write_note(note: Path, rows: Mapping[str, tuple[int, int, str]]) -> None:
+def _write_note(note: Path, rows: Mapping[str, tuple[int, int, int, int, str]]) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=note.parent)

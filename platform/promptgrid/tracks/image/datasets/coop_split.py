@@ -80,7 +80,7 @@ class CoopSplit(DatasetFamily):
         counts = {name: len(rows) for name, rows in kept.items()}
         facts = {"name": known, "template": template, "classes": classes, "splits": counts, "sha256": sha}
         notes = duplicate_notes(hashes, {name: [row.path for row in rows] for name, rows in kept.items()})
-        return FolderDataset(make_card(where, facts), root, kept, notes)
+        return FolderDataset(make_card(where, facts), root, kept, notes, hashes)
 
 
 def _address(dataset: str) -> tuple[Path, dict[str, str]]:

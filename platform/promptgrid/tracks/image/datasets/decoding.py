@@ -6,6 +6,7 @@ transparency is laid on white instead of being dropped, and 16-bit grey is scale
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import zlib
@@ -34,6 +35,16 @@ class DamagedImage(OSError):
         return type(self), (self.where, self.reason)  # so that it crosses from a worker to the driver
 
 
+class ChangedImage(OSError):
+    """A file that is not the one which its dataset was opened with: its content would stand under a wrong key."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(errno.ESTALE, "the image changed since the grid was planned", where)
+
+    def __reduce__(self) -> tuple[type[ChangedImage], tuple[str]]:
+        return type(self), (str(self.filename),)
+
+
 def decode(raw: bytes, where: str) -> Image.Image:
     """The image in ``raw`` as RGB; ``where`` names the file in errors.
 
@@ -43,9 +54,7 @@ def decode(raw: bytes, where: str) -> Image.Image:
     _refuse_impostors(raw, where)
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
-            _refuse_shapes(image.width, image.height, where)
-            image.load()
-            return _rgb(image, where)
+            return as_rgb(image, where)
     except DamagedImage:
         raise
     except Image.DecompressionBombError as error:
@@ -55,6 +64,17 @@ def decode(raw: bytes, where: str) -> Image.Image:
         raise DamagedImage(where, f"no image of a known kind ({kinds}); it starts with {raw[:12]!r}") from error
     except _BROKEN as error:
         raise DamagedImage(where, f"truncated or damaged image: {error}") from error
+
+
+def as_rgb(image: Image.Image, where: str) -> Image.Image:
+    """An opened image as RGB: transparency on white, 16 bits scaled to 8.
+
+    Raises:
+        DamagedImage: too large, too thin, or of pixels whose range nothing states.
+    """
+    _refuse_shapes(image.width, image.height, where)
+    image.load()
+    return _rgb(image, where)
 
 
 def _refuse_impostors(raw: bytes, where: str) -> None:

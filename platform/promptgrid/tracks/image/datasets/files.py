@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from promptgrid.contract import Dataset
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.image.datasets.content import content_hashes
-from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, DamagedImage, decode
+from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, ChangedImage, DamagedImage, decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,14 +33,23 @@ class FilesDataset(Dataset):
     """Images in files. Index order: train, then val, then test, each in its source's own order.
 
     ``notes`` are sentences about what was made safe or looks odd (duplicates, ignored files); each is also logged.
+    ``hashes`` are sizes and sha256 by path: an image is what the dataset's digest says, or an error.
     """
 
-    def __init__(self, card: DatasetCard, root: Path, splits: dict[str, list[Row]], notes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        card: DatasetCard,
+        root: Path,
+        splits: dict[str, list[Row]],
+        notes: Sequence[str],
+        hashes: Mapping[str, tuple[int, str]],
+    ) -> None:
         rows = [row for split in splits.values() for row in split]
         self.card = card
         self.root = root
         self.paths = [row.path for row in rows]
         self.labels = [row.label for row in rows]
+        self._known = [bytes.fromhex(hashes[path][1]) for path in self.paths]
         self.splits = {}
         self.notes = tuple(notes)
         start = 0
@@ -50,11 +60,27 @@ class FilesDataset(Dataset):
             logger.warning("%s: %s", root, note)
 
     def read(self, index: int) -> Image:
-        path = self.root / self.paths[index]
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise DamagedImage(str(path), f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read")
-        return decode(path.read_bytes(), str(path))
+        return read_image(self.root / self.paths[index], self._known[index])
+
+    def image_name(self, index: int) -> str:
+        return self.paths[index]
+
+
+def read_image(path: Path, known: bytes | None = None) -> Image:
+    """The image in a file, as RGB; ``known`` is the sha256 that its content must have.
+
+    Raises:
+        ChangedImage: it has another.
+        DamagedImage: too large a file, or none that holds an image.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise DamagedImage(str(path), f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read")
+    raw = path.read_bytes()
+    if known is not None and hashlib.sha256(raw).digest() != known:
+        raise ChangedImage(str(path))
+    return decode(raw, str(path))
 
 
 def existing_folder(text: str, where: str) -> Path:

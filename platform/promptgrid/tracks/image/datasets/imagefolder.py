@@ -80,7 +80,7 @@ class ImageFolder(DatasetFamily):
         notes = [f"{ignored} files are no images by their names and are ignored"] if ignored else []
         notes += [f"class {f!r} has no test images" for f in folders if not split["test"].get(f)]
         notes += duplicate_notes(hashes, {name: [row.path for row in some] for name, some in rows.items()})
-        return FolderDataset(card, root, rows, notes)
+        return FolderDataset(card, root, rows, notes, hashes)
 
 
 def _find(root: Path) -> tuple[Found, int]:

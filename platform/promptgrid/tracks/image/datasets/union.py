@@ -45,6 +45,7 @@ class UnionDataset(Dataset):
             self.tasks = [part for part, dataset in enumerate(datasets) for _ in dataset.card.classes]
             spoken = [dataset.card.template for dataset in datasets for _ in dataset.card.classes]
             self.templates = spoken if len(set(spoken)) > 1 else ()
+        self.notes = tuple(f"{own.card.name}: {note}" for own in datasets for note in own.notes)
         self.card = _card(name, joint, datasets, classes, {split: len(rows) for split, rows in self.splits.items()})
 
     @cached_property
@@ -65,6 +66,10 @@ class UnionDataset(Dataset):
 
     def read(self, index: int) -> Image:
         return self.datasets[self.parts[index]].read(self._local[index])
+
+    def image_name(self, index: int) -> str:
+        part = self.datasets[self.parts[index]]
+        return f"{part.card.name}/{part.image_name(self._local[index])}"
 
 
 def members(dataset: Dataset) -> tuple[Dataset, ...]:

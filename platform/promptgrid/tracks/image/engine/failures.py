@@ -9,7 +9,7 @@ import torch
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Provenance, Reason, Record, Refused, SourceLost
-from promptgrid.tracks.image.datasets.decoding import DamagedImage
+from promptgrid.tracks.image.datasets.decoding import ChangedImage, DamagedImage
 from promptgrid.tracks.image.engine.features import DamagedData
 
 UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE})
@@ -18,6 +18,10 @@ UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ET
 
 class Diverged(ArithmeticError):
     """The parameters, the loss or the scores of a cell are not finite."""
+
+
+class NotAsPlanned(RuntimeError):
+    """Data or weights at hand are not those that a cell's key names."""
 
 
 def reason_of(error: BaseException) -> Reason:
@@ -30,6 +34,8 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_HOST
     if isinstance(error, Refused):
         return Reason.CONFIG
+    if isinstance(error, NotAsPlanned | ChangedImage):
+        return Reason.CHECKSUM
     if isinstance(error, SourceLost):
         return Reason.NEEDS_FAILED
     if isinstance(error, DamagedData | DamagedImage):

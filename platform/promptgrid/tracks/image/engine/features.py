@@ -16,7 +16,7 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Cache, Dataset
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
-from promptgrid.tracks.image.engine.pixels import PREPROCESSING, read_what_can_be
+from promptgrid.tracks.image.engine.pixels import PIXELS, read_what_can_be
 from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, read_views
 
 CHUNK = 64
@@ -123,7 +123,7 @@ def view_features(
 
 
 def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dict[str, Any]) -> str:
-    """A cache name: all that makes the numbers (data, images, weights, transform, views, precision), and a title."""
+    """A cache name: all that makes the numbers (data, images, model, transform, views, precision), and a title."""
     about = f"{dataset.card.name} through {backbone.id}, {len(indices)} images"
     return canonical_json(
         {
@@ -131,9 +131,9 @@ def _name(dataset: Dataset, indices: Sequence[int], backbone: Backbone, how: dic
             "dataset": dataset.card.sha256,
             "images": digest(list(indices)),
             "backbone": backbone.digest,
-            "transform": [PREPROCESSING, backbone.image_size],
+            "transform": [PIXELS, backbone.preprocessing.plain()],
             "precision": "fp32",
-            "version": 1,
+            "version": 2,
         }
         | how
     )
@@ -146,7 +146,7 @@ def _compute(dataset: Dataset, indices: Sequence[int], backbone: Backbone, alive
     unread: dict[int, OSError] = {}
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
-        pixels, broken = read_what_can_be(dataset, chunk, backbone.image_size)
+        pixels, broken = read_what_can_be(dataset, chunk, backbone.preprocessing)
         unread |= {index: error for index, error in broken.items() if error.errno is not None}
         damaged |= {index: str(error) for index, error in broken.items() if error.errno is None}
         features[start : start + len(chunk)] = backbone.encode_pixels(pixels).cpu().numpy()
@@ -164,7 +164,7 @@ def _see(
     features = np.zeros((last - first, len(indices), backbone.width), dtype=np.float32)
     for start in range(0, len(indices), CHUNK // 4):
         part = slice(start, start + CHUNK // 4)
-        pixels = read_views(dataset, indices[part], views, first, last, backbone.image_size)
+        pixels = read_views(dataset, indices[part], views, first, last, backbone.preprocessing)
         seen = torch.cat([backbone.encode_pixels(chunk) for chunk in torch.split(pixels.flatten(0, 1), CHUNK)])
         features[:, part] = seen.view(*pixels.shape[:2], -1).cpu().numpy()
         alive()

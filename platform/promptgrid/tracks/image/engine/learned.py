@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -13,24 +12,54 @@ from torch import Tensor
 from promptgrid.contract import Backbone, LogitsOnly, Method, Params, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.tracks.image.engine.adapting import adapted_logits
+from promptgrid.tracks.image.engine.given import Images, given_images
 from promptgrid.tracks.image.engine.looks import looks_at
-from promptgrid.tracks.image.engine.pixels import centre_crop
+from promptgrid.tracks.image.engine.pixels import prepared
 from promptgrid.tracks.image.engine.scoring import logits_of
 
+TOGETHER = 256
+"""Images that are in memory at once."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """What one image is taken for.
+
+    Attributes:
+        image: its path, or its place among those given.
+        name: the most likely class.
+        score: its probability, by softmax of the logits.
+        ranked: every class with its probability, the likeliest first.
+    """
+
+    image: str
+    name: str
+    score: float
+    ranked: tuple[tuple[str, float], ...]
+
+    def __repr__(self) -> str:
+        return f"Answer({self.image!r}: {self.name!r}, {self.score:.3f})"
+
+
+@dataclass(frozen=True, repr=False)
 class LearnedMethod:
     """What one cell learned, ready to classify images.
 
     >>> learned = promptgrid.load_method(record)          # doctest: +SKIP
-    >>> learned.classify(["cat.png", "dog.png"])          # doctest: +SKIP
-    ['cat', 'dog']
+    >>> learned.classify("cat.png")                       # doctest: +SKIP
+    Answer('cat.png': 'cat', 0.973)
+    >>> learned.classify(["cat.png", "dog.png"])[1].name  # doctest: +SKIP
+    'dog'
     """
 
     method: Method
     params: Params
     task: Task
     second: Backbone | None = None
+    title: str = ""
+
+    def __repr__(self) -> str:
+        return f"LearnedMethod({self.title or self.method.name}: {len(self.classes)} classes)"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -47,25 +76,46 @@ class LearnedMethod:
             raise ValueError(f"{self.method.name} cannot be used on classes it was not trained on")
         return replace(self, task=replace(self.task, classes=tuple(classes)))
 
-    def logits(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
-        """(N, classes) logits of ``images`` (PIL images or paths)."""
+    def logits(self, images: Images) -> Tensor:
+        """(N, classes) logits of ``images``, which may be given as to :meth:`classify`."""
+        found, _ = given_images(images)
+        parts = [found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)]
+        rows = [self._logits([one.read() for one in part]) for part in parts]
+        return torch.cat(rows) if rows else torch.zeros(0, len(self.classes))
+
+    def classify(self, images: Images) -> Answer | list[Answer]:
+        """What each image is taken for, read as the engine reads it: transparency on white, 16 bits scaled.
+
+        Args:
+            images: a path, a PIL image, an array (height, width, channels) or a tensor (channels, height, width): one
+                answer. A folder, an array or tensor of many images, or a list of any of these: a list of answers.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: something given is no image.
+            DamagedImage: a file that holds none.
+        """
+        found, alone = given_images(images)
+        answers = []
+        for start in range(0, len(found), TOGETHER):
+            part = found[start : start + TOGETHER]
+            chances = self._logits([one.read() for one in part]).double().softmax(1)
+            answers += [self._answer(one.name, row) for one, row in zip(part, chances, strict=True)]
+        return answers[0] if alone else answers
+
+    def _answer(self, image: str, chances: Tensor) -> Answer:
+        order = chances.argsort(descending=True, stable=True).tolist()
+        ranked = tuple((self.classes[place], float(chances[place])) for place in order)
+        return Answer(image, *ranked[0], ranked)
+
+    def _logits(self, images: Sequence[Image.Image]) -> Tensor:
         plan, inside = self.method.adaptation, bool(INSIDE_IMAGES & self.method.needs)
+        backbone = self.task.backbone
         if plan is not None:
-            looks = looks_at([_open(image) for image in images], plan, self.task.backbone, inside)
-            return adapted_logits(self.method, self.params, self.task, looks)
-        size = self.task.backbone.image_size
-        pixels = torch.stack([centre_crop(_open(image), size) for image in images])
-        closed = isinstance(self.task.backbone, LogitsOnly)
-        features, second = torch.zeros(len(pixels), 0) if closed else self.task.backbone.encode_pixels(pixels), None
+            return adapted_logits(self.method, self.params, self.task, looks_at(images, plan, backbone, inside))
+        pixels = torch.stack([prepared(image, backbone.preprocessing) for image in images])
+        closed = isinstance(backbone, LogitsOnly)
+        features, second = torch.zeros(len(pixels), 0) if closed else backbone.encode_pixels(pixels), None
         if self.second is not None:
-            own = [centre_crop(_open(image), self.second.image_size) for image in images]
+            own = [prepared(image, self.second.preprocessing) for image in images]
             second = self.second.encode_pixels(torch.stack(own))
         return logits_of(self.method, self.params, self.task, features, pixels if inside else None, second)
-
-    def classify(self, images: Sequence[Image.Image | str | Path]) -> list[str]:
-        """The most likely class name of each image."""
-        return [self.classes[int(best)] for best in self.logits(images).argmax(1)]
-
-
-def _open(image: Image.Image | str | Path) -> Image.Image:
-    return image.convert("RGB") if isinstance(image, Image.Image) else Image.open(image).convert("RGB")

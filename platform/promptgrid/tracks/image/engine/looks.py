@@ -12,10 +12,10 @@ from PIL import ImageEnhance
 from PIL.Image import Image
 from torch import Tensor
 
-from promptgrid.contract import Adaptation, Backbone, stream
+from promptgrid.contract import Adaptation, Backbone, Preprocessing, stream
 from promptgrid.contract.assets import Variations
 from promptgrid.tracks.image.engine.features import view_features
-from promptgrid.tracks.image.engine.pixels import centre_crop, read_pixels
+from promptgrid.tracks.image.engine.pixels import prepared, read_pixels
 from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, augmented, read_views
 
 if TYPE_CHECKING:
@@ -51,25 +51,25 @@ class StandIns(Crops):
     def named(self, number: int) -> list[object]:
         return [STAND_IN, number]
 
-    def look(self, image: Image, key: int | str, number: int, size: int) -> Tensor:
+    def look(self, image: Image, key: int | str, number: int, how: Preprocessing) -> Tensor:
         rng = self.stream(number, key)
         for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
             image = enhance(image).enhance(1.0 + SPREAD * (2.0 * float(torch.rand((), generator=rng)) - 1.0))
-        return augmented(image, size, rng, LARGE)
+        return augmented(image, how, rng, LARGE)
 
 
 @dataclass(frozen=True)
 class Generated(Views):
-    """Centre crops of what a generator made of each image; ``count`` of them, in the order of their names."""
+    """What a generator made of each image, as test images are seen; ``count`` of them, in the order of their names."""
 
     variations: Variations
 
     def named(self, number: int) -> list[object]:
         return ["generated", self.variations.digest, number]
 
-    def look(self, image: Image, key: int | str, number: int, size: int) -> Tensor:
+    def look(self, image: Image, key: int | str, number: int, how: Preprocessing) -> Tensor:
         assert isinstance(key, int), "an index of the dataset"
-        return centre_crop(self.variations.read(self.variations.names[key][number]), size)
+        return prepared(self.variations.read(self.variations.names[key][number]), how)
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def looks_of(bench: Bench, plan: Adaptation, indices: Sequence[int], centre: Ten
 
     def pixels(first: int, last: int) -> Tensor:
         part = indices[first:last]
-        own = [read_views(dataset, part, kind, 0, count, backbone.image_size) for kind, count in kinds]
-        whole = read_pixels(dataset, part, backbone.image_size)
+        own = [read_views(dataset, part, kind, 0, count, backbone.preprocessing) for kind, count in kinds]
+        whole = read_pixels(dataset, part, backbone.preprocessing)
         return torch.cat([whole.unsqueeze(0), *own]).transpose(0, 1)
 
     return Looks(torch.cat(seen, dim=1), pixels if bench.inside_image_tower else None)
@@ -122,12 +122,12 @@ def looks_at(images: Sequence[Image], plan: Adaptation, backbone: Backbone, insi
     """
     if from_a_generator(plan):
         raise ValueError("images of no dataset have no generated variations: set `variations: stand_in`")
-    size = backbone.image_size
+    how = backbone.preprocessing
     kinds = views_of(plan, None)
     rows = []
     for image in images:
-        own = [kind.look(image, kind.key(image, -1), number, size) for kind, count in kinds for number in range(count)]
-        rows.append(torch.stack([centre_crop(image, size), *own]))
+        own = [kind.look(image, kind.key(image, -1), number, how) for kind, count in kinds for number in range(count)]
+        rows.append(torch.stack([prepared(image, how), *own]))
     pixels = torch.stack(rows)
     features = torch.stack([backbone.encode_pixels(row) for row in rows])
     return Looks(features, (lambda first, last: pixels[first:last]) if inside else None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -30,6 +30,7 @@ class Bench:
     """What the cells of one pack share: the plug-ins, opened and loaded.
 
     ``second`` and ``pairs`` are there for methods that need such assets. ``alive`` hears of every few images encoded.
+    ``model`` is what the backbone's digest is of, to be kept beside what is learned on it.
     """
 
     method: type[Method]
@@ -43,6 +44,7 @@ class Bench:
     alive: Alive = quietly
     second: Backbone | None = None
     pairs: Callable[[], PairPool] | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def inside_image_tower(self) -> bool:
@@ -99,7 +101,7 @@ class Desk:
         """(N, 3, size, size) uint8 for methods inside the image tower, None for the others."""
         if not self.bench.inside_image_tower:
             return None
-        return read_pixels(self.bench.dataset, indices, self.bench.backbone.image_size)
+        return read_pixels(self.bench.dataset, indices, self.bench.backbone.preprocessing)
 
     def _labelled(self, split: str, indices: tuple[int, ...], classes: tuple[int, ...]) -> Labelled:
         position = {label: place for place, label in enumerate(classes)}
@@ -126,12 +128,12 @@ class Desk:
     def _beside(self, indices: tuple[int, ...], pixels: Tensor | None = None) -> Callable[[Tensor, int], Tensor] | None:
         """The views that the method asks for beside each image; None where it asks for none.
 
-        ``pixels`` (N, 3, size, size) are their centre crops, where those are at hand.
+        ``pixels`` (N, 3, height, width) are their centre crops, where those are at hand.
         """
-        kinds, size = self.bench.method.beside, self.bench.backbone.image_size
+        kinds, how = self.bench.method.beside, self.bench.backbone.preprocessing
         if pixels is not None and kinds == ("centre",):
             return partial(_centred, pixels)
-        return Beside(self.bench.dataset, indices, kinds, size) if kinds else None
+        return Beside(self.bench.dataset, indices, kinds, how) if kinds else None
 
     def _domains(self, indices: tuple[int, ...]) -> Tensor | None:
         """(N,) which of their domains, in order of name, each image is of; None for methods that do not ask."""
@@ -151,7 +153,7 @@ class Desk:
             )
         pixels = None
         if bench.inside_image_tower:
-            pixels = read_views(bench.dataset, indices, views, first, last, bench.backbone.image_size)
+            pixels = read_views(bench.dataset, indices, views, first, last, bench.backbone.preprocessing)
         return features.to(bench.device), pixels
 
     def pooled(self, ready: Prepared, chosen: Chosen) -> Album:
@@ -230,7 +232,7 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
     if views.count:
         train = replace(train, augmented=lambda: bench.desk.augmented(split.train, views))
     if bench.inside_image_tower:
-        train = replace(train, pixels=lambda: read_pixels(bench.dataset, split.train, bench.backbone.image_size))
+        train = replace(train, pixels=lambda: read_pixels(bench.dataset, split.train, bench.backbone.preprocessing))
     method = bench.build(cell)
     own = stocked(method, split, bench)
     task = replace(bare_task(cell, split, bench), support=train if split.train else None, validation=val, **own)

@@ -12,8 +12,8 @@ from PIL import ImageEnhance, ImageFilter, ImageOps
 from PIL.Image import Image, Resampling, Transform, fromarray, merge
 from torch import Tensor
 
-from promptgrid.contract import Dataset, stream
-from promptgrid.tracks.image.engine.pixels import centre_crop
+from promptgrid.contract import Dataset, Preprocessing, stream
+from promptgrid.tracks.image.engine.pixels import prepared
 from promptgrid.tracks.image.engine.views import cropped
 
 VERSION = "drawn from the seed of the step, version 1"
@@ -34,10 +34,10 @@ class Beside:
     dataset: Dataset
     indices: tuple[int, ...]
     kinds: tuple[str, ...]
-    size: int
+    how: Preprocessing
 
     def __call__(self, positions: Tensor, seed: int) -> Tensor:
-        """(B, kinds, 3, size, size) uint8 of the images at ``positions`` (B,) among ``indices``.
+        """(B, kinds, 3, height, width) uint8 of the images at ``positions`` (B,) among ``indices``.
 
         Raises:
             OSError: an image cannot be read.
@@ -48,16 +48,16 @@ class Beside:
             image = self.dataset.read(index)
             for kind in self.kinds:
                 rng = stream("beside", self.dataset.card.sha256, kind, index, seed)
-                rows.append(torch.from_numpy(np.array(RESTYLED[kind](image, self.size, rng), dtype=np.uint8)))
-        return torch.stack(rows).permute(0, 3, 1, 2).reshape(len(positions), len(self.kinds), 3, self.size, self.size)
+                rows.append(torch.from_numpy(np.array(RESTYLED[kind](image, self.how, rng), dtype=np.uint8)))
+        return torch.stack(rows).permute(0, 3, 1, 2).reshape(len(positions), len(self.kinds), 3, *self.how.size)
 
 
-def moco(image: Image, size: int, rng: torch.Generator) -> Image:
+def moco(image: Image, how: Preprocessing, rng: torch.Generator) -> Image:
     """MoCo v3's view without solarising: crop, flip, colour jitter (.8), grey (.2), blur (Chen et al., 2021, app. A).
 
     The four jitters come in a drawn order. The blur's deviation goes with the size of the view.
     """
-    view = cropped(image, size, rng)
+    view = cropped(image, how, rng)
     jittered, grey = torch.rand(2, generator=rng).tolist()
     if jittered < 0.8:
         spans = torch.rand(4, generator=rng).tolist()
@@ -67,18 +67,18 @@ def moco(image: Image, size: int, rng: torch.Generator) -> Image:
         view = view.convert("L").convert("RGB")
     low, high = BLUR
     deviation = low + (high - low) * _uniform(rng)
-    return view.filter(ImageFilter.GaussianBlur(deviation * size / AT))
+    return view.filter(ImageFilter.GaussianBlur(deviation * how.side / AT))
 
 
-def augmix(image: Image, size: int, rng: torch.Generator) -> Image:
+def augmix(image: Image, how: Preprocessing, rng: torch.Generator) -> Image:
     """AugMix (Hendrycks et al., 2020) at severity 1: m view + (1 - m) sum_i w_i chain_i(view), the view a crop.
 
     Three chains of one to three operations each, w ~ Dirichlet(1, 1, 1), m ~ Beta(1, 1); whole grey levels.
     """
-    view = cropped(image, size, rng)
+    view = cropped(image, how, rng)
     weights = -torch.rand(CHAINS, generator=rng, dtype=torch.float64).clamp_min(1e-300).log()
     weights, kept = weights / weights.sum(), _uniform(rng)
-    mixed = np.zeros((size, size, 3))
+    mixed = np.zeros((*how.size, 3))
     for weight in weights.tolist():
         chain = view
         for _ in range(1 + int(torch.randint(LONGEST, (), generator=rng))):
@@ -89,9 +89,9 @@ def augmix(image: Image, size: int, rng: torch.Generator) -> Image:
     return fromarray(np.rint(found).astype(np.uint8))
 
 
-def centre(image: Image, size: int, rng: torch.Generator) -> Image:
+def centre(image: Image, how: Preprocessing, rng: torch.Generator) -> Image:
     """The image as it is tested."""
-    return fromarray(centre_crop(image, size).permute(1, 2, 0).numpy())
+    return fromarray(prepared(image, how).permute(1, 2, 0).numpy())
 
 
 def _jittered(view: Image, which: int, way: float) -> Image:
@@ -133,4 +133,8 @@ OPERATIONS: tuple[Operation, ...] = (
     lambda view, level, sign: _moved(view, 1, 0, 0, 0, 1, sign * _whole(level, view.height / 3)),
 )
 """Autocontrast, equalise, posterise, rotate, solarise, two shears, two translations."""
-RESTYLED: dict[str, Callable[[Image, int, torch.Generator], Image]] = {"moco": moco, "augmix": augmix, "centre": centre}
+RESTYLED: dict[str, Callable[[Image, Preprocessing, torch.Generator], Image]] = {
+    "moco": moco,
+    "augmix": augmix,
+    "centre": centre,
+}

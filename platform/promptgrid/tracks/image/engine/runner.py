@@ -15,8 +15,10 @@ from promptgrid.contract import Evaluation, Outcome, Params, Predictions
 from promptgrid.spec import Cell, Cost, Pack, Record
 from promptgrid.tracks.image.engine.adapting import adapted_logits
 from promptgrid.tracks.image.engine.failures import Diverged, failed
+from promptgrid.tracks.image.engine.kept import about
 from promptgrid.tracks.image.engine.looks import looks_of
-from promptgrid.tracks.image.engine.preparing import Bench, Prepared, prepare
+from promptgrid.tracks.image.engine.notes import notes_of
+from promptgrid.tracks.image.engine.preparing import Bench, Prepared, bare_task, prepare
 from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.tracks.image.engine.provenance import forget_peak, now, peak_memory_mb, provenance
 from promptgrid.tracks.image.engine.scoring import logits_of, predictions_of, scores_of
@@ -124,10 +126,12 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
             packed_with=len(run.pack.cells),
         ),
         provenance=provenance(run.pack, bench.device, run.started, trained.speed if trained is not None else ""),
+        notes=notes_of(bench.dataset, ready.split, ready.cell),
     )
     kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}
-    return Outcome(record, tuple(predictions), state)
+    task = bare_task(ready.cell, ready.split, bench)
+    return Outcome(record, tuple(predictions), state, about(task, bench.dataset.card, bench.model))
 
 
 def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
@@ -149,7 +153,10 @@ def _evaluate(
     logits = _logits(split, evaluation, ready, params, examples.features, run)
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
-    given = predictions_of(evaluation.name, list(evaluation.indices), logits, examples.labels)
+    dataset = run.bench.dataset
+    names = [dataset.image_name(index) for index in evaluation.indices]
+    classes = [dataset.card.classes[label] for label in evaluation.classes]
+    given = predictions_of(evaluation.name, list(evaluation.indices), logits, examples.labels, names, classes)
     return scores_of(logits, examples.labels), given
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -66,13 +67,23 @@ def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
     return {"accuracy": float((predicted == labels).double().mean()), "macro_f1": float(f1)}
 
 
-def predictions_of(evaluation: str, indices: list[int], logits: Tensor, labels: Tensor) -> Predictions:
-    """The per-image answers kept with a record: top classes and their logits."""
+def predictions_of(
+    evaluation: str, indices: list[int], logits: Tensor, labels: Tensor, names: Sequence[str], classes: Sequence[str]
+) -> Predictions:
+    """The per-image answers kept with a record: top classes and their logits, and what makes probabilities of them."""
     top = logits.topk(min(TOP, logits.shape[1]), dim=1)
     return Predictions(
         evaluation=evaluation,
         image=np.asarray(indices, dtype=np.int64),
         label=labels.cpu().numpy().astype(np.int32),
         top=top.indices.cpu().numpy().astype(np.int32),
-        scores=top.values.cpu().numpy().astype(np.float32),
+        scores=_float32(top.values),
+        of_label=_float32(logits.gather(1, labels.to(logits.device).unsqueeze(1)).squeeze(1)),
+        logsumexp=_float32(torch.logsumexp(logits.double(), dim=1)),
+        names=tuple(names),
+        classes=tuple(classes),
     )
+
+
+def _float32(values: Tensor) -> npt.NDArray[np.float32]:
+    return values.cpu().numpy().astype(np.float32)

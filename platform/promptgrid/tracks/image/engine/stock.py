@@ -30,7 +30,7 @@ def stocked(method: Method, split: Split, bench: Bench) -> dict[str, Any]:
         found["seen"] = len(split.classes)
         found["unlabelled"] = _features(bench, split.unlabelled, bench.backbone)
         if bench.inside_image_tower:
-            found["unlabelled_pixels"] = read_pixels(dataset, split.unlabelled, bench.backbone.image_size)
+            found["unlabelled_pixels"] = read_pixels(dataset, split.unlabelled, bench.backbone.preprocessing)
     if "domain_labels" in needed:
         found["domains"] = tuple(dataset.domain_labels[index] for index in split.train)
     if "second_backbone" in needed:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL.Image import Image, Resampling, Transpose
+from PIL.Image import Image, Transpose
 from torch import Tensor
 
-from promptgrid.contract import Dataset, stream
+from promptgrid.contract import Dataset, Preprocessing, stream
 from promptgrid.spec import Cell
+from promptgrid.tracks.image.engine.pixels import RESAMPLING
 from promptgrid.tracks.image.engine.support import ONLINE
 
-AUGMENTATION = "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3, bicubic), horizontal flip, version 1"
+AUGMENTATION = (
+    "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3) by the model's interpolation, horizontal flip, version 1"
+)
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 ATTEMPTS = 10
 Box = tuple[int, int, int, int]
@@ -58,35 +61,37 @@ class Views:
         """The random stream of view ``number`` (of ``online``: of epoch ``number``) of the image called ``key``."""
         return stream("augmentation", self.dataset, *self.named(number), key)
 
-    def look(self, image: Image, key: int | str, number: int, size: int) -> Tensor:
-        """(3, size, size) uint8: view ``number`` of ``image``."""
-        return augmented(image, size, self.stream(number, key))
+    def look(self, image: Image, key: int | str, number: int, how: Preprocessing) -> Tensor:
+        """(3, height, width) uint8: view ``number`` of ``image``."""
+        return augmented(image, how, self.stream(number, key))
 
 
-def read_views(dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, size: int) -> Tensor:
-    """Views ``first`` to ``last`` (not included) of ``indices``: (V, N, 3, size, size) uint8.
+def read_views(
+    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, how: Preprocessing
+) -> Tensor:
+    """Views ``first`` to ``last`` (not included) of ``indices``: (V, N, 3, height, width) uint8.
 
     Raises:
         OSError: an image cannot be read.
     """
-    pixels = torch.zeros(last - first, len(indices), 3, size, size, dtype=torch.uint8)
+    pixels = torch.zeros(last - first, len(indices), 3, *how.size, dtype=torch.uint8)
     for row, index in enumerate(indices):
         image = dataset.read(index)
         key = views.key(image, index)
         for number in range(first, last):
-            pixels[number - first, row] = views.look(image, key, number, size)
+            pixels[number - first, row] = views.look(image, key, number, how)
     return pixels
 
 
-def augmented(image: Image, size: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Tensor:
-    """(3, size, size) uint8: CoOp's training transform without the normalisation, drawn from ``rng``."""
-    return torch.from_numpy(np.array(cropped(image, size, rng, areas), dtype=np.uint8)).permute(2, 0, 1)
+def augmented(image: Image, how: Preprocessing, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Tensor:
+    """(3, height, width) uint8: CoOp's training transform without the normalisation, drawn from ``rng``."""
+    return torch.from_numpy(np.array(cropped(image, how, rng, areas), dtype=np.uint8)).permute(2, 0, 1)
 
 
-def cropped(image: Image, size: int, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Image:
-    """A random crop of ``image``, ``size`` by ``size``, flipped one time in two."""
+def cropped(image: Image, how: Preprocessing, rng: torch.Generator, areas: tuple[float, float] = AREA) -> Image:
+    """A random crop of ``image`` of the size that the model reads, flipped one time in two."""
     box = crop_box(image.width, image.height, rng, areas)
-    view = image.crop(box).resize((size, size), Resampling.BICUBIC)
+    view = image.crop(box).resize(how.size[::-1], RESAMPLING[how.interpolation])
     if float(torch.rand((), generator=rng)) < 0.5:
         view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
     return view

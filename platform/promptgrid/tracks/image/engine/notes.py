@@ -1,0 +1,30 @@
+"""What people should know of a cell's data before they read its numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from promptgrid.contract import Dataset, Split
+from promptgrid.spec import Cell
+
+
+def notes_of(dataset: Dataset, split: Split, cell: Cell) -> tuple[str, ...]:
+    """Sentences: what the dataset says of itself, and classes with fewer training images than shots."""
+    trains = cell.reading != "evaluate"
+    return (*dataset.notes, *(_scarce(dataset, split, cell.shots) if trains else ()))
+
+
+def _scarce(dataset: Dataset, split: Split, shots: int) -> list[str]:
+    """Joined datasets give ``shots`` images a class of each part, so each part is counted by itself."""
+    if not split.train:
+        return []
+    parts = dataset.parts or [0] * len(dataset.labels)
+    counts = Counter((parts[index], dataset.labels[index]) for index in split.train)
+    fewer = sorted((count, label) for (_, label), count in counts.items() if count < shots)
+    if not fewer:
+        return []
+    count, label = fewer[0]
+    name = dataset.card.classes[label]
+    if len(fewer) == 1:
+        return [f"class {name!r} has {count} training images at {shots} shots"]
+    return [f"{len(fewer)} classes have fewer than {shots} training images, {name!r} the fewest: {count}"]
