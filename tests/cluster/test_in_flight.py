@@ -10,7 +10,7 @@ from tests.cluster.simulated import make_packs
 pytest.importorskip("ray")
 
 from promptgrid.cluster.in_flight import FOLDER, flights
-from promptgrid.cluster.worker import Errand
+from promptgrid.cluster.errand import Errand
 from promptgrid.store import Store
 
 

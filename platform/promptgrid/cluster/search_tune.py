@@ -35,12 +35,13 @@ from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialSch
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.execution import Options, RunSummary, execute, mirrored
+from promptgrid.cluster.in_flight import scratch_folder
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search import Search
 from promptgrid.cluster.search_worker import CUT, Assignment, TrialWorker, configuration_of
 from promptgrid.cluster.session import Session, ray_session
+from promptgrid.cluster.stalls import STALL_SECONDS
 from promptgrid.cluster.stopping import Halt, StopSignals
-from promptgrid.cluster.tune import scratch_folder
 from promptgrid.spec import Refused
 from promptgrid.spec.search import OBJECTIVE, Interval, Study
 
@@ -244,7 +245,7 @@ class StudyRun:
             store=str(self.search.store.root),
             device=worker.device,
             threads=worker.cpus,
-            stall_seconds=self.options.stall_seconds,
+            stall_seconds=self.options.stall_of(self.search.suite) or STALL_SECONDS,
             rungs=self.rungs,
         )
         return sent.write(path)

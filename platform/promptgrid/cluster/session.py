@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptgrid.cluster.import_path import import_path
 from promptgrid.cluster.resources import Machines
 from promptgrid.cluster.token import MODE, has_token, secure_token
 from promptgrid.spec import Refused
@@ -173,12 +174,6 @@ def _start(cpus: int) -> Path | None:
             if start + 1 == STARTS:
                 raise
     return folder
-
-
-def import_path() -> str:
-    """Where this process finds modules and plug-ins, for workers on the same machine to find the same."""
-    inside = [Path(entry or ".").absolute() for entry in sys.path]
-    return os.pathsep.join(str(path) for path in inside if not path.is_relative_to(sys.base_prefix))
 
 
 def _quiet() -> dict[str, Any]:

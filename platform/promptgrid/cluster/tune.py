@@ -6,10 +6,7 @@ Every choice here was measured: one Tuner per resource class (reused actors thra
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,15 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.in_flight import FOLDER, is_gone
+from promptgrid.cluster.errand import Errand
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled
 from promptgrid.cluster.session import Session
+from promptgrid.cluster.stalls import stall_limit
 from promptgrid.cluster.stopping import Halt, StopSignals
-from promptgrid.cluster.worker import Errand, PackWorker
+from promptgrid.cluster.watchdog import stack_beside, stall_of
+from promptgrid.cluster.worker import PackWorker
 from promptgrid.spec import Reason
-
-STALL_FACTOR = 20.0
-"""A pack may take this many times its estimate without a sign of life."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class TuneRun:
     session: Session
     folder: Path
     workers: int | None
-    stall_seconds: float
+    stall_seconds: float | None
 
     def run(self) -> None:
         """Run every pack of the dispatcher.
@@ -99,7 +95,7 @@ class Feed:
     def __init__(self, run: TuneRun, worker: Worker) -> None:
         self._run = run
         self._worker = worker
-        self._errands: dict[str, Path] = {}
+        self._errands: dict[str, tuple[Path, float]] = {}
         self._trouble: Exception | None = None
 
     def next(self, trial: str) -> Any:
@@ -109,10 +105,10 @@ class Feed:
         if pack is None:
             return None if self._errands else Searcher.FINISHED
         store = self._run.dispatcher.store
-        stall = max(self._run.stall_seconds, STALL_FACTOR * pack.seconds)
+        stall = stall_limit(self._run.stall_seconds, pack)
         path = self._run.folder / f"{trial}.json"
         Errand(pack, str(store.root), self._worker.device, self._worker.cpus, stall).write(path)
-        self._errands[trial] = path
+        self._errands[trial] = path, stall
         return {"errand": str(path)}
 
     def result(self, trial: str, result: dict[str, Any]) -> None:
@@ -125,15 +121,19 @@ class Feed:
 
     def over(self, trial: str) -> None:
         """The pack of ``trial`` has ended."""
-        self._errands.pop(trial).unlink(missing_ok=True)
+        path, _ = self._errands.pop(trial)
+        path.unlink(missing_ok=True)
         self._run.dispatcher.over(trial)
 
     def lost(self, trial: str, why: str) -> None:
         """The worker of ``trial`` is gone."""
-        path = self._errands.pop(trial, None)
-        if path is not None:
-            path.unlink(missing_ok=True)
-            self._run.dispatcher.lost(trial, why)
+        if trial not in self._errands:
+            return
+        path, stall = self._errands.pop(trial)
+        stack = stall_of(path)
+        self._run.dispatcher.lost(trial, stack or why, stall if stack else None)
+        for file in (path, stack_beside(path)):
+            file.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Called ten times a second: show progress, and leave if a signal or the store asks for it.
@@ -193,11 +193,3 @@ class _Stop(tune.Stopper):
     def stop_all(self) -> bool:
         self._feed.check()
         return False
-
-
-def scratch_folder(store: Path) -> Path:
-    """A folder for errands and Tune's own files, under ``store`` because all machines see that."""
-    parent = store / FOLDER
-    for folder in filter(is_gone, parent.glob("*~*~*")):
-        shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
-    return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"
