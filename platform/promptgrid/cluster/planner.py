@@ -109,8 +109,8 @@ def plan_squares(
     resolved = track.resolve([request for _, request in labelled])
     squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
-    finished = store.finished(cells)
-    wanted = store.to_run(cells, retry_failed)
+    finished = store.sound(cells)
+    wanted = store.to_run(cells, retry_failed) | (store.finished(cells) - finished)  # a quarantine may be read-only
     failed = frozenset(cells.keys() - finished - wanted)
     plan = _packed(Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto")), wanted, store, track)
     _check_needs(list(plan.packs), cells, store)

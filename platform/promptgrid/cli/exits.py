@@ -1,0 +1,41 @@
+"""What the exit status of a command says. The one place: `promptgrid --help` shows :data:`HELP`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+
+from promptgrid.spec import ClusterLost, Refused
+
+FAILED, REFUSED, CRASHED, LOST, SIGNALLED = 1, 2, 3, 4, 128
+HELP = (
+    "Exit codes: 0 all is well; 1 some cells failed, or something damaged was found; 2 the input was refused before "
+    "any work; 3 a crash: the disk, or a fault of ours; 4 the cluster was lost, or offers no machine that fits; "
+    "130/143 interrupted. After 3, 4, 130 and 143 what is finished is kept, and the same command goes on."
+)
+
+
+def told(error: Exception) -> tuple[str, int]:
+    """One line about ``error``, and the exit status that goes with it.
+
+    What no message of ours foresaw leaves its traceback in a file, which the line names.
+    """
+    if isinstance(error, Refused):
+        return f"refused: {error}", REFUSED
+    if isinstance(error, ClusterLost):
+        return f"cluster lost: {error}", LOST
+    said = " ".join(str(error).split())[:500]
+    line = f"crashed: {type(error).__name__}: {said}" if said else f"crashed: {type(error).__name__}"
+    return (line if isinstance(error, OSError) else f"{line} ({_kept(error)})"), CRASHED
+
+
+def _kept(error: Exception) -> str:
+    """Where the traceback of ``error`` was written to."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="promptgrid-crash-", suffix=".txt")
+        with os.fdopen(handle, "w") as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError:
+        return "its traceback could not be written"
+    return f"traceback in {name}"
