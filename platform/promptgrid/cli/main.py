@@ -12,7 +12,9 @@ import click
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, cache, exits, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli import bench, cache, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli.exits import told
+from promptgrid.spec import exits
 from promptgrid.spec.version import __version__
 
 app = typer.Typer(
@@ -38,7 +40,7 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt as error:
             raise typer.Exit(exits.SIGNALLED + signal.SIGINT) from error
         except Exception as error:  # noqa: BLE001 - the last place where anything can be said about it
-            line, status = exits.told(error)
+            line, status = told(error)
             console = Console(stderr=True, highlight=False, soft_wrap=True)
             console.print(line, style="bold red", markup=False)
             raise typer.Exit(status) from error

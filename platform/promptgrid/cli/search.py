@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
-from promptgrid.cli import exits
 from promptgrid.cli.suites import AsJson, Command, RetryFailed, StallLimit, StoreDir, tell_mirror
+from promptgrid.spec import exits
 from promptgrid.spec.searched import SearchFound
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
-from promptgrid.cli import exits
+from promptgrid.spec import exits
 
 if TYPE_CHECKING:
     from promptgrid.cluster.execution import RunSummary

@@ -129,6 +129,16 @@ class Dispatcher:
         for part in filter(None, parts):
             self.schedule.push(replace(running.pack, wanted=frozenset(cell.key for cell in part)))
 
+    def recall(self) -> None:
+        """All workers are gone, by no fault of their packs: what they had not settled is put in line again."""
+        for name, running in list(self._running.items()):
+            for settled in self._found_in_store(running):
+                self.settle(name, settled)
+            left = frozenset(running.left)
+            self.over(name)
+            if left:
+                self.schedule.push(replace(running.pack, wanted=left))
+
     @property
     def idle(self) -> bool:
         """Nothing is running."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from promptgrid.spec import Suite
     from promptgrid.store import Store
 
+RESTARTS = 2
+"""How often a grid goes on with a new Ray where the one that it had started has died."""
 MIRROR_SECONDS = 60.0
 """By when the mirror has caught up, or says how far it is."""
 
@@ -99,6 +101,7 @@ def execute(
     Raises:
         Refused: the options contradict each other, or no cluster answers. Nothing was started.
         OSError: the store cannot be written; what was finished before stays finished.
+        ClusterLost: the cluster is gone, or has no machine that fits; what was finished stays finished.
         RuntimeError: a worker cannot work at all, and says why.
     """
     chosen = options or Options()
@@ -151,6 +154,27 @@ def _run(
             stall = options.stall_of(plan.suite)
             run_local(dispatcher, threads=options.threads, device=device, stall_seconds=stall)
         return
+    from promptgrid.cluster.session import RayDied
+
+    for again in range(RESTARTS, -1, -1):
+        try:
+            return _run_on_ray(plan, dispatcher, signals, options, workers=workers, address=address)
+        except Halt as halt:
+            if not again or not isinstance(halt.trouble, RayDied):
+                raise
+            dispatcher.recall()
+            print(f"promptgrid: {halt.trouble}, now, on a new Ray", file=sys.stderr)
+
+
+def _run_on_ray(
+    plan: Plan,
+    dispatcher: Dispatcher,
+    signals: StopSignals,
+    options: Options,
+    *,
+    workers: int | None,
+    address: str | None,
+) -> None:
     from promptgrid.cluster.session import ray_session
 
     with ray_session(workers, address, options.threads) as session:
@@ -159,6 +183,8 @@ def _run(
         from promptgrid.cluster.in_flight import scratch_folder
         from promptgrid.cluster.tune import TuneRun
 
+        if session.started and options.device == "cuda" and not session.machines.gpus:
+            raise Refused("this machine has no GPU", where="--device", got="cuda", expected="cpu or auto")
         _repack(dispatcher, plan, session.machines.kind(options.device))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
         folder = scratch_folder(dispatcher.store.root)
