@@ -1,0 +1,139 @@
+"""F3, F4: parts of Ray die under a running grid, machines come, and some never do. Commands as users type them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.toy.driving import HERE as TOY
+from tests.cluster.toy.driving import executions, log_lines, wait_for
+
+from promptgrid.cluster.leftovers import holders
+from promptgrid.store import Store
+
+SUITE = """
+name: toy
+track: toy
+protocol: toy
+methods: [{{name: sleep, seconds: 0.4}}]
+datasets: [red, green]
+shots: [1]
+seeds: {seeds}
+"""
+PROGRAM = str(Path(sys.executable).parent / "promptgrid")
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="pgf", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def start(work: Path, ray_folder: Path, *how: str, seeds: int = 24) -> subprocess.Popen[str]:
+    """``promptgrid run`` over a toy grid, with the store in ``work / "store"``; both outputs are one pipe."""
+    (work / "toy.yaml").write_text(SUITE.format(seeds=list(range(seeds))))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    roots = os.pathsep.join([str(TOY), str(TOY.parents[2] / "platform")])
+    line = [PROGRAM, "run", "toy.yaml", "--store", "store", "--no-mlflow", *how]
+    return subprocess.Popen(
+        line, cwd=work, env=kept | {"PYTHONPATH": roots, "RAY_TMPDIR": str(ray_folder)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def child_of(process: subprocess.Popen[str], name: str) -> int | None:
+    """The id of the latest child of ``process`` that is called ``name``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            number, called, state, parent = re.match(r"(\d+) \((.*)\) (\w) (\d+)", stat.read_text()).groups()  # type: ignore
+        except (OSError, AttributeError):
+            continue
+        if int(parent) == process.pid and called == name and state != "Z":
+            found.append(int(number))
+    return max(found, default=None)
+
+
+def listening(pids: set[int]) -> list[str]:
+    """Local addresses that one of ``pids`` listens on, as ``ss`` tells them."""
+    table = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    rows = [line for line in table.splitlines() if pids & set(map(int, re.findall(r"pid=(\d+)", line)))]
+    return [row.split()[3] for row in rows]
+
+
+def test_f3_a_raylet_and_a_gcs_that_die_are_noticed_and_the_grid_goes_on(tmp_path: Path, ray_folder: Path) -> None:
+    store = Store(tmp_path / "store")
+    process = start(tmp_path, ray_folder, "--workers", "2")
+    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= 4, 400)
+    raylet = child_of(process, "raylet")
+    assert raylet is not None
+    opened = listening({process.pid, *holders(ray_folder)})
+    assert len(opened) >= 5
+    assert not [place for place in opened if "127.0.0.1" not in place], "nothing listens beyond this machine"
+    os.kill(raylet, signal.SIGKILL)
+    wait_for(lambda: process.poll() is not None or child_of(process, "raylet") not in {None, raylet}, 400)
+    before = len(log_lines(store))
+    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= before + 4, 400)
+    gcs = child_of(process, "gcs_server")
+    assert gcs is not None
+    killed = time.monotonic()
+    os.kill(gcs, signal.SIGKILL)
+    said, _ = process.communicate(timeout=400)
+    assert "Ray is gone: its raylet has died" in said
+    assert "Ray is gone: its GCS has died" in said
+    assert "Traceback" not in said
+    assert process.returncode in {0, 4}, said
+    if process.returncode == 4:  # the driver was stuck in a call to it
+        assert time.monotonic() - killed < 40
+    assert holders(ray_folder) == []
+    finished = set(store.keys())
+    ran = executions(store)
+    again = start(tmp_path, ray_folder, "--local")
+    said, _ = again.communicate(timeout=400)
+    assert again.returncode == 0, said
+    assert len(set(store.keys())) == 48
+    assert not [key for key in finished if executions(store)[key] != ran[key]]
+
+
+def test_f4_a_node_that_joins_gets_work_and_what_no_node_has_is_not_waited_for(
+    tmp_path: Path, ray_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_TMPDIR", str(ray_folder))
+    store = Store(tmp_path / "store")
+    node: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**27}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **node})
+    try:
+        process = start(tmp_path, ray_folder, "--address", cluster.address)
+        wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= 2, 400)
+        assert len({line.split()[1] for line in log_lines(store)}) == 1
+        cluster.add_node(num_cpus=2)
+        said, _ = process.communicate(timeout=400)
+        assert process.returncode == 0, said
+        assert len({line.split()[1] for line in log_lines(store)}) >= 2
+        picky = start(tmp_path, ray_folder, "--address", cluster.address, "--device", "cuda", seeds=25)
+        began = time.monotonic()
+        said, _ = picky.communicate(timeout=400)
+        assert (picky.returncode, time.monotonic() - began < 120) == (4, True), said
+        assert "no machine of the cluster has 1 CPU and a GPU" in said
+        orphan = start(tmp_path, ray_folder, "--address", cluster.address, seeds=60)
+        wait_for(lambda: orphan.poll() is not None or len(log_lines(store)) >= 54, 400)
+        cluster.shutdown()
+        lost = time.monotonic()
+        said, _ = orphan.communicate(timeout=400)
+        assert orphan.returncode == 4, said
+        assert "Ray is gone" in said and f"a cluster at {cluster.address} again" in said
+        assert time.monotonic() - lost < 45
+    finally:
+        cluster.shutdown()
