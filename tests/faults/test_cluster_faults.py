@@ -51,6 +51,12 @@ def start(work: Path, ray_folder: Path, *how: str, seeds: int = 24) -> subproces
     )  # fmt: skip
 
 
+def reach(process: subprocess.Popen[str], store: Store, starts: int) -> None:
+    """Wait until ``starts`` cells were started in ``store``, in all."""
+    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= starts, 400)
+    assert process.poll() is None, process.communicate()[0][-3000:]
+
+
 def child_of(process: subprocess.Popen[str], name: str) -> int | None:
     """The id of the latest child of ``process`` that is called ``name``."""
     found = []
@@ -74,7 +80,7 @@ def listening(pids: set[int]) -> list[str]:
 def test_f3_a_raylet_and_a_gcs_that_die_are_noticed_and_the_grid_goes_on(tmp_path: Path, ray_folder: Path) -> None:
     store = Store(tmp_path / "store")
     process = start(tmp_path, ray_folder, "--workers", "2")
-    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= 4, 400)
+    reach(process, store, 4)
     raylet = child_of(process, "raylet")
     assert raylet is not None
     opened = listening({process.pid, *holders(ray_folder)})
@@ -82,8 +88,7 @@ def test_f3_a_raylet_and_a_gcs_that_die_are_noticed_and_the_grid_goes_on(tmp_pat
     assert not [place for place in opened if "127.0.0.1" not in place], "nothing listens beyond this machine"
     os.kill(raylet, signal.SIGKILL)
     wait_for(lambda: process.poll() is not None or child_of(process, "raylet") not in {None, raylet}, 400)
-    before = len(log_lines(store))
-    wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= before + 4, 400)
+    reach(process, store, len(log_lines(store)) + 4)
     gcs = child_of(process, "gcs_server")
     assert gcs is not None
     killed = time.monotonic()
@@ -116,7 +121,7 @@ def test_f4_a_node_that_joins_gets_work_and_what_no_node_has_is_not_waited_for(
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **node})
     try:
         process = start(tmp_path, ray_folder, "--address", cluster.address)
-        wait_for(lambda: process.poll() is not None or len(log_lines(store)) >= 2, 400)
+        reach(process, store, 2)
         assert len({line.split()[1] for line in log_lines(store)}) == 1
         cluster.add_node(num_cpus=2)
         said, _ = process.communicate(timeout=400)
@@ -128,7 +133,7 @@ def test_f4_a_node_that_joins_gets_work_and_what_no_node_has_is_not_waited_for(
         assert (picky.returncode, time.monotonic() - began < 120) == (4, True), said
         assert "no machine of the cluster has 1 CPU and a GPU" in said
         orphan = start(tmp_path, ray_folder, "--address", cluster.address, seeds=60)
-        wait_for(lambda: orphan.poll() is not None or len(log_lines(store)) >= 54, 400)
+        reach(orphan, store, 54)
         cluster.shutdown()
         lost = time.monotonic()
         said, _ = orphan.communicate(timeout=400)
