@@ -15,7 +15,7 @@ from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_dig
 from promptgrid.spec.parquet import read_frame
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
-from promptgrid.store import Store
+from promptgrid.store import Store, VerifyReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,23 @@ def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_fai
     if chosen.search is not None:
         make_search(chosen, open_store(store))  # refuses a space that does not fit
     return make_plan(chosen, open_store(store), retry_failed=retry_failed)
+
+
+def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = None) -> VerifyReport:
+    """Read every file of the store again, or of the cells of ``suite``; what is damaged goes to quarantine.
+
+    Raises:
+        Refused: there is no store.
+    """
+    from promptgrid import catalog
+    from promptgrid.cluster.planner import squares_of
+
+    found = existing_store(store)
+    if suite is None:
+        return found.verify()
+    chosen = as_suite(suite)
+    track = catalog.track(chosen.track)
+    return found.verify(cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)]))
 
 
 def run(

@@ -128,7 +128,8 @@ def test_a_worker_runs_one_errand_after_another_and_is_replaced_when_it_has_gone
         assert len(list(worker.run(write("raise"), lambda: None))) == 1
     pids = [int(line.split()[1]) for line in log_lines(store)]
     assert pids[0] == pids[1] == pids[2] != pids[3]
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids) and os.getpid() not in pids
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert os.getpid() not in pids
 
 
 def test_a_worker_that_cannot_read_its_errand_says_so(tmp_path: Path) -> None:

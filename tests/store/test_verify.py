@@ -95,4 +95,6 @@ def test_what_is_nested_without_end_goes_to_quarantine(store: Store, depth: int)
     found = store.verify()
     assert len(found.damaged) == 4
     assert [why for _, why in found.damaged if "nested too deeply" in why]
-    assert store.records() == [] and store.failures() == {} and store.searches.all() == {}
+    assert store.records() == []
+    assert store.failures() == {}
+    assert store.searches.all() == {}

@@ -9,6 +9,7 @@ import traceback
 from promptgrid.spec import ClusterLost, Refused
 from promptgrid.spec.exits import CRASHED, LOST, REFUSED
 
+
 def told(error: Exception) -> tuple[str, int]:
     """One line about ``error``, and the exit status that goes with it.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -35,11 +34,11 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     def guarding(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
+        except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as error:
             raise typer.Exit(exits.SIGNALLED + signal.SIGINT) from error
-        except Exception as error:  # noqa: BLE001 - the last place where anything can be said about it
+        except Exception as error:
             line, status = told(error)
             console = Console(stderr=True, highlight=False, soft_wrap=True)
             console.print(line, style="bold red", markup=False)

@@ -173,16 +173,14 @@ def verify(
     Without a suite the whole store is read: records, failed attempts, cached features, choices of searches, and what
     lies among them without belonging there.
     """
-    found = api.existing_store(store)
-    keys = list(api.plan(suite, found).cells) if suite is not None else None
-    checked = found.verify(keys)
+    checked = api.verify(suite, store)
     if as_json:
         _print_json(dataclasses.asdict(checked))
     else:
         read = {"cells read": checked.checked}
         if suite is None:
             read |= {"cached features read": checked.features, "searches read": checked.searches}
-        _facts(f"verified {found.root}", read | {"damaged or out of place": len(checked.damaged)})
+        _facts(f"verified {api.open_store(store).root}", read | {"damaged or out of place": len(checked.damaged)})
         for name in checked.beside:
             typer.echo(f"  not of the store, left alone: {name}")
         for key, why in checked.damaged:

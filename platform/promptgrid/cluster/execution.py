@@ -232,7 +232,9 @@ def _check(local: bool, workers: int | None, address: str | None, options: Optio
     if workers is not None and workers < 1:
         raise Refused("no workers", where="--workers", got=workers, expected="1 or more")
     if local and (address or (workers or 1) > 1):
-        raise Refused("--local runs one worker beside this process", expected="neither --address nor more than one of --workers")
+        raise Refused(
+            "--local runs one worker beside this process", expected="neither --address nor more than one of --workers"
+        )
     if options.threads < 1:
         raise Refused("no threads", where="--threads", got=options.threads, expected="1 or more")
     if options.device not in {"auto", "cpu", "cuda"}:

@@ -1,4 +1,4 @@
-"""Whether the Ray that a grid runs on is alive, and what it offers: asked from a thread, so that nobody waits for it."""
+"""Whether the Ray that a grid runs on is alive, and what it offers: asked from a thread, so that nobody waits."""
 
 from __future__ import annotations
 

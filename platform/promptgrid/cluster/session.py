@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from promptgrid.cluster.leftovers import end_leftovers
 from promptgrid.cluster.pulse import Pulse, look_at_ray, machines_of
@@ -110,16 +109,20 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
             with Pulse(look_at_ray, machines(), _leaving(None, address)) as pulse:
                 yield Session(pulse.machines, ours=False, pulse=pulse)
             return
-        folder, pulse = _home() if own else None, None
+        folder = _home() if own else None
+        trouble = ""
         try:
             if folder is not None:
                 start_ray((workers or os.cpu_count() or 1) * cpus_each, folder)
             else:
                 _connect(str(address))
             with Pulse(look_at_ray, machines(), _leaving(folder, address)) as pulse:
-                yield Session(pulse.machines, ours=True, pulse=pulse, address="" if own else str(address))
+                try:
+                    yield Session(pulse.machines, ours=True, pulse=pulse, address="" if own else str(address))
+                finally:
+                    trouble = pulse.trouble()
         finally:
-            with _at_most(SHUTDOWN, _leaving(folder, address), pulse.trouble() if pulse is not None else ""):
+            with _at_most(SHUTDOWN, _leaving(folder, address), trouble):
                 ray.shutdown()
             if folder is not None:
                 end_leftovers(folder)

@@ -1,4 +1,4 @@
-"""Starting a Ray of our own on this machine: with patience, on loopback alone, and with nothing left of a failed try."""
+"""Starting a Ray of our own on this machine: with patience, on loopback alone, with nothing left of a failed try."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def patient(seconds: float) -> Iterator[None]:
         until = time.monotonic() + seconds
         while True:
             try:
-                return usual(*given, **how)
+                return usual(*given, **how)  # type: ignore[no-untyped-call]
             except RuntimeError:
                 if time.monotonic() > until:
                     raise

@@ -31,7 +31,6 @@ from promptgrid.cluster.watchdog import stack_beside, stall_of
 from promptgrid.cluster.worker import PackWorker
 from promptgrid.spec import ClusterLost, Reason
 
-
 MOST_WORKERS = 4096
 NO_ROOM_SECONDS = 30.0
 """How long packs wait for a machine that the cluster does not have, and nobody is starting."""

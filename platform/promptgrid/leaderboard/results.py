@@ -43,8 +43,8 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     """One row per planned cell and metric, in plan order, metrics by name.
 
     A failed or missing cell has one row: the headline metric, value NaN, its status, its reason and the message of
-    its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are empty for a cell that
-    starts afresh.
+    its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are
+    empty for a cell that starts afresh.
     """
     rows = [row for square in planned(report) for row in _rows(square, report.suite.name, report.headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)

@@ -56,8 +56,8 @@ def tracking_uri(store: Store, uri: str | None = None) -> str:
 def sqlite_uri(path: Path) -> str:
     """The URI of the SQLite file at ``path``, whose folders may have any signs in their names.
 
-    ``?`` begins a query in a URI; versions of SQLAlchemy differ in whether they decode what is encoded; and MLflow makes
-    folders of what stands behind a plain ``sqlite:///`` without decoding it.
+    ``?`` begins a query in a URI; versions of SQLAlchemy differ in whether they decode what is encoded; and MLflow
+    makes folders of what stands behind a plain ``sqlite:///`` without decoding it.
     """
     if not set("?#%") & set(str(path)):
         return f"sqlite:///{path}"
