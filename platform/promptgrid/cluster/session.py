@@ -15,16 +15,19 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from promptgrid.cluster.asking import no_cluster, wants_token
 from promptgrid.cluster.leftovers import end_leftovers
 from promptgrid.cluster.pulse import Pulse, look_at_ray, machines_of
 from promptgrid.cluster.resources import Machines
 from promptgrid.cluster.start import PATIENCE, WORKER_ENVIRONMENT, quiet, start_ray
 from promptgrid.cluster.token import MODE, has_token, secure_token
-from promptgrid.spec import ClusterLost, Refused
+from promptgrid.spec import ClusterLost
 from promptgrid.spec.exits import LOST
 
 SHUTDOWN = 15.0
 """Seconds that leaving a Ray that has died may take."""
+BUSY = 30.0
+"""Seconds that the question for a GPU's memory waits for a GPU."""
 DRIVER_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -98,8 +101,9 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
     own = address in {None, "", "local"}
     if own:
         secure_token()
-    elif has_token() and "ray" not in sys.modules:
-        os.environ.setdefault(MODE, "token")  # for an explicit address Ray does not look for the token by itself
+    elif "ray" not in sys.modules and MODE not in os.environ:
+        wanted = wants_token(str(address))
+        os.environ[MODE] = "token" if wanted or (wanted is None and has_token()) else "disabled"
     with environment(DRIVER_ENVIRONMENT), redirect_stdout(_Chatter()):
         import ray
 
@@ -188,7 +192,10 @@ def machines() -> Machines:
 
 
 def _gpu_memory_mb() -> float:
-    """Memory of one GPU, asked of whichever comes first: the cluster is taken to have one sort."""
+    """Memory of one GPU, asked of whichever comes first: the cluster is taken to have one sort.
+
+    0, that is unknown, where all of them stay busy.
+    """
     import ray
 
     def ask() -> float:
@@ -196,7 +203,12 @@ def _gpu_memory_mb() -> float:
 
         return torch.cuda.get_device_properties(0).total_memory / 2**20 if torch.cuda.is_available() else 0.0
 
-    answer: float = ray.get(ray.remote(num_gpus=1, num_cpus=0)(ask).remote())
+    asked = ray.remote(num_gpus=1, num_cpus=0)(ask).remote()
+    try:
+        answer: float = ray.get(asked, timeout=BUSY)
+    except ray.exceptions.GetTimeoutError:
+        ray.cancel(asked)
+        return 0.0
     return answer
 
 
@@ -206,11 +218,7 @@ def _connect(address: str) -> None:
     try:
         ray.init(address=address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet())
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise Refused(
-            f"no Ray cluster answers: {' '.join(str(error).split())[:200]}",
-            where=f"--address {address}",
-            hint="start one with `ray start --head`, or leave --address out to use this machine",
-        ) from error
+        raise no_cluster(address, error) from error
 
 
 def _home() -> Path:
@@ -222,8 +230,9 @@ def _home() -> Path:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the folders under ``parent`` that our own clusters left behind when their driver was killed."""
+    """Remove what our own clusters left behind under ``parent``, processes too, when their driver was killed."""
     for folder in parent.iterdir():
         match = _OURS.fullmatch(folder.name)
         if match and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{match[1]}").exists():
+            end_leftovers(folder)
             shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
