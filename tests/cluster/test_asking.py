@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import grpc
 import pytest
 
+from promptgrid.cluster import asking
 from promptgrid.cluster.asking import wants_token
 from promptgrid.spec import Refused
 
@@ -57,13 +58,12 @@ def test_where_nobody_answers_it_is_said_at_once(address: str) -> None:
     assert time.monotonic() - began < 25
 
 
-def test_another_program_on_that_port_is_no_cluster() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(Refused, match="no Ray cluster answers"):
-        import promptgrid.cluster.asking as asking
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(asking, "ANSWER_SECONDS", 2.0)
-            wants_token(f"127.0.0.1:{mute.getsockname()[1]}")
+def test_a_program_that_never_answers_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(Refused, match="no Ray cluster answers"):
+            wants_token(address)
 
 
 @pytest.mark.parametrize("address", ["auto", "ray://head:10001", "nonsense"])

@@ -27,6 +27,7 @@ COLUMNS = [
     "label",
     "source",
     "reading",
+    "message",
 ]
 
 
