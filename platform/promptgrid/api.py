@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_dig
 from promptgrid.spec.parquet import read_frame
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
-from promptgrid.store import Store
+from promptgrid.store import Store, VerifyReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,19 @@ def open_store(store: Store | str | Path | None = None) -> Store:
     return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
 
 
+def existing_store(store: Store | str | Path | None = None) -> Store:
+    """The store at ``store``, as :func:`open_store`, where there is one.
+
+    Raises:
+        Refused: nothing is there, or something else.
+    """
+    found = open_store(store)
+    if not found.exists():
+        what = "is no folder" if found.root.exists() and not found.root.is_dir() else "holds no store"
+        raise Refused(f"{found.root} {what}", where="--store", hint="`promptgrid run SUITE` makes one; nothing has run")
+    return found
+
+
 def as_suite(suite: SuiteLike) -> Suite:
     """A suite from a file, a mapping, or itself.
 
@@ -68,6 +81,23 @@ def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_fai
     return make_plan(chosen, open_store(store), retry_failed=retry_failed)
 
 
+def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = None) -> VerifyReport:
+    """Read every file of the store again, or of the cells of ``suite``; what is damaged goes to quarantine.
+
+    Raises:
+        Refused: there is no store.
+    """
+    from promptgrid import catalog
+    from promptgrid.cluster.planner import squares_of
+
+    found = existing_store(store)
+    if suite is None:
+        return found.verify()
+    chosen = as_suite(suite)
+    track = catalog.track(chosen.track)
+    return found.verify(cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)]))
+
+
 def run(
     suite: SuiteLike,
     store: Store | str | Path | None = None,
@@ -77,23 +107,26 @@ def run(
     address: str | None = None,
     retry_failed: bool = False,
     mlflow: bool = True,
+    stall_limit: float | None = None,
 ) -> pd.DataFrame:
     """Run what is missing of ``suite`` and return its results, one row per cell and metric.
 
     Args:
         suite: a path to a suite file, a mapping with the same keys, or a Suite.
         store: folder of the records; cells found there are not run again.
-        local: run in this process, one pack after the other, instead of on Ray Tune.
+        local: run in one process beside this one, one pack after the other, instead of on Ray Tune.
         workers: worker processes on this machine (default: one a core).
         address: an existing Ray cluster.
         retry_failed: run cells again whose failure is final.
         mlflow: mirror the records to MLflow (``MLFLOW_TRACKING_URI``, else a file in the store).
+        stall_limit: seconds without a sign of life after which a worker is ended (default: the suite's, or half an
+            hour).
 
     Raises:
         Refused: the suite cannot run; nothing was started.
     """
     planned = plan(suite, store, retry_failed=retry_failed)
-    execute(planned, store, local=local, workers=workers, address=address, mlflow=mlflow)
+    execute(planned, store, local=local, workers=workers, address=address, mlflow=mlflow, stall_limit=stall_limit)
     return results(suite, store)
 
 
@@ -107,12 +140,13 @@ def execute(
     device: str = "auto",
     threads: int = 1,
     mlflow: bool = True,
+    stall_limit: float | None = None,
 ) -> RunSummary:
-    """Run the packs of a plan: on Ray Tune, or in this process with ``local``."""
+    """Run the packs of a plan: on Ray Tune, or in one process beside this one with ``local``."""
     from promptgrid.cluster import Options
     from promptgrid.cluster import execute as run_plan
 
-    options = Options(threads=threads, device=device, mirror=mlflow)
+    options = Options(threads=threads, device=device, mirror=mlflow, stall_seconds=stall_limit)
     return run_plan(planned, open_store(store), local=local, workers=workers, address=address, options=options)
 
 
@@ -130,6 +164,7 @@ def search(
     threads: int = 1,
     mlflow: bool = True,
     retry_failed: bool = False,
+    stall_limit: float | None = None,
 ) -> SearchSummary:
     """Search the knobs of every method of ``suite`` on validation examples, then test what was chosen.
 
@@ -139,13 +174,14 @@ def search(
         trials: configurations of each method, the written one among them.
         algorithm: ``random``, ``optuna``, ``asha`` or ``pbt``.
         seed: names the lists of configurations.
-        local: run in this process, without Ray; ``random`` only.
+        local: run in one process beside this one, without Ray; ``random`` only.
         workers: worker processes on this machine (default: one a core).
         address: an existing Ray cluster.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: threads of torch in each worker.
         mlflow: mirror the records to MLflow.
         retry_failed: run cells again whose failure is final.
+        stall_limit: as for :func:`run`.
 
     Raises:
         Refused: the suite cannot be searched; nothing was started.
@@ -160,7 +196,7 @@ def search(
         local=local,
         workers=workers,
         address=address,
-        options=Options(threads=threads, device=device, mirror=mlflow),
+        options=Options(threads=threads, device=device, mirror=mlflow, stall_seconds=stall_limit),
         retry_failed=retry_failed,
     )
 
@@ -171,6 +207,8 @@ class Status:
 
     Attributes:
         estimated_seconds: of work that is left, on one core.
+        reasons: how many cells failed for each reason.
+        messages: what the first of them, in the suite's order, said: the file or the line that was at fault.
         running: packs that workers are at now.
         eta_seconds: wall seconds to the end at the pace of the latest run (of the next, where none is running now);
             None where nothing is known of a pace, or nothing is left.
@@ -186,6 +224,7 @@ class Status:
     estimated_seconds: float
     running: int = 0
     eta_seconds: float | None = None
+    messages: dict[str, str] = field(default_factory=dict)
 
 
 def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> Status:
@@ -216,7 +255,18 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
         estimated_seconds=round(sum(pack.seconds for pack in left), 1),
         running=len(running),
         eta_seconds=round(ahead.seconds, 1) if ahead else None,
+        messages=_first_messages(planned, failures),
     )
+
+
+def _first_messages(planned: Plan, failures: Mapping[str, Record]) -> dict[str, str]:
+    """By reason, the message of the first failed cell in the order of the suite, in one line."""
+    found: dict[str, str] = {}
+    for key in planned.cells:
+        if key in failures:
+            record = failures[key]
+            found.setdefault(str(record.reason), " ".join(record.message.split()))
+    return found
 
 
 def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None) -> ReportPaths:

@@ -36,7 +36,8 @@ def test_an_unknown_method_is_refused_with_the_nearest(invoke: Invoke) -> None:
 
 def test_help_teaches(invoke: Invoke) -> None:
     words = " ".join(invoke("run", "--help").output.split())
-    assert "ray job submit" in words
+    assert "promptgrid submit" in words
+    assert "ray job submit" not in words, "it sends whatever lies in the folder"
     for command in ("plan", "run", "status", "report", "verify", "submit", "sync", "doctor", "pretrain", "new"):
         assert invoke(command, "--help").exit_code == 0
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 from tests.cli.conftest import SUITE, Invoke
+
+from promptgrid import api
+from promptgrid.cluster import RunSummary
+from promptgrid.spec import ClusterLost, Refused, exits
+from promptgrid.store import StoreFull
 
 
 def test_plan_counts_without_running(invoke: Invoke, suite: Path, tmp_path: Path) -> None:
@@ -16,7 +26,6 @@ def test_plan_counts_without_running(invoke: Invoke, suite: Path, tmp_path: Path
     assert (counts["cells"], counts["finished"], counts["missing"]) == (8, 0, 8)
     assert counts["packs"] == 4, "the two seeds of a method on a dataset share a pack"
     assert not (tmp_path / "store" / "records").exists()
-    assert "no scores yet" in invoke("status", suite, "--store", tmp_path / "store").stdout
 
 
 def test_a_second_run_finds_every_cell(invoke: Invoke, suite: Path, store: Path) -> None:
@@ -53,6 +62,14 @@ def test_a_failed_cell_exits_1_and_the_rest_is_kept(invoke: Invoke, tmp_path: Pa
     assert now["failed"] == 2
     assert now["finished"] == 2
     assert now["reasons"] == {"DATA_CORRUPT": 2}
+    assert now["messages"]["DATA_CORRUPT"].endswith("a.jpg: an HTML page saved as an image; the download failed")
+    told = invoke("status", wild, "--store", tmp_path / "store")
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("DATA_CORRUPT 2: ")]
+    assert str(folder) in line
+    invoke("report", wild, "--store", tmp_path / "store", "--out", tmp_path / "report")
+    for name, read in (("results.parquet", pd.read_parquet), ("results.csv", pd.read_csv)):
+        rows = read(tmp_path / "report" / name)
+        assert rows[rows["status"] == "failed"]["message"].str.contains("HTML page saved as an image").all()
 
 
 def test_report_writes_the_page_and_the_long_form(invoke: Invoke, suite: Path, store: Path, tmp_path: Path) -> None:
@@ -81,18 +98,108 @@ def test_there_is_no_leaderboard_of_nothing(invoke: Invoke, suite: Path, tmp_pat
     assert not (tmp_path / "report").exists()
 
 
-def test_verify_finds_a_flipped_bit_and_the_cell_runs_again(
-    invoke: Invoke, suite: Path, store: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "store"
-    invoke("run", suite, "--store", copy, "--local", "--no-mlflow")
-    digest = json.loads(invoke("status", suite, "--store", copy, "--json").stdout)["scores_digest"]
-    victim = next((copy / "records").glob("*/*/predictions.parquet"))
-    raw = bytearray(victim.read_bytes())
+@pytest.fixture
+def own(store: Path, tmp_path: Path) -> Path:
+    """A copy of the finished store that may be harmed."""
+    shutil.copytree(store, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def flip(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
-    victim.write_bytes(raw)
-    found = invoke("verify", suite, "--store", copy, "--json")
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "state.safetensors"])
+def test_run_runs_what_it_sets_aside_in_the_same_call(invoke: Invoke, suite: Path, own: Path, name: str) -> None:
+    digest = json.loads(invoke("status", suite, "--store", own, "--json").stdout)["scores_digest"]
+    for victim in list((own / "records").glob(f"*/*/{name}"))[:3]:
+        flip(victim)
+    now = json.loads(invoke("status", suite, "--store", own, "--json").stdout)
+    assert (now["finished"], now["missing"]) == (5, 3), "what is shown was verified"
+    healed = invoke("run", suite, "--store", own, "--local", "--no-mlflow", "--json")
+    now = json.loads(healed.stdout)
+    assert (healed.exit_code, now["missing"], now["scores_digest"]) == (0, 0, digest)
+
+
+def test_what_is_damaged_while_a_grid_runs_is_run_in_the_same_call(
+    invoke: Invoke, suite: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, harmed = api.execute, []
+
+    def harming(*given: Any, **how: Any) -> Any:
+        summary = usual(*given, **how)
+        if not harmed:
+            harmed.append(max((own / "records").glob("*/*/record.json")))
+            flip(harmed[0])
+        return summary
+
+    monkeypatch.setattr(api, "execute", harming)
+    done = invoke("run", suite, "--store", own, "--local", "--no-mlflow", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["finished"] == 8
+    assert "1 cells are missing again" in done.stderr
+
+
+def test_no_run_with_cells_missing_exits_0(
+    invoke: Invoke, suite: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "execute", lambda *given, **how: RunSummary(0, 0, 0, 0.1))
+    for victim in list((own / "records").glob("*/*/record.json"))[:1]:
+        flip(victim)
+    done = invoke("run", suite, "--store", own, "--local", "--no-mlflow", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["missing"]) == (1, 1)
+
+
+def test_verify_finds_a_flipped_bit(invoke: Invoke, suite: Path, own: Path) -> None:
+    flip(next((own / "records").glob("*/*/predictions.parquet")))
+    found = invoke("verify", suite, "--store", own, "--json")
     assert found.exit_code == 1
     assert len(json.loads(found.stdout)["damaged"]) == 1
-    healed = invoke("run", suite, "--store", copy, "--local", "--no-mlflow", "--json")
-    assert json.loads(healed.stdout)["scores_digest"] == digest
+    whole = invoke("verify", "--store", own)
+    assert whole.exit_code == 0
+    assert "cached features read" in whole.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_what_is_no_store_is_an_error(invoke: Invoke, suite: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    for name in ("nothing", "empty", "file"):
+        done = invoke(command, suite, "--store", tmp_path / name)
+        assert done.exit_code == 2
+        assert str(tmp_path / name) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Refused("no", where="--x"), 2, "refused: --x: no"),
+        (ClusterLost("Ray is gone"), 4, "cluster lost: Ray is gone"),
+        (StoreFull(errno.ENOSPC, "the disk of the store is full", "/x"), 3, "crashed: StoreFull"),
+        (KeyError("what"), 3, "crashed: KeyError: 'what' (traceback in "),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_whatever_ends_a_command_is_one_line_and_has_its_exit_code(
+    invoke: Invoke, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any, code: int, said: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def broken(*given: Any, **how: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(api, "plan", broken)
+    done = invoke("run", suite, "--store", tmp_path / "store")
+    assert done.exit_code == code
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+    kept = [path.read_text() for path in tmp_path.glob("promptgrid-crash-*.txt")]
+    assert [text.splitlines()[-1] for text in kept] == (["KeyError: 'what'"] if said.endswith("in ") else [])
+
+
+def test_the_help_documents_every_exit_code(invoke: Invoke) -> None:
+    words = " ".join(invoke("--help").output.replace("│", " ").split())
+    assert all(f"{code} " in words for code in (exits.FAILED, exits.REFUSED, exits.CRASHED, exits.LOST))
+    assert "cluster was lost" in words

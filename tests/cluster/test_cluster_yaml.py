@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from promptgrid.cluster.submit import SECRETS
+
 PATH = Path(__file__).parents[2] / "cluster.yaml"
 
 
@@ -44,4 +46,14 @@ def test_every_ray_starts_with_a_token_and_a_dashboard_on_loopback(cluster: dict
     assert all("RAY_AUTH_MODE=token" in line for line in starts)
     assert all("--dashboard-host=127.0.0.1" in line for line in starts if "--head" in line)
     assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
-    assert {"**/.git", "**/.env", "**/*.key"} <= set(cluster["rsync_exclude"])
+
+
+def test_what_is_secret_is_not_copied_to_the_machines(cluster: dict[str, Any]) -> None:
+    wanted = {f"**/{name}" for name in SECRETS if name != "auth_token"}  # the token itself is mounted by name
+    assert wanted | {"**/.git", "**/data"} <= set(cluster["rsync_exclude"])
+
+
+def test_what_it_tells_people_to_type_sends_no_secrets() -> None:
+    told = [line for line in PATH.read_text().splitlines() if line.startswith("#   ")]
+    assert any("promptgrid submit" in line for line in told)
+    assert not any("ray job submit" in line for line in told)

@@ -93,3 +93,37 @@ def test_failures_of_earlier_runs_are_not_taken_for_news(store: Store) -> None:
     grid.lost("a", "gone again")
     assert grid.failed == 0
     assert grid.take("b") is not None
+
+
+def test_a_pack_that_stalled_is_tried_in_halves_at_once_and_a_lone_cell_recorded(store: Store) -> None:
+    grid = dispatcher(store)
+    first = grid.take("a")
+    assert first is not None
+    grid.lost("a", "File toy.py, line 9", stalled=5.0)
+    halves = [grid.take("b"), grid.take("c")]
+    assert [len(half.wanted) for half in halves if half] == [2, 2]
+    alone = dispatcher(store, seeds=[1])
+    for name in "ab":  # one more try in the same run, as for everything that timed out
+        assert alone.take(name) is not None
+        alone.lost(name, "File toy.py, line 9", stalled=5.0)
+    assert (alone.take("c"), alone.failed) == (None, 1)
+    (record,) = store.failures().values()
+    assert (record.reason, record.message, record.attempts) == (Reason.TIMEOUT, "no progress for 5 s", 2)
+    assert record.log_tail == "File toy.py, line 9"
+
+
+def test_a_ray_that_died_counts_against_no_pack(store: Store) -> None:
+    grid = dispatcher(store)
+    for _ in range(5):
+        pack = grid.take("a")
+        assert pack is not None
+        assert len(pack.wanted) == 4
+        grid.recall()
+    pack = grid.take("b")
+    assert pack is not None
+    store.commit(Outcome(Record(cell=pack.cells[0], metrics={"accuracy": 1.0})))
+    grid.recall()
+    rest = grid.take("c")
+    assert rest is not None
+    assert rest.wanted == {cell.key for cell in pack.cells[1:]}
+    assert (grid.done, grid.failed) == (1, 0)

@@ -17,8 +17,8 @@ from promptgrid.store import Store
     ("how", "said"),
     [
         ({"workers": 0}, "no workers"),
-        ({"local": True, "address": "auto"}, "--local runs in this process"),
-        ({"local": True, "workers": 2}, "--local runs in this process"),
+        ({"local": True, "address": "auto"}, "--local runs one worker beside this process"),
+        ({"local": True, "workers": 2}, "--local runs one worker beside this process"),
         ({"options": Options(threads=0)}, "no threads"),
         ({"options": Options(device="tpu")}, "unknown device"),
     ],

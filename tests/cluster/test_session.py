@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptgrid.cluster import session, token
+from promptgrid.cluster.import_path import import_path
 
 
 @pytest.fixture
@@ -74,6 +75,6 @@ def test_sweeping_removes_only_our_own_leftovers(tmp_path: Path) -> None:
 
 def test_workers_find_modules_where_the_driver_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    entries = session.import_path().split(os.pathsep)
+    entries = import_path().split(os.pathsep)
     assert entries[0] == str(tmp_path)
     assert not [entry for entry in entries if entry.startswith(sys.base_prefix + os.sep)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from tests.cluster.toy.driving import executions, wait_for
 
 from promptgrid.cluster import make_plan, submit, token
-from promptgrid.cluster.submit import check_address, runtime_env
+from promptgrid.cluster.submit import EXCLUDES, check_address, runtime_env
 from promptgrid.spec import Refused, read_suite
 from promptgrid.store import Store
 
@@ -97,20 +98,48 @@ def test_a_dashboard_that_is_not_there_is_said_so(tmp_path: Path) -> None:
         submit(tmp_path / "toy.yaml", f"http://127.0.0.1:{free_port()}", working_dir=tmp_path)
 
 
-def test_secrets_and_bulk_stay_at_home(tmp_path: Path) -> None:
-    """Ray's own packer, on a folder that holds what must not travel."""
-    from ray._private.runtime_env.packaging import create_package
+PLANTED = {
+    ".env", "sub/.env", ".env.local", "deploy.pem", "sub/server.key", "id_rsa", "keys/id_rsa.pub", "id_ed25519",
+    ".ssh/config", ".aws/credentials", ".netrc", "sub/credentials.json", ".git/config", ".venv/bin/python",
+    "data/images/1.png", ".promptgrid/store/records/x", "auth_token", "mlruns/0/meta.yaml",
+}  # fmt: skip
 
-    kept = {"suites/toy.yaml", "platform/promptgrid/data/card.yaml"}
-    for name in kept | {
-        ".env", "deploy.pem", "sub/server.key", "id_rsa", ".git/config", ".venv/bin/python", "data/images/1.png",
-        ".promptgrid/store/records/x", "auth_token", "mlruns/0/meta.yaml",
-    }:  # fmt: skip
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A folder with two files to send, and with what must not travel."""
+    for name in SENT | PLANTED:
         (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "work" / name).write_text("x")
-    excludes = runtime_env(tmp_path / "work")["excludes"]
-    create_package(str(tmp_path / "work"), tmp_path / "sent.zip", include_gitignore=True, excludes=excludes)
-    assert {name for name in zipfile.ZipFile(tmp_path / "sent.zip").namelist() if not name.endswith("/")} == kept
+    return tmp_path / "work"
+
+
+SENT = {"suites/toy.yaml", "platform/promptgrid/data/card.yaml"}
+
+
+def packed(folder: Path, excludes: list[str]) -> set[str]:
+    """What Ray's own packer sends of ``folder``."""
+    from ray._private.runtime_env.packaging import create_package
+
+    archive = folder.with_suffix(".zip")
+    archive.unlink(missing_ok=True)
+    create_package(str(folder), archive, include_gitignore=True, excludes=excludes)
+    return {name for name in zipfile.ZipFile(archive).namelist() if not name.endswith("/")}
+
+
+def test_promptgrid_submit_leaves_secrets_and_bulk_at_home(planted: Path) -> None:
+    assert packed(planted, runtime_env(planted)["excludes"]) == SENT
+
+
+def test_ray_job_submit_leaves_them_at_home_where_our_rayignore_lies(planted: Path) -> None:
+    assert {".env", "id_rsa"} <= packed(planted, []), "so what is planted would be sent without it"
+    shutil.copy(ROOT / ".rayignore", planted)
+    assert packed(planted, []) == SENT | {".rayignore"}
+
+
+def test_both_ways_leave_the_same_at_home() -> None:
+    lines = (ROOT / ".rayignore").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == EXCLUDES
 
 
 @dataclass(frozen=True)
@@ -188,6 +217,7 @@ def test_ray_job_submit_runs_a_real_suite_on_a_cluster_of_this_machine(head: Hea
 def test_promptgrid_submit_follows_its_job_to_the_end(head: Head, tmp_path: Path) -> None:
     work, store = workplace(tmp_path, TOY_SUITE), Store(tmp_path / "store")
     command = ["promptgrid", "submit", "suites/one.yaml", "--address", head.dashboard, "--store", str(store.root)]
+    command += ["--", "--workers", "1"]
     done = subprocess.run(command, cwd=work, env=head.environment, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert len(set(store.keys())) == 8

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.toy.driving import executions, log_lines, run_toy, toy_suite, wait_for
 
 from promptgrid.cluster import Options, make_plan
-from promptgrid.cluster.worker import Errand
+from promptgrid.cluster.errand import Errand
 from promptgrid.spec import Reason
 from promptgrid.store import Store
 

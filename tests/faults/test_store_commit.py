@@ -32,7 +32,7 @@ except StoreFull as error:
 
 def assert_sound(store: Store, seeds: set[int]) -> None:
     """The store holds exactly ``seeds``, all of it verifies, and readers see nothing else."""
-    assert {record.cell.seed for record in store.records(deep=True)} == seeds
+    assert {record.cell.seed for record in store.records()} == seeds
     report = store.verify(stale_after=0.0)
     assert (report.checked, report.damaged) == (len(seeds), [])
     assert list((store.root / "temporary").iterdir()) == []
@@ -111,7 +111,7 @@ def test_f7_a_really_full_disk(tmp_path: Path) -> None:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("mounting needs user namespaces")
     code = COMMIT + (
-        "print(sorted(r.cell.seed for r in store.records(deep=True)), store.verify(stale_after=0.0).damaged,"
+        "print(sorted(r.cell.seed for r in store.records()), store.verify(stale_after=0.0).damaged,"
         " list((store.root / 'temporary').iterdir()))"
     )
     command = [sys.executable, "-c", code, str(tmp_path), "20000", *map(str, range(40))]

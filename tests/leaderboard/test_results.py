@@ -28,6 +28,7 @@ COLUMNS = [
     "label",
     "source",
     "reading",
+    "message",
 ]
 
 

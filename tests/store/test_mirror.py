@@ -346,3 +346,14 @@ def test_a_mirrorer_without_a_server_ends_quietly(store: Store, squares: Squares
     report = mirrorer.close()
     assert (report.written, report.failed) == (0, 3)
     assert report.problem
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory&b", "100%", "a%20b #1", "plain name"])
+def test_the_database_lies_in_the_store_whatever_its_path_is_called(tmp_path: Path, schema: Path, name: str) -> None:
+    store, cell = Store(tmp_path / name / "store"), make_cell(1)
+    store.commit(make_outcome(cell))
+    (store.root / "mlflow.db").write_bytes(schema.read_bytes())
+    assert counts(sync(store, SUITE, [("CoOp", cell)], submission="s-1")) == (1, 0, 0, 0)
+    with sqlite3.connect(store.root / "mlflow.db") as database:
+        assert database.execute("select count(*) from runs where status = 'FINISHED'").fetchone() >= (1,)
+    assert [path.name for path in tmp_path.iterdir()] == [name], "nothing beside it"

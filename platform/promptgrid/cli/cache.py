@@ -47,14 +47,14 @@ def cache(
 
 
 def _facts(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed: int) -> dict[str, object]:
-    rows = [{"what": _about(entry), "bytes": entry.bytes, "used": _when(entry)} for entry in entries]
+    rows = [{"what": entry.title, "bytes": entry.bytes, "used": _when(entry)} for entry in entries]
     sizes = {"bytes": sum(entry.bytes for entry in entries), "bound": kept.max_bytes, "freed": freed}
-    return {"folder": str(kept.folder), **sizes, "damaged": [_about(entry) for entry in damaged], "entries": rows}
+    return {"folder": str(kept.folder), **sizes, "damaged": [entry.title for entry in damaged], "entries": rows}
 
 
 def _show(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed: int) -> None:
     for entry in damaged:
-        typer.echo(f"damaged, removed: {_about(entry)}")
+        typer.echo(f"damaged, removed: {entry.title}: {entry.trouble}")
     if freed:
         typer.echo(f"freed {shown(freed)}")
     held = f"{len(entries)} entries, {shown(sum(entry.bytes for entry in entries))} of {shown(kept.max_bytes)}"
@@ -62,19 +62,10 @@ def _show(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed:
     for column in ("what", "size", "last used"):
         table.add_column(column)
     for entry in reversed(entries[-SHOWN:]):
-        table.add_row(_about(entry), shown(entry.bytes), _when(entry))
+        table.add_row(entry.title, shown(entry.bytes), _when(entry))
     Console(soft_wrap=True).print(table)
     if len(entries) > SHOWN:
         typer.echo(f"and {len(entries) - SHOWN} more (--json lists them all)")
-
-
-def _about(entry: Entry) -> str:
-    """The title in an entry's name where it has one, else the name."""
-    try:
-        named = json.loads(entry.name)
-    except ValueError:
-        return entry.name
-    return str(named["about"]) if isinstance(named, dict) and "about" in named else entry.name
 
 
 def _when(entry: Entry) -> str:

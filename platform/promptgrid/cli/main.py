@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 
 from promptgrid.cli import bench, cache, export, groups, listing, maintenance, search, stub, suites
-from promptgrid.spec import Refused
+from promptgrid.cli.exits import told
+from promptgrid.spec import exits
 from promptgrid.spec.version import __version__
 
 app = typer.Typer(
@@ -19,27 +21,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Grids of prompt-learning and PEFT experiments over frozen CLIP models.
+    help=f"""Grids of prompt-learning and PEFT experiments over frozen CLIP models.
 
-    Start with `promptgrid plan suites/quickstart.yaml`, then `run`, then `report`. Exit codes: 0 all is well, 1 some
-    cells failed, 2 the input was refused before any work, 130/143 interrupted (run again to go on).""",
+    Start with `promptgrid plan suites/quickstart.yaml`, then `run`, then `report`. {exits.HELP}""",
 )
-REFUSED = 2
 
 
-def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``command`` with a refusal printed in one line and exit code 2."""
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``command`` with whatever it raises said in one line, and an exit code that tells what it was."""
 
     @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarding(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except Refused as error:
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt as error:
+            raise typer.Exit(exits.SIGNALLED + signal.SIGINT) from error
+        except Exception as error:
+            line, status = told(error)
             console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print(f"refused: {error}", style="bold red", markup=False)
-            raise typer.Exit(REFUSED) from error
+            console.print(line, style="bold red", markup=False)
+            raise typer.Exit(status) from error
 
-    return guarded
+    return guarding
 
 
 COMMANDS: dict[str, suites.Command] = {
@@ -53,9 +58,9 @@ COMMANDS: dict[str, suites.Command] = {
     **listing.COMMANDS,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(refusing(command))
+    app.command(name)(guarded(command))
 new = typer.Typer(no_args_is_help=True, help="Write the stub of a plug-in.")
-new.command("method")(refusing(stub.new_method))
+new.command("method")(guarded(stub.new_method))
 app.add_typer(new, name="new")
 
 

@@ -20,11 +20,17 @@ def submit(
         str | None, typer.Option("--store", metavar="DIR", help="Folder of the records, as the cluster sees it.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job's log until it ends.")] = True,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="More options of `promptgrid run`.")
+    ] = None,
 ) -> None:
-    """Submit a suite to a running Ray cluster as a job: the working folder goes along, secrets and data stay here."""
+    """Submit a suite to a running Ray cluster as a job: the working folder goes along, secrets and data stay here.
+
+    Example: `promptgrid submit suites/few_shot.yaml --store /shared/store -- --workers 32 --device cuda`
+    """
     from promptgrid.cluster.submit import submit as send
 
-    raise typer.Exit(send(suite, address, store=store, wait=wait))
+    raise typer.Exit(send(suite, address, store=store, wait=wait, arguments=tuple(arguments or ())))
 
 
 def sync(

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
-from promptgrid.cli.suites import AsJson, Command, RetryFailed, StoreDir, tell_mirror
+from promptgrid.cli.suites import AsJson, Command, RetryFailed, StallLimit, StoreDir, tell_mirror
+from promptgrid.spec import exits
 from promptgrid.spec.searched import SearchFound
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ def search(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes on this machine.")
     ] = None,
-    local: Annotated[bool, typer.Option("--local", help="Run in this process, without Ray (random only).")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Run in one process beside this one (random only).")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads a worker; more may change last bits.")] = 1,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Mirror the records to MLflow.")] = True,
     as_json: AsJson = False,
     retry_failed: RetryFailed = False,
+    stall_limit: StallLimit = None,
 ) -> None:
     """Search the knobs of every method of a suite on validation images, then test what was chosen.
 
@@ -71,10 +73,11 @@ def search(
         threads=threads,
         mlflow=mlflow,
         retry_failed=retry_failed,
+        stall_limit=stall_limit,
     )
     if summary.interrupted is not None or summary.found is None:
         sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
-        raise typer.Exit(128 + (summary.interrupted or 0))
+        raise typer.Exit(exits.SIGNALLED + (summary.interrupted or 0))
     for run in filter(None, (summary.searched, summary.tested)):
         tell_mirror(run)
     from promptgrid.cluster.search_winners import winners as winners_of
@@ -85,7 +88,7 @@ def search(
     else:
         _print(summary, winners)
     if any(winner.chosen is None or winner.test is None for winner in winners):
-        raise typer.Exit(1)
+        raise typer.Exit(exits.FAILED)
 
 
 def _as_json(summary: SearchSummary, winners: list[Winner]) -> dict[str, Any]:

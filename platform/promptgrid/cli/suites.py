@@ -15,10 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid import api
+from promptgrid.spec import exits
 
 if TYPE_CHECKING:
     from promptgrid.cluster.execution import RunSummary
 
+ROUNDS = 3
+MESSAGE_LENGTH = 200
 Command = Callable[..., None]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")]
 StoreDir = Annotated[
@@ -34,6 +37,16 @@ OutDir = Annotated[
 NOTES = 12
 """Lines about the data that a plan prints."""
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
+StallLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--stall-limit",
+        min=1.0,
+        metavar="SECONDS",
+        help="End a worker that shows no progress for so long; its cell fails with TIMEOUT.",
+        show_default="the suite's stall_limit, or half an hour",
+    ),
+]
 
 
 def plan(
@@ -81,38 +94,55 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, metavar="N", help="Worker processes on this machine.")
     ] = None,
-    local: Annotated[bool, typer.Option("--local", help="Run the same packs in this process, without Ray.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run the same packs in one process beside this one, without Ray.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads a worker; more may change last bits.")] = 1,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Mirror the records to MLflow.")] = True,
     as_json: AsJson = False,
     retry_failed: RetryFailed = False,
+    stall_limit: StallLimit = None,
 ) -> None:
     """Run the missing cells of a suite on Ray Tune; interrupt at any point and run again to go on.
 
-    Examples: `promptgrid run suites/quickstart.yaml --workers 2`; on a cluster:
-    `ray job submit --working-dir . -- promptgrid run suites/quickstart.yaml`
+    Examples: `promptgrid run suites/quickstart.yaml --workers 2`; on a cluster, from here:
+    `promptgrid submit suites/quickstart.yaml --store /shared/store`
     """
-    planned = api.plan(suite, store, retry_failed=retry_failed)
-    summary = api.execute(
-        planned, store, local=local, workers=workers, address=address, device=device, threads=threads, mlflow=mlflow
-    )
-    if summary.interrupted is not None:
-        sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
-        raise typer.Exit(128 + summary.interrupted)
-    tell_mirror(summary)
-    now = api.status(planned, store)
+    seconds, now = 0.0, None
+    for _ in range(ROUNDS):  # what turns out to be damaged when it is read goes to quarantine, and is run again
+        planned = api.plan(suite, store, retry_failed=retry_failed and now is None)
+        summary = api.execute(
+            planned,
+            store,
+            local=local,
+            workers=workers,
+            address=address,
+            device=device,
+            threads=threads,
+            mlflow=mlflow,
+            stall_limit=stall_limit,
+        )
+        if summary.interrupted is not None:
+            sys.stderr.write("interrupted: what is finished is kept; the same command goes on from here\n")
+            raise typer.Exit(exits.SIGNALLED + summary.interrupted)
+        tell_mirror(summary)
+        seconds, now = seconds + summary.seconds, api.status(planned, store)
+        if not now.missing:
+            break
+        sys.stderr.write(f"{now.missing} cells are missing again: going on with them\n")
+    assert now is not None
     if as_json:
-        _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
+        _print_json(dataclasses.asdict(now) | {"seconds": round(seconds, 1)})
     else:
         _print_status(now)
-    if now.failed:
-        raise typer.Exit(1)
+    if now.failed or now.missing:
+        raise typer.Exit(exits.FAILED)
 
 
 def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) -> None:
     """Show how far a suite is, and the digest of its scores."""
-    now = api.status(suite, store)
+    now = api.status(suite, api.existing_store(store))
     if as_json:
         _print_json(dataclasses.asdict(now))
     else:
@@ -144,18 +174,25 @@ def verify(
     store: StoreDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every record again and check its digests; what is damaged goes to quarantine and will be run again."""
-    found = api.open_store(store)
-    keys = list(api.plan(suite, found).cells) if suite is not None else None
-    checked = found.verify(keys)
+    """Read every file again and check its digest; what is damaged goes to quarantine and will be run again.
+
+    Without a suite the whole store is read: records, failed attempts, cached features, choices of searches, and what
+    lies among them without belonging there.
+    """
+    checked = api.verify(suite, store)
     if as_json:
-        _print_json({"checked": checked.checked, "damaged": checked.damaged, "leftovers": checked.leftovers})
+        _print_json(dataclasses.asdict(checked))
     else:
-        _facts(f"verified {found.root}", {"cells read": checked.checked, "damaged": len(checked.damaged)})
+        read = {"cells read": checked.checked}
+        if suite is None:
+            read |= {"cached features read": checked.features, "searches read": checked.searches}
+        _facts(f"verified {api.open_store(store).root}", read | {"damaged or out of place": len(checked.damaged)})
+        for name in checked.beside:
+            typer.echo(f"  not of the store, left alone: {name}")
         for key, why in checked.damaged:
             typer.echo(f"  {key[:12]}  {why}")
     if checked.damaged:
-        raise typer.Exit(1)
+        raise typer.Exit(exits.FAILED)
 
 
 def tell_mirror(summary: RunSummary) -> None:
@@ -166,13 +203,14 @@ def tell_mirror(summary: RunSummary) -> None:
 
 def _print_status(now: api.Status) -> None:
     rows: dict[str, Any] = {"cells": now.cells, "finished": now.finished, "missing": now.missing, "failed": now.failed}
-    rows |= {f"  {reason}": count for reason, count in sorted(now.reasons.items())}
     if now.missing:
         rows["packs running"] = now.running
         rows["estimated core time left"] = _duration(now.estimated_seconds)
         when = "" if now.running else ", once it goes on"
         rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
     _facts(f"status of {now.suite}", rows)
+    for reason, count in sorted(now.reasons.items()):
+        typer.echo(f"{reason} {count}: {shortened(now.messages.get(reason, ''))}")
     typer.echo(f"scores digest {now.scores_digest}" if now.finished or now.failed else "no scores yet")
 
 
@@ -225,6 +263,12 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def shortened(message: str) -> str:
+    """``message`` in one line that a terminal shows as it is."""
+    plain = "".join(sign if sign.isprintable() else "?" for sign in message)
+    return plain if len(plain) <= MESSAGE_LENGTH else f"{plain[: MESSAGE_LENGTH - 3]}..."
 
 
 def _plain(value: Any) -> Any:

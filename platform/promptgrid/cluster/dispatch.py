@@ -13,6 +13,7 @@ from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled, commit_record
 from promptgrid.cluster.schedule import PLAIN, Schedule
+from promptgrid.cluster.watchdog import timed_out
 from promptgrid.spec import RETRIED, Pack, Reason
 
 if TYPE_CHECKING:
@@ -100,15 +101,19 @@ class Dispatcher:
             self.schedule.push(replace(running.pack, wanted=frozenset(running.again)))
         self.board.running(len(self._running))
 
-    def lost(self, name: str, why: str) -> None:
+    def lost(self, name: str, why: str, stalled: float | None = None) -> None:
         """The worker under ``name`` is gone: try again, then in halves, then record the cell that ends workers.
 
-        The slots of a pack do not change with ``wanted``, so a half gives the same bits as the whole.
+        One that ``stalled`` for so many seconds costs as long each time: its pack is tried in halves at once, and a
+        cell that was alone is recorded. The slots of a pack do not change with ``wanted``, so a half gives the same
+        bits as the whole.
         """
         running = self._running[name]
         for settled in self._found_in_store(running):
             self.settle(name, settled)
         left = [cell for cell in running.pack.cells if cell.key in running.left]
+        if stalled is not None and len(left) == 1:
+            self.settle(name, commit_record(self.store, timed_out(left.pop(), stalled, why)))
         self.over(name)
         self._losses.update(cell.key for cell in left)
         worst = max((self._losses[cell.key] for cell in left), default=0)
@@ -119,9 +124,20 @@ class Dispatcher:
                 record = failed_record(left[0], reason, f"its worker was lost {worst} times: {sentence}", tail=why)
                 self._close(commit_record(self.store, record))
                 return
-        parts = [left] if worst <= 1 or len(left) == 1 else [left[: len(left) // 2], left[len(left) // 2 :]]
+        whole = len(left) == 1 or (worst <= 1 and stalled is None)
+        parts = [left] if whole else [left[: len(left) // 2], left[len(left) // 2 :]]
         for part in filter(None, parts):
             self.schedule.push(replace(running.pack, wanted=frozenset(cell.key for cell in part)))
+
+    def recall(self) -> None:
+        """All workers are gone, by no fault of their packs: what they had not settled is put in line again."""
+        for name, running in list(self._running.items()):
+            for settled in self._found_in_store(running):
+                self.settle(name, settled)
+            left = frozenset(running.left)
+            self.over(name)
+            if left:
+                self.schedule.push(replace(running.pack, wanted=left))
 
     @property
     def idle(self) -> bool:

@@ -19,9 +19,11 @@ from promptgrid.store.features import cache_bound
 if TYPE_CHECKING:
     from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
     from promptgrid.cluster.planner import Plan
+    from promptgrid.spec import Suite
     from promptgrid.store import Store
 
-STALL_SECONDS = 1800.0
+RESTARTS = 2
+"""How often a grid goes on with a new Ray where the one that it had started has died."""
 MIRROR_SECONDS = 60.0
 """By when the mirror has caught up, or says how far it is."""
 
@@ -54,7 +56,9 @@ class Options:
     Attributes:
         threads: threads of torch in each worker, and the CPUs it books. Another number may change the last bits.
         device: ``cpu``, ``cuda``, or ``auto``.
-        stall_seconds: a worker without a sign of life for so long is ended, and its cell recorded as TIMEOUT.
+        stall_seconds: a worker without a sign of life for so long is ended, and its cell recorded as TIMEOUT. By
+            default what the suite says, else see :func:`promptgrid.cluster.stalls.stall_limit`.
+        inline: with ``local``, run in this very process, where whatever ends a cell ends the run.
         mirror: keep MLflow up to date.
         mirror_uri: MLflow tracking URI; by default ``MLFLOW_TRACKING_URI``, else a SQLite file in the store.
         mirror_seconds: how long the end of a run waits for MLflow.
@@ -63,11 +67,16 @@ class Options:
 
     threads: int = 1
     device: str = "auto"
-    stall_seconds: float = STALL_SECONDS
+    stall_seconds: float | None = None
+    inline: bool = False
     mirror: bool = True
     mirror_uri: str | None = None
     mirror_seconds: float = MIRROR_SECONDS
     quiet: bool = False
+
+    def stall_of(self, suite: Suite) -> float | None:
+        """The stall limit as asked for: here, else in ``suite``; None where neither says one."""
+        return self.stall_seconds if self.stall_seconds is not None else suite.stall_limit
 
 
 def execute(
@@ -84,7 +93,7 @@ def execute(
     Args:
         plan: what is missing.
         store: where results go; on a cluster, a folder that all its machines see.
-        local: one pack after the other in this process, without Ray.
+        local: one pack after the other in one process beside this one, without Ray.
         workers: how many packs at once (default: one a core of the cluster).
         address: a running Ray cluster (``auto``, ``host:port``); by default one of our own on this machine.
         options: everything else.
@@ -92,6 +101,7 @@ def execute(
     Raises:
         Refused: the options contradict each other, or no cluster answers. Nothing was started.
         OSError: the store cannot be written; what was finished before stays finished.
+        ClusterLost: the cluster is gone, or has no machine that fits; what was finished stays finished.
         RuntimeError: a worker cannot work at all, and says why.
     """
     chosen = options or Options()
@@ -133,25 +143,52 @@ def _run(
     address: str | None,
 ) -> None:
     if local:
-        from promptgrid.cluster.local import run_local
-        from promptgrid.cluster.planner import track_named
+        from promptgrid.cluster.local import run_here, run_local
 
         signals.at_once = True
         device = present(options.device)
         _repack(dispatcher, plan, device)
-        run_local(dispatcher, dispatcher.store, track_named(plan.suite.track), threads=options.threads, device=device)
+        if options.inline:
+            run_here(dispatcher, threads=options.threads, device=device)
+        else:
+            stall = options.stall_of(plan.suite)
+            run_local(dispatcher, threads=options.threads, device=device, stall_seconds=stall)
         return
+    from promptgrid.cluster.session import RayDied
+
+    for again in range(RESTARTS, -1, -1):
+        try:
+            return _run_on_ray(plan, dispatcher, signals, options, workers=workers, address=address)
+        except Halt as halt:
+            if not again or not isinstance(halt.trouble, RayDied):
+                raise
+            dispatcher.recall()
+            print(f"promptgrid: {halt.trouble}, now, on a new Ray", file=sys.stderr)
+
+
+def _run_on_ray(
+    plan: Plan,
+    dispatcher: Dispatcher,
+    signals: StopSignals,
+    options: Options,
+    *,
+    workers: int | None,
+    address: str | None,
+) -> None:
     from promptgrid.cluster.session import ray_session
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
-        from promptgrid.cluster.tune import TuneRun, scratch_folder
+        from promptgrid.cluster.in_flight import scratch_folder
+        from promptgrid.cluster.tune import TuneRun
 
+        if session.started and options.device == "cuda" and not session.machines.gpus:
+            raise Refused("this machine has no GPU", where="--device", got="cuda", expected="cpu or auto")
         _repack(dispatcher, plan, session.machines.kind(options.device))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
         folder = scratch_folder(dispatcher.store.root)
-        TuneRun(dispatcher, signals, session, folder, workers, options.stall_seconds).run()
+        TuneRun(dispatcher, signals, session, folder, workers, options.stall_of(plan.suite)).run()
 
 
 def _repack(dispatcher: Dispatcher, plan: Plan, machine: Machine) -> None:
@@ -195,9 +232,13 @@ def _check(local: bool, workers: int | None, address: str | None, options: Optio
     if workers is not None and workers < 1:
         raise Refused("no workers", where="--workers", got=workers, expected="1 or more")
     if local and (address or (workers or 1) > 1):
-        raise Refused("--local runs in this process", expected="neither --address nor more than one of --workers")
+        raise Refused(
+            "--local runs one worker beside this process", expected="neither --address nor more than one of --workers"
+        )
     if options.threads < 1:
         raise Refused("no threads", where="--threads", got=options.threads, expected="1 or more")
     if options.device not in {"auto", "cpu", "cuda"}:
         raise Refused("unknown device", where="--device", got=options.device, expected="auto, cpu or cuda")
+    if options.stall_seconds is not None and not options.stall_seconds > 0:
+        raise Refused("no time", where="--stall-limit", got=options.stall_seconds, expected="seconds, more than 0")
     cache_bound()  # the workers read it too, and would be told first

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -29,11 +32,19 @@ def is_gone(folder: Path) -> bool:
     return host == socket.gethostname() and not Path("/proc", pid).exists()
 
 
+def scratch_folder(store: Path) -> Path:
+    """A folder for errands and Tune's own files, under ``store`` because all machines see that. Not made yet."""
+    parent = store / FOLDER
+    for folder in filter(is_gone, parent.glob("*~*~*")):
+        shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
+    return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"
+
+
 def _flight(path: Path, now: float) -> Flight | None:
     try:
         started = path.stat().st_mtime
         head = json.loads(path.read_text()).get("head")
-    except (FileNotFoundError, json.JSONDecodeError):  # its pack is over by now, or is just being sent
+    except (FileNotFoundError, ValueError, RecursionError):  # its pack is over by now, or is just being sent
         return None
     if head is None:  # the assignment of a study, which sends no errands
         return None

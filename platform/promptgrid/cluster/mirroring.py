@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from promptgrid.cluster.session import import_path
+from promptgrid.cluster.import_path import import_path
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 

@@ -112,8 +112,8 @@ def plan_squares(
     resolved = track.resolve([request for _, request in labelled])
     squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
-    finished = store.finished(cells)
-    wanted = store.to_run(cells, retry_failed)
+    finished = store.sound(cells)
+    wanted = store.to_run(cells, retry_failed) | (store.finished(cells) - finished)  # a quarantine may be read-only
     failed = frozenset(cells.keys() - finished - wanted)
     bare = Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto"), notes=track.notes(resolved))
     plan = _packed(bare, wanted, store, track)

@@ -25,14 +25,26 @@ class Worker:
         """Where its packs run."""
         return "cuda" if self.gpu else "cpu"
 
+    def __str__(self) -> str:
+        gpu = " and a GPU" if self.gpu == 1 else f" and {self.gpu:g} of a GPU" if self.gpu else ""
+        return f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}{gpu}"
+
 
 @dataclass(frozen=True)
 class Machines:
-    """What a cluster offers: CPUs and GPUs in all, and megabytes of memory of one GPU."""
+    """What a cluster offers.
+
+    Attributes:
+        cpus: in all.
+        gpus: in all.
+        gpu_memory_mb: megabytes of memory of one GPU.
+        nodes: (CPUs, GPUs) of each machine; one machine where nothing is said.
+    """
 
     cpus: float
     gpus: float = 0.0
     gpu_memory_mb: float = 0.0
+    nodes: tuple[tuple[float, float], ...] = ()
 
     def kind(self, device: str = "auto") -> Machine:
         """What packs run on: a GPU where there is one or ``device`` says ``cuda``, a CPU otherwise."""
@@ -52,10 +64,16 @@ class Machines:
 
     def slots(self, worker: Worker, asked: int | None) -> int:
         """How many workers of a class to ask for: what fits now, or what the user says (the cluster may grow)."""
-        fit = math.floor(self.cpus / worker.cpus)
-        if worker.gpu:
-            fit = min(fit, math.floor(self.gpus) * round(1 / worker.gpu))
-        return asked or max(1, fit)
+        return asked or max(1, self.fits(worker))
+
+    def fits(self, worker: Worker) -> int:
+        """How many workers of a class there is room for now, when nothing else runs."""
+        return sum(_fits(worker, cpus, gpus) for cpus, gpus in self.nodes or ((self.cpus, self.gpus),))
+
+
+def _fits(worker: Worker, cpus: float, gpus: float) -> int:
+    fit = math.floor(cpus / worker.cpus)
+    return min(fit, math.floor(gpus) * round(1 / worker.gpu)) if worker.gpu else fit
 
 
 def present(device: str) -> Machine:

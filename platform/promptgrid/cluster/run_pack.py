@@ -68,7 +68,7 @@ class PackRun:
             except StopIteration:
                 error: BaseException = RuntimeError("the track ended without a result for this cell")
                 break
-            except (Exception, SystemExit) as caught:  # noqa: BLE001 - whatever a plug-in raises is its cells' failure
+            except (Exception, SystemExit, KeyboardInterrupt) as caught:  # noqa: BLE001 - a plug-in's, and its cells' failure
                 error = caught
                 break
             key = outcome.record.cell.key

@@ -35,13 +35,14 @@ from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialSch
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.execution import Options, RunSummary, execute, mirrored
+from promptgrid.cluster.in_flight import scratch_folder
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search import Search
 from promptgrid.cluster.search_worker import CUT, Assignment, TrialWorker, configuration_of
 from promptgrid.cluster.session import Session, ray_session
+from promptgrid.cluster.stalls import STALL_SECONDS
 from promptgrid.cluster.stopping import Halt, StopSignals
-from promptgrid.cluster.tune import scratch_folder
-from promptgrid.spec import Refused
+from promptgrid.spec import ClusterLost, Refused
 from promptgrid.spec.search import OBJECTIVE, Interval, Study
 
 RUNGS = 3
@@ -81,7 +82,9 @@ def run_tuned(search: Search, how: dict[str, Any], *, retry_failed: bool = False
                 for number, study in enumerate(search.studies):
                     run = StudyRun(search, study, session, signals, count, folder, how["workers"], options)
                     studies.append(run.tuned(f"study-{number}") if study.space and len(study.trials) > 1 else study)
-        except Halt:
+        except Halt as halt:
+            if halt.trouble is not None:
+                raise halt.trouble from None
             return search, replace(first, interrupted=signals.number)
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # a worker that is being stopped may still write
@@ -244,7 +247,7 @@ class StudyRun:
             store=str(self.search.store.root),
             device=worker.device,
             threads=worker.cpus,
-            stall_seconds=self.options.stall_seconds,
+            stall_seconds=self.options.stall_of(self.search.suite) or STALL_SECONDS,
             rungs=self.rungs,
         )
         return sent.write(path)
@@ -307,6 +310,10 @@ class Listener:
         if time.monotonic() - self._said >= SAY_SECONDS:
             self.say(f"{self._rungs} rungs of {self._run.search.entry.trials - 1} trials")
         self._run.signals.check()
+        try:
+            self._run.session.check()
+        except ClusterLost as lost:
+            raise Halt(lost) from None
 
     def say(self, what: str) -> None:
         """One line on stderr."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from ray import tune
 
+from promptgrid.cluster.errand import Errand, leave, settle
 from promptgrid.cluster.search import Search, make_search
-from promptgrid.cluster.worker import Errand, leave, settle
 from promptgrid.spec import Suite
 from promptgrid.spec.search import OBJECTIVE, SearchEntry, Study
 from promptgrid.store import Store

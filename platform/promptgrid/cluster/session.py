@@ -9,23 +9,25 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from promptgrid.cluster.asking import no_cluster, wants_token
+from promptgrid.cluster.leftovers import end_leftovers
+from promptgrid.cluster.pulse import Pulse, look_at_ray, machines_of
 from promptgrid.cluster.resources import Machines
+from promptgrid.cluster.start import PATIENCE, WORKER_ENVIRONMENT, quiet, start_ray
 from promptgrid.cluster.token import MODE, has_token, secure_token
-from promptgrid.spec import Refused
+from promptgrid.spec import ClusterLost
+from promptgrid.spec.exits import LOST
 
-STARTS = 3
-"""``ray.init`` has a fixed limit of 30 s and now and then misses it on a loaded machine: so it is tried again."""
-OBJECT_STORE_BYTES = 128 * 1024**2
-WORKER_ENVIRONMENT = {
-    # Relative paths in a suite mean the folder the driver was started in, not Tune's folder of a trial.
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-}
+SHUTDOWN = 15.0
+"""Seconds that leaving a Ray that has died may take."""
+BUSY = 30.0
+"""Seconds that the question for a GPU's memory waits for a GPU."""
 DRIVER_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -38,16 +40,48 @@ DRIVER_ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_gcs_server_port_wait_time_s": f"{PATIENCE:.0f}",
+    "RAY_worker_register_timeout_seconds": f"{PATIENCE:.0f}",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": f"{PATIENCE:.0f}",
 }
 _OURS = re.compile(r"pg-(\d+)-\w+")
 
 
 @dataclass(frozen=True)
 class Session:
-    """A connection: what the cluster offers, and whether leaving cuts it (``ours``) or the caller goes on with it."""
+    """A connection.
+
+    Attributes:
+        machines: what the cluster offered at the start.
+        ours: leaving cuts the connection; else the caller goes on with it.
+        pulse: whether it lives, and what it offers now.
+        address: of a cluster that ran already; empty for a Ray that was started for this.
+    """
 
     machines: Machines
     ours: bool
+    pulse: Pulse
+    address: str = ""
+
+    @property
+    def started(self) -> bool:
+        """Whether this Ray was started for this, so that another may take its place."""
+        return self.ours and not self.address
+
+    def check(self) -> None:
+        """Raise ClusterLost where Ray has died."""
+        trouble = self.pulse.trouble()
+        if trouble:
+            raise RayDied(_advice(trouble, "")) if self.started else ClusterLost(_advice(trouble, self.address))
+
+
+class RayDied(ClusterLost):
+    """A Ray of our own has died; another can be started in its place."""
+
+
+def _advice(trouble: str, address: str) -> str:
+    back = f"when there is a cluster at {address} again, or without --address, " if address else ""
+    return f"Ray is gone: {trouble}; what is finished is kept, and the same command goes on {back}from here"
 
 
 @contextmanager
@@ -67,27 +101,65 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
     own = address in {None, "", "local"}
     if own:
         secure_token()
-    elif has_token() and "ray" not in sys.modules:
-        os.environ.setdefault(MODE, "token")  # for an explicit address Ray does not look for the token by itself
+    elif "ray" not in sys.modules and MODE not in os.environ:
+        wanted = wants_token(str(address))
+        os.environ[MODE] = "token" if wanted or (wanted is None and has_token()) else "disabled"
     with environment(DRIVER_ENVIRONMENT), redirect_stdout(_Chatter()):
         import ray
 
         logging.getLogger("ray").setLevel(logging.ERROR)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists trials whose workers were lost, and retried
         if ray.is_initialized():
-            yield Session(machines(), ours=False)
+            with Pulse(look_at_ray, machines(), _leaving(None, address)) as pulse:
+                yield Session(pulse.machines, ours=False, pulse=pulse)
             return
-        folder = None
+        folder = _home() if own else None
+        trouble = ""
         try:
-            if own:
-                folder = _start((workers or os.cpu_count() or 1) * cpus_each)
+            if folder is not None:
+                start_ray((workers or os.cpu_count() or 1) * cpus_each, folder)
             else:
                 _connect(str(address))
-            yield Session(machines(), ours=True)
+            with Pulse(look_at_ray, machines(), _leaving(folder, address)) as pulse:
+                try:
+                    yield Session(pulse.machines, ours=True, pulse=pulse, address="" if own else str(address))
+                finally:
+                    trouble = pulse.trouble()
         finally:
-            ray.shutdown()
+            with _at_most(SHUTDOWN, _leaving(folder, address), trouble):
+                ray.shutdown()
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)  # logs that a dying process still writes may stay behind
+                end_leftovers(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leaving(folder: Path | None, address: str | None) -> Callable[[str], None]:
+    """What to do where Ray has died and this process is stuck in one of its calls: say so, and leave.
+
+    Ray itself would end the process after a minute, and leave others behind.
+    """
+
+    def leave(trouble: str) -> None:
+        sys.stderr.write(f"cluster lost: {_advice(trouble, address or '')}\n")
+        if folder is not None:
+            end_leftovers(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(LOST)
+
+    return leave
+
+
+@contextmanager
+def _at_most(seconds: float, late: Callable[[str], None], trouble: str) -> Iterator[None]:
+    """Call ``late`` where what is inside takes longer, if there was ``trouble``."""
+    timer = threading.Timer(seconds, late, [trouble])
+    timer.daemon = True
+    if trouble:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Chatter(io.TextIOBase):
@@ -115,13 +187,15 @@ def machines() -> Machines:
     """What the connected cluster offers now."""
     import ray
 
-    offered = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = offered.get("GPU", 0.0)
-    return Machines(offered.get("CPU", 1.0), gpus, _gpu_memory_mb() if gpus else 0.0)
+    offered = machines_of(ray.nodes())  # type: ignore[no-untyped-call]
+    return replace(offered, gpu_memory_mb=_gpu_memory_mb()) if offered.gpus else offered
 
 
 def _gpu_memory_mb() -> float:
-    """Memory of one GPU, asked of whichever comes first: the cluster is taken to have one sort."""
+    """Memory of one GPU, asked of whichever comes first: the cluster is taken to have one sort.
+
+    0, that is unknown, where all of them stay busy.
+    """
     import ray
 
     def ask() -> float:
@@ -129,7 +203,12 @@ def _gpu_memory_mb() -> float:
 
         return torch.cuda.get_device_properties(0).total_memory / 2**20 if torch.cuda.is_available() else 0.0
 
-    answer: float = ray.get(ray.remote(num_gpus=1, num_cpus=0)(ask).remote())
+    asked = ray.remote(num_gpus=1, num_cpus=0)(ask).remote()
+    try:
+        answer: float = ray.get(asked, timeout=BUSY)
+    except ray.exceptions.GetTimeoutError:
+        ray.cancel(asked)
+        return 0.0
     return answer
 
 
@@ -137,57 +216,23 @@ def _connect(address: str) -> None:
     import ray
 
     try:
-        ray.init(address=address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **_quiet())
-    except ConnectionError as error:
-        raise Refused(
-            "no Ray cluster answers",
-            where=f"--address {address}",
-            hint="start one with `ray start --head`, or leave --address out to use this machine",
-        ) from error
+        ray.init(address=address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet())
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise no_cluster(address, error) from error
 
 
-def _start(cpus: int) -> Path | None:
-    """Our own cluster, gone with this process; the folder to remove afterwards, None where the user chose it."""
-    import ray
-
-    sweep(Path(tempfile.gettempdir()))
-    folder = None
-    if not os.environ.get("RAY_TMPDIR"):
-        folder = Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-"))
-    options: dict[str, Any] = {"_temp_dir": str(folder)} if folder else {}
-    for start in range(STARTS):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                _system_config={"prestart_worker_first_driver": False},  # Tune starts its own, in their environment
-                object_store_memory=OBJECT_STORE_BYTES,
-                runtime_env={"env_vars": WORKER_ENVIRONMENT | {"PYTHONPATH": import_path()}},
-                **options,
-                **_quiet(),
-            )
-            break
-        except Exception:  # Ray raises exactly this class when a start takes too long
-            ray.shutdown()
-            if start + 1 == STARTS:
-                raise
-    return folder
-
-
-def import_path() -> str:
-    """Where this process finds modules and plug-ins, for workers on the same machine to find the same."""
-    inside = [Path(entry or ".").absolute() for entry in sys.path]
-    return os.pathsep.join(str(path) for path in inside if not path.is_relative_to(sys.base_prefix))
-
-
-def _quiet() -> dict[str, Any]:
-    return {"log_to_driver": False, "logging_level": logging.ERROR}
+def _home() -> Path:
+    """A new folder for a Ray of our own, named by this process: ``pg-<pid>-...``, where Ray would make its own."""
+    parent = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    return Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-", dir=parent))
 
 
 def sweep(parent: Path) -> None:
-    """Remove the folders under ``parent`` that our own clusters left behind when their driver was killed."""
+    """Remove what our own clusters left behind under ``parent``, processes too, when their driver was killed."""
     for folder in parent.iterdir():
         match = _OURS.fullmatch(folder.name)
         if match and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{match[1]}").exists():
+            end_leftovers(folder)
             shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one

@@ -17,11 +17,20 @@ from promptgrid.cluster.session import DRIVER_ENVIRONMENT, environment
 from promptgrid.cluster.token import MODE, has_token
 from promptgrid.spec import Refused, read_suite
 
-EXCLUDES = [
-    "/.git/", ".git", ".venv", "/data/", ".env", ".env.*", "*.pem", "*.key", "id_rsa*", "id_ed25519*", "auth_token",
-    ".promptgrid", "mlruns", "mlflow.db", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-]  # fmt: skip
-"""Never uploaded: what is secret, what is large, and what the cluster makes for itself (gitignore patterns)."""
+SECRETS = (
+    ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.kdbx", "id_rsa*", "id_dsa*", "id_ecdsa*",
+    "id_ed25519*", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".pypirc", ".pgpass",
+    ".git-credentials", ".htpasswd", "credentials", "credentials.json", "credentials.y*ml", "secrets.json",
+    "secrets.y*ml", "secrets.toml", "auth_token",
+)  # fmt: skip
+"""Names of what is secret, as gitignore patterns."""
+BULK = (
+    "/.git/", ".git", ".venv", "/data/", ".promptgrid", "mlruns", "mlflow.db", "__pycache__", ".mypy_cache",
+    ".ruff_cache", ".pytest_cache",
+)  # fmt: skip
+EXCLUDES = [*SECRETS, *BULK]
+"""Never uploaded: what is secret, what is large, and what the cluster makes for itself. ``.rayignore`` of this
+repository says the same to `ray job submit`."""
 POLL_SECONDS = 1.0
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 

@@ -6,10 +6,10 @@ Every choice here was measured: one Tuner per resource class (reused actors thra
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-import socket
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,23 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.in_flight import FOLDER, is_gone
+from promptgrid.cluster.errand import Errand
+from promptgrid.cluster.pulse import Pulse, more_is_coming
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.run_pack import Settled
 from promptgrid.cluster.session import Session
+from promptgrid.cluster.stalls import stall_limit
 from promptgrid.cluster.stopping import Halt, StopSignals
-from promptgrid.cluster.worker import Errand, PackWorker
-from promptgrid.spec import Reason
+from promptgrid.cluster.watchdog import stack_beside, stall_of
+from promptgrid.cluster.worker import PackWorker
+from promptgrid.spec import ClusterLost, Reason
 
-STALL_FACTOR = 20.0
-"""A pack may take this many times its estimate without a sign of life."""
+MOST_WORKERS = 4096
+NO_ROOM_SECONDS = 30.0
+"""How long packs wait for a machine that the cluster does not have, and nobody is starting."""
+SAY_SECONDS = 10.0
+COMING_SECONDS = 900.0
+"""How long they wait for one that is being started."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,14 @@ class TuneRun:
     session: Session
     folder: Path
     workers: int | None
-    stall_seconds: float
+    stall_seconds: float | None
 
     def run(self) -> None:
         """Run every pack of the dispatcher.
 
         Raises:
-            Halt: a signal asked for a stop, or a worker cannot work at all (``trouble`` says why).
+            Halt: a signal asked for a stop, a worker cannot work at all, Ray has died, or no machine of the cluster is
+            of the kind that the packs need (``trouble`` says which).
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,7 +68,7 @@ class TuneRun:
 
     def _tuner(self, worker: Worker, name: str) -> None:
         feed = Feed(self, worker)
-        slots = self.session.machines.slots(worker, self.workers)
+        slots = self.workers or MOST_WORKERS  # the feed holds back what has no room yet
         bundle = {"CPU": float(worker.cpus)} | ({"GPU": worker.gpu} if worker.gpu else {})
         tuner = tune.Tuner(
             tune.with_resources(PackWorker, PlacementGroupFactory([bundle])),
@@ -99,20 +107,23 @@ class Feed:
     def __init__(self, run: TuneRun, worker: Worker) -> None:
         self._run = run
         self._worker = worker
-        self._errands: dict[str, Path] = {}
+        self._errands: dict[str, tuple[Path, float]] = {}
         self._trouble: Exception | None = None
+        self._room = Room(run.session.pulse, worker)
 
     def next(self, trial: str) -> Any:
         """The configuration of a new trial; None: ask again later; FINISHED: nothing of this class is left."""
         self.check()
+        if len(self._errands) >= self._run.session.pulse.machines.slots(self._worker, self._run.workers):
+            return None
         pack = self._run.dispatcher.take(trial, self._worker)
         if pack is None:
             return None if self._errands else Searcher.FINISHED
         store = self._run.dispatcher.store
-        stall = max(self._run.stall_seconds, STALL_FACTOR * pack.seconds)
+        stall = stall_limit(self._run.stall_seconds, pack)
         path = self._run.folder / f"{trial}.json"
         Errand(pack, str(store.root), self._worker.device, self._worker.cpus, stall).write(path)
-        self._errands[trial] = path
+        self._errands[trial] = path, stall
         return {"errand": str(path)}
 
     def result(self, trial: str, result: dict[str, Any]) -> None:
@@ -125,15 +136,19 @@ class Feed:
 
     def over(self, trial: str) -> None:
         """The pack of ``trial`` has ended."""
-        self._errands.pop(trial).unlink(missing_ok=True)
+        path, _ = self._errands.pop(trial)
+        path.unlink(missing_ok=True)
         self._run.dispatcher.over(trial)
 
     def lost(self, trial: str, why: str) -> None:
         """The worker of ``trial`` is gone."""
-        path = self._errands.pop(trial, None)
-        if path is not None:
-            path.unlink(missing_ok=True)
-            self._run.dispatcher.lost(trial, why)
+        if trial not in self._errands:
+            return
+        path, stall = self._errands.pop(trial)
+        stack = stall_of(path)
+        self._run.dispatcher.lost(trial, stack or why, stall if stack else None)
+        for file in (path, stack_beside(path)):
+            file.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Called ten times a second: show progress, and leave if a signal or the store asks for it.
@@ -141,11 +156,52 @@ class Feed:
         A Ray of our own is left at once: its end ends the workers. In one that lives on, Tune must clean up first.
         """
         self._run.dispatcher.board.tick()
+        try:
+            self._run.session.check()
+            self._room.check()
+        except ClusterLost as lost:
+            raise Halt(lost) from None  # at once: Tune would wait for actors that nobody hears
         if self._trouble or self._run.signals.number is not None:
             raise Halt(self._trouble) if self._run.session.ours else _HaltGently(self._trouble)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher and callbacks for a restore that is never made
+
+
+class Room:
+    """Whether the cluster has a machine that a worker of some class fits on."""
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        worker: Worker,
+        coming: Callable[[], bool] = more_is_coming,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pulse = pulse
+        self._worker = worker
+        self._coming = coming
+        self._clock = clock
+        self._since: float | None = None
+        self._said = False
+
+    def check(self) -> None:
+        """Say so where there has been none for a while, and raise ClusterLost where none is to be expected."""
+        if self._pulse.machines.fits(self._worker):
+            self._since = None
+            return
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        waited = now - self._since
+        lacking = f"no machine of the cluster has {self._worker}"
+        if waited > SAY_SECONDS and not self._said:
+            self._said = True
+            print(f"{lacking}: waiting for one", file=sys.stderr)
+        if waited > COMING_SECONDS or (waited > NO_ROOM_SECONDS and not self._coming()):
+            raise ClusterLost(
+                f"{lacking}, and none has joined in {waited:.0f} s; what is finished is kept: add such a machine, or "
+                "ask for less with --device cpu or --threads"
+            )
 
 
 class PackSearcher(Searcher):
@@ -193,11 +249,3 @@ class _Stop(tune.Stopper):
     def stop_all(self) -> bool:
         self._feed.check()
         return False
-
-
-def scratch_folder(store: Path) -> Path:
-    """A folder for errands and Tune's own files, under ``store`` because all machines see that."""
-    parent = store / FOLDER
-    for folder in filter(is_gone, parent.glob("*~*~*")):
-        shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
-    return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"

@@ -34,6 +34,7 @@ COLUMNS = {
     "label": "string",
     "source": "string",
     "reading": "string",
+    "message": "string",
 }
 """Names and types of the columns, in order. Others script against them."""
 
@@ -41,9 +42,9 @@ COLUMNS = {
 def results_frame(report: ReportInput) -> pd.DataFrame:
     """One row per planned cell and metric, in plan order, metrics by name.
 
-    A failed or missing cell has one row: the headline metric, value NaN, its status and its reason. Costs of a
-    missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are empty for a cell that
-    starts afresh.
+    A failed or missing cell has one row: the headline metric, value NaN, its status, its reason and the message of
+    its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are
+    empty for a cell that starts afresh.
     """
     rows = [row for square in planned(report) for row in _rows(square, report.suite.name, report.headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
@@ -80,6 +81,7 @@ def _rows(square: Square, suite: str, headline: str) -> list[dict[str, Any]]:
         "label": square.entry or square.label,
         "source": cell.source,
         "reading": cell.reading,
+        "message": " ".join(record.message.split()) if record else "",
     }
     if record is None or record.status != "done":
         return [{**base, "metric": headline, "value": math.nan}]

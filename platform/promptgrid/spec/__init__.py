@@ -3,13 +3,14 @@
 from promptgrid.spec.cell import Cell, Machine, Pack, Request, canonical_json, digest
 from promptgrid.spec.dataset import DatasetCard, SourceCard
 from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, SourceLost, scores_digest
-from promptgrid.spec.refusal import Refused, nearest
+from promptgrid.spec.refusal import ClusterLost, Refused, nearest
 from promptgrid.spec.suite import BackboneEntry, MethodEntry, Suite, read_suite
 
 __all__ = [
     "RETRIED",
     "BackboneEntry",
     "Cell",
+    "ClusterLost",
     "Cost",
     "DatasetCard",
     "Machine",

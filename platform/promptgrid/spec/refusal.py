@@ -35,6 +35,13 @@ class Refused(ValueError):
         return again
 
 
+class ClusterLost(RuntimeError):
+    """The machines that cells run on are gone, or none of them is of the kind that is asked for.
+
+    What is finished is kept. The message says what was lost and what to do; the command line has an exit code for it.
+    """
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``"did you mean 'coop'?"``, or the list of valid names when nothing is close."""
     names = sorted(set(known))

@@ -124,6 +124,12 @@ class Suite(_Strict):
         "dataset the union `a|b|c` of all the others: leave one domain out)",
     )
     readings: list[Literal["evaluate", "adapt"]] = Field(default=["evaluate"], min_length=1)
+    stall_limit: float | None = Field(
+        default=None,
+        ge=1,
+        le=1e7,
+        description="seconds without a sign of life after which a worker is ended and its cell recorded as TIMEOUT",
+    )
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
     search: SearchEntry | None = Field(default=None, description="budget and ranges of `promptgrid search`")
 

@@ -71,13 +71,21 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 def unsealed(raw: bytes) -> dict[str, Any]:
     """The content of :func:`sealed` bytes. Raises ValueError when they are not exactly what was sealed."""
-    content = json.loads(raw)
+    content = plain_json(raw)
     if not isinstance(content, dict):
         raise ValueError("not a mapping")
     content.pop("sha256", None)
     if sealed(content) != raw:
         raise ValueError("its own sha256 does not match")
     return content
+
+
+def plain_json(raw: bytes) -> Any:
+    """The value of JSON ``raw``. Raises ValueError where it is none, or is nested too deeply to be one of ours."""
+    try:
+        return json.loads(raw)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from promptgrid.store.commit import land, make_folder, staging, write_file
-from promptgrid.store.encoding import sealed, unsealed
+from promptgrid.store.encoding import plain_json, sealed, unsealed
 from promptgrid.store.mapping import map_arrays
 from promptgrid.store.sizes import bytes_of
 
@@ -43,12 +43,22 @@ def cache_bound() -> int:
 
 @dataclass(frozen=True)
 class Entry:
-    """One cached name: bytes on disk and when it was last asked for (seconds since 1970)."""
+    """One cached name: bytes on disk, when it was last asked for (seconds since 1970), and what is wrong with it."""
 
     name: str
     folder: Path
     bytes: int
     used: float
+    trouble: str = ""
+
+    @property
+    def title(self) -> str:
+        """The title in the name where it has one, else the name."""
+        try:
+            named = plain_json(self.name.encode())
+        except ValueError:
+            return self.name
+        return str(named["about"]) if isinstance(named, dict) and "about" in named else self.name
 
 
 class FeatureCache:
@@ -120,8 +130,8 @@ class FeatureCache:
         return freed
 
     def verify(self) -> list[Entry]:
-        """Check every digest; what is damaged is removed (it will be computed again) and returned."""
-        damaged = [entry for entry in self.listing() if not _intact(entry)]
+        """Check every digest; what is damaged, or lacks a file, is removed (and computed again) and returned."""
+        damaged = [entry for entry in map(_examined, self.listing()) if entry.trouble]
         for entry in damaged:
             self._mapped.pop(entry.name, None)
             self._remove(entry.folder)
@@ -235,24 +245,34 @@ class FeatureCache:
 
 
 def _entry(folder: Path) -> Entry | None:
+    """What is in ``folder``; None where it was removed meanwhile."""
+    name = "(without a name)"
     try:
         manifest = unsealed((folder / _MANIFEST).read_bytes())
+        name = str(manifest.get("name"))
         used = (folder / _MANIFEST).stat().st_mtime
-        return Entry(str(manifest.get("name")), folder, (folder / _ARRAYS).stat().st_size, used)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        return Entry("(damaged)", folder, sum(item.stat().st_size for item in folder.iterdir()), 0.0)
+        return Entry(name, folder, (folder / _ARRAYS).stat().st_size, used)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not folder.is_dir():
+            return None
+        trouble = f"{Path(error.filename).name} is missing"
+    except ValueError as error:
+        trouble = f"{_MANIFEST}: {error}"
+    return Entry(name, folder, sum(item.stat().st_size for item in folder.iterdir()), 0.0, trouble)
 
 
-def _intact(entry: Entry) -> bool:
+def _examined(entry: Entry) -> Entry:
+    """``entry`` with what is wrong with it, its arrays read again."""
+    if entry.trouble:
+        return entry
     try:
         manifest = unsealed((entry.folder / _MANIFEST).read_bytes())
-        return bool(manifest.get("sha256_arrays") == _sha256(entry.folder / _ARRAYS))
-    except FileNotFoundError:
-        return not entry.folder.exists()  # removed meanwhile, which is no damage
-    except (OSError, ValueError):
-        return False
+        if manifest.get("sha256_arrays") != _sha256(entry.folder / _ARRAYS):
+            return replace(entry, trouble=f"{_ARRAYS} does not match its sha256")
+    except (OSError, ValueError) as error:
+        gone = isinstance(error, FileNotFoundError) and not entry.folder.exists()  # removed meanwhile: no damage
+        return entry if gone else replace(entry, trouble=str(error))
+    return entry
 
 
 def _sha256(path: Path) -> str:

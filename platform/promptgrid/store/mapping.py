@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from promptgrid.store.encoding import plain_json
 
 _TYPES = {
     "BOOL": np.bool_,
@@ -39,7 +40,7 @@ def map_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
     if start > data.size:
         raise ValueError(f"{path.name} has a header longer than itself")
-    header = json.loads(data[8:start].tobytes())
+    header = plain_json(data[8:start].tobytes())
     plain = np.asarray(data)
     return {name: _view(plain[start:], name, entry) for name, entry in header.items() if name != "__metadata__"}
 

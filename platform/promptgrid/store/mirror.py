@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from promptgrid.spec import Cell, Record, Suite
 from promptgrid.store.commit import make_folder
@@ -49,7 +50,22 @@ class MirrorBusy(RuntimeError):
 
 def tracking_uri(store: Store, uri: str | None = None) -> str:
     """``uri``, else ``MLFLOW_TRACKING_URI``, else a SQLite file in the store."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.root / 'mlflow.db'}"
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(store.root / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of the SQLite file at ``path``, whose folders may have any signs in their names.
+
+    ``?`` begins a query in a URI; versions of SQLAlchemy differ in whether they decode what is encoded; and MLflow
+    makes folders of what stands behind a plain ``sqlite:///`` without decoding it.
+    """
+    if not set("?#%") & set(str(path)):
+        return f"sqlite:///{path}"
+    from sqlalchemy.engine import make_url
+
+    plain, coded = (f"sqlite+pysqlite:///{text}" for text in (path, quote(str(path))))
+    right = (uri for uri in (plain, coded) if make_url(uri).database == str(path))
+    return next(right, f"sqlite+pysqlite:///file:{quote(str(path))}?uri=true")
 
 
 class Mirror:

@@ -166,7 +166,7 @@ class FileRuns(ClientRuns):
 def runs_of(client: Any, uri: str, experiment: str) -> ClientRuns:
     """The fastest way to the runs of ``experiment`` that ``uri`` allows."""
     engine = getattr(getattr(getattr(client, "_tracking_client", None), "store", None), "engine", None)
-    if uri.startswith("sqlite:") and engine is not None and _as_expected():
+    if uri.startswith(("sqlite:", "sqlite+")) and engine is not None and _as_expected():
         return FileRuns(client, experiment, engine)
     return ClientRuns(client, experiment)
 

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from promptgrid.spec import digest
 from promptgrid.spec.searched import SearchFound
 from promptgrid.store.commit import make_folder, sync_folder, write_file
 from promptgrid.store.faults import explained
+from promptgrid.store.quarantine import move_aside
 
 _log = logging.getLogger(__name__)
 
@@ -52,12 +54,38 @@ class Searches:
         found = {}
         for path in sorted(self.folder.glob("*.json")):
             try:
-                raw = path.read_bytes()
-                if digest(raw) != path.stem:
-                    raise ValueError("its content is not what its name says")
-                found[path] = SearchFound.model_validate_json(raw)
+                found[path] = _read(path)
             except FileNotFoundError:
                 _log.info("%s was replaced while it was read", path)
             except (ValidationError, ValueError) as error:
                 _log.warning("a search that does not verify is left out: %s: %s", path, error)
         return found
+
+    def examine(self) -> Examined:
+        """Read every search again; what does not verify goes to quarantine."""
+        sound, damaged = 0, []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                _read(path)
+                sound += 1
+            except FileNotFoundError:
+                continue
+            except (ValidationError, ValueError) as error:
+                why = f"{path.name}: {' '.join(str(error).split())[:200]}"
+                move_aside(self.root, path, path.stem[:64], why)
+                damaged.append(why)
+        return Examined(sound, damaged)
+
+
+class Examined(NamedTuple):
+    """How many searches verified, and what was wrong with the others."""
+
+    sound: int
+    damaged: list[str]
+
+
+def _read(path: Path) -> SearchFound:
+    raw = path.read_bytes()
+    if digest(raw) != path.stem:
+        raise ValueError("its content is not what its name says")
+    return SearchFound.model_validate_json(raw)

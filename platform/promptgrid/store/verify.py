@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from promptgrid.store.commit import stale
 from promptgrid.store.faults import Damaged, NotInStore, explained
+from promptgrid.store.features import FeatureCache
 from promptgrid.store.quarantine import move_aside
+from promptgrid.store.strangers import strangers_beside, strangers_inside
 
 if TYPE_CHECKING:
     from promptgrid.store.records import Store
@@ -20,11 +21,24 @@ STALE_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What a verification found: cells read, (key, why) of the damaged, names of removed leftovers."""
+    """What a verification found.
+
+    Attributes:
+        checked: cells read.
+        damaged: (key or name, why) of what did not verify, or lay where it did not belong; it is in quarantine now, or
+            where it was a cached feature, gone.
+        leftovers: names of what dead processes had left, removed.
+        features: cached features read.
+        searches: choices of searches read.
+        beside: names at the top of the store that are none of the platform's; they were left alone.
+    """
 
     checked: int
     damaged: list[tuple[str, str]] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
+    features: int = 0
+    searches: int = 0
+    beside: list[str] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
@@ -33,7 +47,7 @@ class VerifyReport:
 
 
 def verify(store: Store, keys: Iterable[str] | None = None, *, stale_after: float = STALE_SECONDS) -> VerifyReport:
-    """Read every file of ``keys`` (default: of the whole store, failed attempts and strange names included)."""
+    """Read every file of ``keys`` again; by default of the whole store, with all that is kept beside the records."""
     asked = None if keys is None else set(keys)
     wanted = sorted(store.keys() if asked is None else store.finished(asked))
     tried = sorted(store.attempts.keys() if asked is None else store.attempts.keys() & asked)
@@ -50,25 +64,22 @@ def verify(store: Store, keys: Iterable[str] | None = None, *, stale_after: floa
         attempts, problems = store.attempts.read(key)
         checked += bool(attempts or problems)
         damaged += [(key, why) for why in problems]
-    return VerifyReport(checked, damaged, _sweep(store, stale_after))
+    if asked is not None:
+        return VerifyReport(checked, damaged, _sweep(store, stale_after))
+    features, searches = FeatureCache(store.root, max_bytes=0), store.searches.examine()
+    damaged += [("features", f"{entry.title}: {entry.trouble}") for entry in features.verify()]
+    damaged += [("searches", why) for why in searches.damaged]
+    beside = strangers_beside(store.root)
+    kept = len(features.listing())
+    return VerifyReport(checked, damaged, _sweep(store, stale_after), kept, searches.sound, beside)
 
 
 def _strangers(store: Store) -> list[tuple[str, str]]:
-    """What lies among the records without being named as one."""
-    base = store.root / "records"
-    if not base.is_dir():
-        return []
-    known = set(store.keys())
     found = []
-    for shelf in sorted(os.listdir(base)):
-        inside = sorted(os.listdir(base / shelf)) if (base / shelf).is_dir() else None
-        for name in [shelf] if inside is None else inside:
-            path = base / name if inside is None else base / shelf / name
-            if name in known and name[:2] == shelf and path.is_dir():
-                continue
-            why = f"records/{path.relative_to(base)} is no record"
-            move_aside(store.root, path, name[:64], why)
-            found.append((name, why))
+    for path in list(strangers_inside(store.root)):
+        why = f"{path.relative_to(store.root)} does not belong there"
+        move_aside(store.root, path, path.name[:64], why)
+        found.append((path.name, why))
     return found
 
 

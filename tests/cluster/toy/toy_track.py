@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, 
 
 PACK = 4
 METHODS = {"sleep", "after_sleep", "raise", "nan", "memory", "disk", "leave", "exit", "exit_once", "hang", "silent"}
-METHODS |= {"tuned"}
+METHODS |= {"tuned", "segfault", "interrupt", "hold"}
 KNOBS = {"tuned": {"rate": {"low": 0.0, "high": 1.0, "log": False}}}
 
 
@@ -126,8 +128,14 @@ def _outcome(cell: Cell, store: Path, number: float) -> Outcome | None:
         os._exit(9)
     if cell.method == "exit_once" and _first_time(store / f"once-{cell.key[:8]}"):
         os._exit(9)
+    if cell.method == "segfault" and cell.seed == 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if cell.method == "interrupt" and cell.seed == 2:
+        raise KeyboardInterrupt
     if cell.method == "hang" and cell.seed == 2:
         time.sleep(3600)
+    if cell.method == "hold" and cell.seed == 2:
+        re.match(r"(a|aa)+$", "a" * 200 + "b")  # lets no other thread of Python run, for longer than anyone waits
     if cell.method == "silent":
         return None
     if cell.method == "nan" and cell.seed == 2:

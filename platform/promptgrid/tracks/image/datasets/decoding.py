@@ -63,7 +63,9 @@ def decode(raw: bytes, where: str) -> Image.Image:
         kinds = ", ".join(FORMATS)
         raise DamagedImage(where, f"no image of a known kind ({kinds}); it starts with {raw[:12]!r}") from error
     except _BROKEN as error:
-        raise DamagedImage(where, f"truncated or damaged image: {error}") from error
+        cut = "truncated" in str(error).lower()
+        what = f"cut off after {len(raw):,} bytes, a truncated image" if cut else f"truncated or damaged image: {error}"
+        raise DamagedImage(where, what) from error
 
 
 def as_rgb(image: Image.Image, where: str) -> Image.Image:

@@ -50,7 +50,8 @@ def reason_of(error: BaseException) -> Reason:
 def failed(cell: Cell, error: BaseException, provenance: Provenance) -> Outcome:
     """The record of a cell that ``error`` ended."""
     tail = "".join(traceback.format_exception(error))[-4000:]
-    message = f"{type(error).__name__}: {error}"[:2000]
+    named = isinstance(error, DamagedData | DamagedImage | Refused)  # they say what is wrong in words of their own
+    message = str(error)[:2000] if named else f"{type(error).__name__}: {error}"[:2000]
     return Outcome(
         Record(
             cell=cell,
