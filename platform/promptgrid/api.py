@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
-from promptgrid.spec.parquet import read_frame
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
-from promptgrid.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search import SearchSummary
     from promptgrid.leaderboard import ReportInput, ReportPaths
+    from promptgrid.store import Store
 
 _log = logging.getLogger(__name__)
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -43,6 +42,8 @@ def default_store() -> Path:
 
 def open_store(store: Store | str | Path | None = None) -> Store:
     """The store at ``store``, by default :func:`default_store`."""
+    from promptgrid.store import Store
+
     return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
 
 
@@ -250,6 +251,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
         Refused: there is nothing of that kind at ``path``.
     """
     from promptgrid.leaderboard import store_frame
+    from promptgrid.spec.parquet import read_frame
+    from promptgrid.store import Store
 
     where = Path(path)
     if where.is_file():

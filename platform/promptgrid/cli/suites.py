@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from promptgrid import api
+from promptgrid.cli.tables import show_facts, show_table
 
 if TYPE_CHECKING:
     from promptgrid.cluster.execution import RunSummary
@@ -55,7 +54,7 @@ def plan(
     if as_json:
         _print_json(counts)
         return
-    _facts(
+    show_facts(
         f"plan of {counts['suite']} ({counts['protocol']})",
         {
             "cells": counts["cells"],
@@ -145,7 +144,7 @@ def verify(
     if as_json:
         _print_json({"checked": checked.checked, "damaged": checked.damaged, "leftovers": checked.leftovers})
     else:
-        _facts(f"verified {found.root}", {"cells read": checked.checked, "damaged": len(checked.damaged)})
+        show_facts(f"verified {found.root}", {"cells read": checked.checked, "damaged": len(checked.damaged)})
         for key, why in checked.damaged:
             typer.echo(f"  {key[:12]}  {why}")
     if checked.damaged:
@@ -166,7 +165,7 @@ def _print_status(now: api.Status) -> None:
         rows["estimated core time left"] = _duration(now.estimated_seconds)
         when = "" if now.running else ", once it goes on"
         rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
-    _facts(f"status of {now.suite}", rows)
+    show_facts(f"status of {now.suite}", rows)
     typer.echo(f"scores digest {now.scores_digest}" if now.finished or now.failed else "no scores yet")
 
 
@@ -177,12 +176,10 @@ def _print_top(leaderboard: Path, top: int) -> None:
     for (backbone, shots), part in frame.groupby(["backbone", "shots"], sort=False):
         if shots != frame["shots"].max():
             continue
-        table = Table(title=f"top of the leaderboard: {backbone}, {shots} shots", title_justify="left")
-        for column in ("", "method", "mean", "95 % interval", "difference"):
-            table.add_column(column)
-        for row in part.head(top).to_dict("records"):
-            table.add_row(*_standing(row))
-        Console().print(table)
+        columns = ("", "method", "mean", "95 % interval", "difference")
+        rows = [_standing(row) for row in part.head(top).to_dict("records")]
+        typer.echo(f"top of the leaderboard: {backbone}, {shots} shots")
+        show_table(columns, rows, names=columns)
 
 
 def _standing(row: Mapping[Any, Any]) -> list[str]:
@@ -195,13 +192,6 @@ def _standing(row: Mapping[Any, Any]) -> list[str]:
     interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
     gain = "reference" if row["reference"] else f"{row['difference']:+.3f}" if pd.notna(row["difference"]) else ""
     return [f"{row['place']:g}", str(row["method"]), f"{row['mean']:.3f}", interval, gain]
-
-
-def _facts(title: str, rows: dict[str, Any]) -> None:
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    for key, value in rows.items():
-        table.add_row(key, str(value))
-    Console(soft_wrap=True).print(table)
 
 
 def _duration(seconds: float) -> str:
