@@ -221,7 +221,7 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
 
 
 def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None) -> ReportPaths:
-    """Write the leaderboard of ``suite`` into ``out`` (default ``reports/<name>``).
+    """Write the leaderboard of ``suite`` into ``out`` (default ``results/<name>``).
 
     Raises:
         Refused: none of its cells has finished or failed yet.
@@ -234,7 +234,7 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
     given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
-    return write_report(given, Path(out) if out is not None else Path("reports") / chosen.name)
+    return write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:

@@ -28,7 +28,7 @@ StoreDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OutDir = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="results/<suite>")
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run cells again whose failure is final.")]
 
