@@ -297,32 +297,41 @@ def _whole_key(beginning: str, store: Store) -> str:
 
 def _report_input(suite: Suite, store: Store, command: str) -> Any:
     from promptgrid import catalog
-    from promptgrid.cluster.search import searches_about
+    from promptgrid.cluster.search_about import chosen_rows, searches_about
     from promptgrid.cluster.search_winners import tested_scores
     from promptgrid.leaderboard import ReportInput
+    from promptgrid.leaderboard.inputs import SearchedRow
 
     planned = plan(suite, store)
-    searches = searches_about(suite, store)
+    about = searches_about(suite, store)
+    rows = chosen_rows(suite, store, about)
+    squares = [*planned.squares, *((row.label, cell) for row in rows for cell in row.cells)]
+    cells = {cell.key: cell for _, cell in squares}
     track = catalog.track(suite.track)
-    records = {record.cell.key: record for record in store.records(planned.finished)}
+    methods = track.describe("methods")
+    records = {record.cell.key: record for record in store.records(store.finished(cells))}
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
     return ReportInput(
         suite=suite,
-        squares=planned.squares,
+        squares=squares,
         records=records,
-        failures=store.failures(planned.cells.keys() - records.keys()),
+        failures=store.failures(cells.keys() - records.keys()),
         headline=track.headline(suite.protocol),
         scores_digest=store.scores_digest(planned.cells),
         command=command,
         version=__version__,
         revision=", ".join(revisions),
         titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
-        kinds={row["name"]: row["kind"] for row in track.describe("methods")},
-        axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
+        kinds={row["name"]: row["kind"] for row in methods},
+        axes={row["name"]: row.get("axes", {}) for row in methods},
+        defaults={row["name"]: row.get("settings", {}) for row in methods},
         published=track.published(),
-        known_as=_known_as(track, [cell for _, cell in planned.squares]),
-        searches=searches,
-        tested=tested_scores(searches, store),
+        known_as=_known_as(track, list(cells.values())),
+        searches=[one.found for one in about],
+        stale={one.found.question: one.stale for one in about if one.stale},
+        tested=tested_scores([one.found for one in about], store),
+        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
 
 

@@ -1,5 +1,6 @@
 """Pictures: names inside the figure, at most ten methods in colour, scales that loose intervals do not set."""
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ def test_places_stay_inside_apart_and_in_order(wanted, step):
     places = spread_places(sorted(wanted), step, 0.0, 100.0)
     room = min(step, 100.0 / max(len(wanted) - 1, 1))
     assert all(-1e-6 <= place <= 100 + 1e-6 for place in places)
-    assert all(second - first >= room - 1e-6 for first, second in zip(places, places[1:], strict=False))
+    assert all(second - first >= room - 1e-6 for first, second in itertools.pairwise(places))
 
 
 def test_places_that_do_not_meet_are_left_alone():

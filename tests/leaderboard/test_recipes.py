@@ -91,7 +91,9 @@ def test_a_search_that_varied_the_length_is_not_cut_and_another_is(plain):
 
 def test_settings_that_are_not_the_papers_are_named(make_report):
     methods = ["zero_shot", {"name": "coop", "context_length": 4, "learning_rate": 0.002}]
-    report = make_report(methods=methods, shots=(16,), defaults={"coop": {"context_length": 16, "learning_rate": 0.002}})
+    report = make_report(
+        methods=methods, shots=(16,), defaults={"coop": {"context_length": 16, "learning_rate": 0.002}}
+    )
     coop = next(row for row in rows_of(report)[0].rows if row.method == "coop")
     assert (coop.recipe.kind, coop.recipe.note) == ("paper", "context_length 4 (16)")
 

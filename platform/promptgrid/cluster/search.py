@@ -19,6 +19,8 @@ from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
 from promptgrid.spec.search import (
+    LENGTH,
+    MOST_EPOCHS,
     OBJECTIVE,
     Algorithm,
     Interval,
@@ -162,9 +164,11 @@ def entry_of(
 
 
 def knobs_of(track: Track) -> Knobs:
-    """The knobs of every method that ``track`` knows."""
+    """The knobs of every method that ``track`` knows, and its epochs where it has some."""
+    length = {LENGTH: Interval(1, MOST_EPOCHS, log=True, whole=True)}
     return {
         str(row["name"]): {name: Interval(**knob) for name, knob in dict(row.get("knobs") or {}).items()}
+        | (length if type(dict(row.get("settings") or {}).get(LENGTH)) is int else {})
         for row in track.describe("methods")
     }
 
@@ -216,21 +220,6 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
         keys[where_of(label, request)][trial].append(cell.key)
     places = [_place(where, found, keys[where]) for where, found in scores.items()]
     return _found(search, places), plan
-
-
-def searches_about(suite: Suite, store: Store) -> list[SearchFound]:
-    """The searches in ``store`` over the present code and data of ``suite``; of equal ones the one with most trials."""
-    kept = list(store.searches.all().values())
-    if not kept or suite.selection == "val" or suite.sources is not None:
-        return []
-    try:
-        base = make_search(suite, store, SearchEntry(trials=1)).base
-    except Refused:  # a dataset without validation examples: no search of this suite can have run
-        return []
-    largest: dict[str, SearchFound] = {}
-    for found in sorted((found for found in kept if found.base == base), key=lambda found: found.trials):
-        largest[found.model_copy(update={"trials": 0}).question] = found
-    return sorted(largest.values(), key=lambda found: (found.algorithm, found.seed, found.question))
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

@@ -134,6 +134,13 @@ class Track(ABC):
         """Figures that papers report, a row each: shown beside results, never ranked with them."""
         return []
 
+    def cut(self, cell: Cell) -> str:
+        """``8 of 200 epochs``: what the settings of ``cell`` take away from the training its method's paper used.
+
+        Empty where they take away nothing, or where a track does not know. What is cut is never ranked.
+        """
+        return ""
+
     def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
         """The name under which papers know one of our datasets or backbones; '' for one they do not."""
         return ""

@@ -61,7 +61,7 @@ def revision() -> str:
 
 
 def revision_of(root: Path) -> str:
-    """The revision that is checked out in ``root``, ``+dirty`` where a file of the code differs from it or is not in it.
+    """The revision checked out in ``root``, ``+dirty`` where a file of the code differs from it or is not in it.
 
     Reports, suites and documents make no result: a report that was just written does not make the next run dirty.
     """
