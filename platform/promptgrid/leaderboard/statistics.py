@@ -143,15 +143,15 @@ def paired_scores(scores: pd.DataFrame, label: str, reference: str) -> pd.DataFr
 
 def dataset_difference(gaps: Vector, level: float = LEVEL) -> Interval:
     """Mean of one difference per dataset with the paired t interval and its p-value: *on new datasets*."""
-    gaps = np.round(gaps[np.isfinite(gaps)], SAME)
+    gaps = gaps[np.isfinite(gaps)]
     if len(gaps) == 0:
         return Interval(math.nan)
-    value = float(gaps.mean())
+    value, gaps = float(gaps.mean()), np.round(gaps, SAME)
     if len(gaps) < 2:
         return Interval(value, n=len(gaps))
     spread = float(gaps.std(ddof=1))
     half = float(stats.t.ppf((1 + level) / 2, len(gaps) - 1)) * spread / math.sqrt(len(gaps))
-    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if np.ptp(gaps) > 0 else (1.0 if value == 0 else 0.0)
+    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if np.ptp(gaps) > 0 else float(not gaps.any())
     return Interval(value, value - half, value + half, p=p, n=len(gaps), freedom=len(gaps) - 1)
 
 
