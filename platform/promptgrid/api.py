@@ -220,8 +220,12 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
     )
 
 
-def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None) -> ReportPaths:
+def report(
+    suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None, *, mlflow: bool = True
+) -> ReportPaths:
     """Write the leaderboard of ``suite`` into ``out`` (default ``results/<name>``).
+
+    Where its records are mirrored to MLflow, page and leaderboard become artifacts of its latest submission there.
 
     Raises:
         Refused: none of its cells has finished or failed yet.
@@ -234,7 +238,17 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
     given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
-    return write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
+    paths = write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
+    if mlflow:
+        _attach(found, chosen.name, [paths.html, paths.leaderboard_csv])
+    return paths
+
+
+def _attach(store: Store, suite: str, files: list[Path]) -> None:
+    from promptgrid.store.mirror_report import attach_report, is_mirrored
+
+    if is_mirrored(store) and (problem := attach_report(store, suite, files)):
+        _log.warning("MLflow was not given the report: %s", problem)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:

@@ -120,10 +120,11 @@ def report(
     store: StoreDir = None,
     out: OutDir = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Give MLflow the report as an artifact.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a suite: report.html, tables, figures, results.parquet. Prints its top."""
-    paths = api.report(suite, store, out)
+    paths = api.report(suite, store, out, mlflow=mlflow)
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
         return

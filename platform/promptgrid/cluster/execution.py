@@ -56,6 +56,7 @@ class Options:
         device: ``cpu``, ``cuda``, or ``auto``.
         stall_seconds: a worker without a sign of life for so long is ended, and its cell recorded as TIMEOUT.
         mirror: keep MLflow up to date.
+        experiment: MLflow experiment; by default the suite's name.
         mirror_uri: MLflow tracking URI; by default ``MLFLOW_TRACKING_URI``, else a SQLite file in the store.
         mirror_seconds: how long the end of a run waits for MLflow.
         quiet: show no progress.
@@ -65,6 +66,7 @@ class Options:
     device: str = "auto"
     stall_seconds: float = STALL_SECONDS
     mirror: bool = True
+    experiment: str = ""
     mirror_uri: str | None = None
     mirror_seconds: float = MIRROR_SECONDS
     quiet: bool = False
@@ -185,7 +187,8 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
 
     submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
-        return MirrorProcess(store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission)
+        where = {"uri": options.mirror_uri, "experiment": options.experiment}
+        return MirrorProcess(store, plan.suite, plan.squares, submission=submission, **where)
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
         return None

@@ -190,7 +190,9 @@ def run_search(
     Raises:
         Refused: the options contradict each other. Nothing was started.
     """
-    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": options or Options()}
+    chosen = options or Options()
+    apart = replace(chosen, experiment=chosen.experiment or f"{search.suite.name}-search")  # its trials are no results
+    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": apart}
     if search.entry.algorithm != "random":
         if local:
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
