@@ -194,6 +194,7 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
     from promptgrid.cluster import Plan
     from promptgrid.cluster.eta import forecast
     from promptgrid.cluster.in_flight import flights
+    from promptgrid.cluster.schedule import work_seconds
 
     found = open_store(store)
     planned = suite if isinstance(suite, Plan) else plan(suite, found)
@@ -214,7 +215,7 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
         failed=failed,
         scores_digest=scores_digest([*records, *failures.values()]),
         reasons=dict(Counter(str(record.reason) for record in failures.values())),
-        estimated_seconds=round(sum(pack.seconds for pack in left), 1),
+        estimated_seconds=round(work_seconds(left), 1),
         running=len(running),
         eta_seconds=round(ahead.seconds, 1) if ahead else None,
     )

@@ -84,6 +84,7 @@ def search(
         typer.echo(json.dumps(_as_json(summary, winners), indent=2))
     else:
         _print(summary, winners)
+        typer.echo(f"next: promptgrid report {suite}" + (f" --store {store}" if store is not None else ""))
     if any(winner.chosen is None or winner.test is None for winner in winners):
         raise typer.Exit(1)
 

@@ -66,6 +66,8 @@ def plan(
             f"estimated on {slots} workers": _duration(wall),
         },
     )
+    named = f"{suite}" + (f" --store {store}" if store is not None else "")
+    typer.echo(f"next: promptgrid {'run' if counts['missing'] else 'report'} {named}")
 
 
 def run(
@@ -102,6 +104,7 @@ def run(
         _print_json(dataclasses.asdict(now) | {"seconds": round(summary.seconds, 1)})
     else:
         _print_status(now)
+        typer.echo(next_step(now, suite, store))
     if now.failed:
         raise typer.Exit(1)
 
@@ -113,6 +116,17 @@ def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) ->
         _print_json(dataclasses.asdict(now))
     else:
         _print_status(now)
+        typer.echo(next_step(now, suite, store))
+
+
+def next_step(now: api.Status, suite: Path, store: Path | None) -> str:
+    """The line that says which command comes next."""
+    named = f"{suite}" + (f" --store {store}" if store is not None else "")
+    if now.missing:
+        return f"next: promptgrid run {named}"
+    if now.failed:
+        return f"next: promptgrid report {named} shows why cells failed; promptgrid run {named} --retry-failed"
+    return f"next: promptgrid report {named}"
 
 
 def report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 import time
@@ -60,6 +61,7 @@ class Options:
         mirror_uri: MLflow tracking URI; by default ``MLFLOW_TRACKING_URI``, else a SQLite file in the store.
         mirror_seconds: how long the end of a run waits for MLflow.
         quiet: show no progress.
+        phase: what of a longer work this run is, shown before its progress.
     """
 
     threads: int = 1
@@ -70,6 +72,7 @@ class Options:
     mirror_uri: str | None = None
     mirror_seconds: float = MIRROR_SECONDS
     quiet: bool = False
+    phase: str = ""
 
 
 def execute(
@@ -99,10 +102,11 @@ def execute(
     chosen = options or Options()
     _check(local, workers, address, chosen)
     began = time.monotonic()
-    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)
+    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
+    planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)
     with StopSignals() as signals:
         mirror = _mirror(plan, store, chosen)
-        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None)
+        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None, planned=planned)
         mirrored = None
         try:
             if plan.packs:

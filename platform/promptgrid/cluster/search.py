@@ -200,12 +200,16 @@ def run_search(
 
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
-        searched = execute(search.plan(retry_failed=retry_failed), search.store, **how)
+        tried = f"search 1/2, {search.entry.trials} trials on validation images"
+        first = how | {"options": replace(apart, phase=tried)}
+        searched = execute(search.plan(retry_failed=retry_failed), search.store, **first)
     if searched.interrupted is not None:
         return SearchSummary(None, None, searched)
     found, plan = choose(search, retry_failed=retry_failed)
     path = search.store.searches.keep(found)
-    return SearchSummary(found, path, searched, execute(plan, search.store, **how))
+    count = 2 if search.entry.algorithm == "random" else 3
+    last = how | {"options": replace(apart, phase=f"search {count}/{count}, test images of what was chosen")}
+    return SearchSummary(found, path, searched, execute(plan, search.store, **last))
 
 
 def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, Plan]:

@@ -101,7 +101,7 @@ def chosen_rows(suite: Suite, store: Store, searches: Sequence[About]) -> list[C
             requests = list(_requests(search, found, study))
             label = _label(study, found, several=len(valid) > 1)
             if requests and label not in taken:
-                budget = f"{found.trials} trials, {found.algorithm}, seed {found.seed}"
+                budget = _budget(found, study)
                 cells = tuple(search.track.resolve(requests))
                 rows.append(Chosen(label, study.label, budget, LENGTH in study.space, cells))
     return rows
@@ -120,6 +120,12 @@ def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator
         trial = chosen.get(where_of(label, request))
         if trial is not None:
             yield replace(request, settings={**request.settings, **study.trials[trial]})
+
+
+def _budget(found: SearchFound, study: StudyFound) -> str:
+    length = study.space.get(LENGTH)
+    epochs = f", {length[0]:g} to {length[1]:g} epochs" if length else ""
+    return f"{found.trials} trials, {found.algorithm}, seed {found.seed}{epochs}"
 
 
 def _label(study: StudyFound, found: SearchFound, several: bool) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -87,6 +87,10 @@ class Track(ABC):
     @abstractmethod
     def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
         """Every cell in exactly one pack of a size for ``machine``; never a function of what is finished."""
+
+    def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
+        """What is computed once before cells like ``cell`` start, where ``kept``, the names in the cache, lack it."""
+        return None
 
     @abstractmethod
     def run(

@@ -287,6 +287,7 @@ COLUMNS: tuple[Column, ...] = (
         "Selection",
         "Which checkpoint counts; never chosen on test data.",
         lambda r: Entry(r.selection, r.selection),
+        lambda standing: len({row.selection for row in standing.rows}) > 1,
         text=True,
     ),
 )

@@ -1,8 +1,8 @@
 """The MLflow mirror: written after the commit, never the truth, never a reason for a cell to fail.
 
 An experiment a suite (another for the cells of its searches), a parent run a submission, a child run a cell. A run is
-found again by its tag ``cell_key``; where its record has changed it is deleted and written anew. One writer a store: the
-driver. MLflow is imported on use.
+found again by its tag ``cell_key``; where its record has changed it is deleted and written anew. One writer a store:
+the driver. MLflow is imported on use.
 """
 
 from __future__ import annotations

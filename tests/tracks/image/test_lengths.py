@@ -48,3 +48,4 @@ def test_epochs_against_steps_are_compared_as_steps(image_track: ImageTrack) -> 
     told = cut(image_track, {"name": "clip_lora", "epochs": 6})
     ours, theirs = (int(word) for word in told.split()[:3:2])
     assert ours < theirs == 8000
+    assert told.endswith("steps")

@@ -40,18 +40,18 @@ def cut_of(method: Method, task: Task, labelled: int, pool: int) -> str:
             continue
         ours, theirs = getattr(method, name), papers
         if name == "epochs":
-            ours, theirs = _epochs(method, task, labelled, pool, papers)
+            ours, theirs, words = _epochs(method, task, labelled, pool, papers)
         if ours < theirs:
             told.append(f"{ours} of {theirs} {words}")
     return ", ".join(told)
 
 
-def _epochs(method: Method, task: Task, labelled: int, pool: int, papers: int) -> tuple[int, int]:
-    """Epochs as written and as published, steps where a recipe counts those; the published 0 means a schedule."""
+def _epochs(method: Method, task: Task, labelled: int, pool: int, papers: int) -> tuple[int, int, str]:
+    """Epochs as written and as published, steps where a recipe counts those; 0 as published means a schedule."""
     published: Any = replace(method, epochs=papers)
     ours, theirs = method.recipe(task), published.recipe(task)
     if ours is None or theirs is None:
-        return 0, 0  # nothing is fitted by descent
+        return 0, 0, ""  # nothing is fitted by descent
     if ours.iterations is None and theirs.iterations is None:
-        return ours.epochs, theirs.epochs
-    return work(method, task, labelled, pool)[0], work(published, task, labelled, pool)[0]
+        return ours.epochs, theirs.epochs, "epochs"
+    return work(method, task, labelled, pool)[0], work(published, task, labelled, pool)[0], "steps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
@@ -14,11 +14,12 @@ import torch
 
 from promptgrid.contract import Backbone, BackboneFamily, Cache, DatasetFamily, Method, Outcome, Protocol, Task, Track
 from promptgrid.contract.track import Learned, Timing, unknown
-from promptgrid.spec import Cell, Machine, Pack, Record, Request, canonical_json
+from promptgrid.spec import Cell, Machine, Pack, Record, Request, Shared, canonical_json
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.engine.failures import failed
 from promptgrid.tracks.image.engine.learned import LearnedMethod
+from promptgrid.tracks.image.engine.looking import unseen
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
     ROOMS,
@@ -71,6 +72,11 @@ class ImageTrack(Track):
             return known[name]
 
         return packs_of(cells, expect, room)
+
+    def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
+        card = self.resolver.dataset(cell.dataset).card
+        shape = Shape(classes=len(card.classes), images=0, **self.resolver.sizes(cell.backbone))
+        return unseen(cell, card, shape, kept, ROOMS[machine])
 
     def run(
         self,
