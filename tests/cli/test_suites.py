@@ -96,3 +96,17 @@ def test_verify_finds_a_flipped_bit_and_the_cell_runs_again(
     assert len(json.loads(found.stdout)["damaged"]) == 1
     healed = invoke("run", suite, "--store", copy, "--local", "--no-mlflow", "--json")
     assert json.loads(healed.stdout)["scores_digest"] == digest
+
+
+def test_the_last_line_names_the_next_command(invoke: Invoke, suite: Path, store: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "store"
+    for command in ("plan", "status"):
+        assert invoke(command, suite, "--store", empty).stdout.splitlines()[-1] == (
+            f"next: promptgrid run {suite} --store {empty}"
+        )
+    report = f"next: promptgrid report {suite} --store {store}"
+    assert invoke("status", suite, "--store", store).stdout.splitlines()[-1] == report
+    again = invoke("run", suite, "--store", store, "--local", "--no-mlflow")
+    assert again.stdout.splitlines()[-1] == report
+    written = invoke("report", suite, "--store", store, "--out", tmp_path / "report")
+    assert written.stdout.splitlines()[-1] == f"report: {tmp_path / 'report' / 'report.html'}"

@@ -191,8 +191,14 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
 
     submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
-        where = {"uri": options.mirror_uri, "experiment": options.experiment}
-        return MirrorProcess(store, plan.suite, plan.squares, submission=submission, **where)
+        return MirrorProcess(
+            store,
+            plan.suite,
+            plan.squares,
+            uri=options.mirror_uri,
+            submission=submission,
+            experiment=options.experiment,
+        )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from promptgrid.contract import Method, Task
 from promptgrid.tracks.image.engine.packing import work
@@ -48,7 +48,7 @@ def cut_of(method: Method, task: Task, labelled: int, pool: int) -> str:
 
 def _epochs(method: Method, task: Task, labelled: int, pool: int, papers: int) -> tuple[int, int, str]:
     """Epochs as written and as published, steps where a recipe counts those; 0 as published means a schedule."""
-    published: Any = replace(method, epochs=papers)
+    published: Method = replace(cast(Any, method), epochs=papers)
     ours, theirs = method.recipe(task), published.recipe(task)
     if ours is None or theirs is None:
         return 0, 0, ""  # nothing is fitted by descent
