@@ -206,7 +206,8 @@ def _standing(row: Mapping[Any, Any]) -> list[str]:
     known = pd.notna(row["mean_low"])
     interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
     gain = "reference" if row["reference"] else f"{row['difference']:+.3f}" if pd.notna(row["difference"]) else ""
-    return [f"{row['place']:g}", str(row["method"]), f"{row['mean']:.3f}", interval, gain]
+    place = f"{row['place']:g}" if pd.notna(row["place"]) else "cut" if row["recipe"] == "cut" else "as written"
+    return [place, str(row["method"]), f"{row['mean']:.3f}", interval, gain]
 
 
 def _duration(seconds: float) -> str:

@@ -81,9 +81,7 @@ def _open_clip() -> Finding:
     import open_clip
 
     how = f"`from {torchvision_cure.__package__} import torchvision_cure; torchvision_cure.apply()`"
-    told = (
-        f"scripts of your own write {how} before `import open_clip`" if needed else "`import open_clip` works by itself"
-    )
+    told = f"your own scripts write {how} before `import open_clip`" if needed else "`import open_clip` works as it is"
     return Finding("open_clip", hasattr(open_clip, "create_model"), told)
 
 
