@@ -6,12 +6,23 @@ SUITE ?= quickstart
 WORKERS ?= 2
 GPU_PYTHON ?= 3.12
 
-.PHONY: demo test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
+.PHONY: demo reports test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
 	gpu gpu-wheels gpu-rehearsal gpu-pack
 
-demo: install ## run the quickstart suite on Ray Tune, write its leaderboard, print the top of it
+# The suites whose reports are committed: `make reports REPORTS=searched` adds one, or writes one alone.
+REPORTS ?= $(notdir $(wildcard reports/*))
+
+demo: install ## run the quickstart suite on Ray Tune, write its leaderboard into results/, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
 	$(BIN)/promptgrid report suites/$(SUITE).yaml
+
+reports: install ## run every suite that has a committed report and write that; interrupted, it goes on where it was
+	set -e; for suite in $(REPORTS); do \
+	  echo "== $$suite"; \
+	  $(BIN)/promptgrid run suites/$$suite.yaml || test $$? -eq 1; \
+	  if grep -q '^search:' suites/$$suite.yaml; then $(BIN)/promptgrid search suites/$$suite.yaml || test $$? -eq 1; fi; \
+	  $(BIN)/promptgrid report suites/$$suite.yaml --out reports/$$suite --top 0; \
+	done
 
 test: install check ## install, then the whole gate
 

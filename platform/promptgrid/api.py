@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
-from promptgrid.spec.parquet import read_frame
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
-from promptgrid.store import Store, VerifyReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search import SearchSummary
     from promptgrid.leaderboard import ReportInput, ReportPaths
+    from promptgrid.store import Store, VerifyReport
 
 _log = logging.getLogger(__name__)
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -43,6 +42,8 @@ def default_store() -> Path:
 
 def open_store(store: Store | str | Path | None = None) -> Store:
     """The store at ``store``, by default :func:`default_store`."""
+    from promptgrid.store import Store
+
     return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
 
 
@@ -232,6 +233,7 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
     from promptgrid.cluster import Plan
     from promptgrid.cluster.eta import forecast
     from promptgrid.cluster.in_flight import flights
+    from promptgrid.cluster.schedule import work_seconds
 
     found = open_store(store)
     planned = suite if isinstance(suite, Plan) else plan(suite, found)
@@ -252,7 +254,7 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
         failed=failed,
         scores_digest=scores_digest([*records, *failures.values()]),
         reasons=dict(Counter(str(record.reason) for record in failures.values())),
-        estimated_seconds=round(sum(pack.seconds for pack in left), 1),
+        estimated_seconds=round(work_seconds(left), 1),
         running=len(running),
         eta_seconds=round(ahead.seconds, 1) if ahead else None,
         messages=_first_messages(planned, failures),
@@ -269,8 +271,12 @@ def _first_messages(planned: Plan, failures: Mapping[str, Record]) -> dict[str, 
     return found
 
 
-def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None) -> ReportPaths:
-    """Write the leaderboard of ``suite`` into ``out`` (default ``reports/<name>``).
+def report(
+    suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None, *, mlflow: bool = True
+) -> ReportPaths:
+    """Write the leaderboard of ``suite`` into ``out`` (default ``results/<name>``).
+
+    Where its records are mirrored to MLflow, page and leaderboard become artifacts of its latest submission there.
 
     Raises:
         Refused: none of its cells has finished or failed yet.
@@ -283,7 +289,17 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
     given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
-    return write_report(given, Path(out) if out is not None else Path("reports") / chosen.name)
+    paths = write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
+    if mlflow:
+        _attach(found, chosen.name, [paths.html, paths.leaderboard_csv])
+    return paths
+
+
+def _attach(store: Store, suite: str, files: list[Path]) -> None:
+    from promptgrid.store.mirror_report import attach_report, is_mirrored
+
+    if is_mirrored(store) and (problem := attach_report(store, suite, files)):
+        _log.warning("MLflow was not given the report: %s", problem)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
@@ -300,6 +316,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
         Refused: there is nothing of that kind at ``path``.
     """
     from promptgrid.leaderboard import store_frame
+    from promptgrid.spec.parquet import read_frame
+    from promptgrid.store import Store
 
     where = Path(path)
     if where.is_file():
@@ -358,33 +376,42 @@ def _whole_key(beginning: str, store: Store) -> str:
 
 def _report_input(suite: Suite, store: Store, command: str) -> Any:
     from promptgrid import catalog
-    from promptgrid.cluster.search import searches_about
+    from promptgrid.cluster.search_about import chosen_rows, searches_about
     from promptgrid.cluster.search_winners import tested_scores
     from promptgrid.leaderboard import ReportInput
+    from promptgrid.leaderboard.inputs import SearchedRow
 
     planned = plan(suite, store)
-    searches = searches_about(suite, store)
+    about = searches_about(suite, store)
+    rows = chosen_rows(suite, store, about)
+    squares = [*planned.squares, *((row.label, cell) for row in rows for cell in row.cells)]
+    cells = {cell.key: cell for _, cell in squares}
     track = catalog.track(suite.track)
-    records = {record.cell.key: record for record in store.records(planned.finished)}
+    methods = track.describe("methods")
+    records = {record.cell.key: record for record in store.records(store.finished(cells))}
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
     return ReportInput(
         suite=suite,
-        squares=planned.squares,
+        squares=squares,
         records=records,
-        failures=store.failures(planned.cells.keys() - records.keys()),
+        failures=store.failures(cells.keys() - records.keys()),
         headline=track.headline(suite.protocol),
         scores_digest=store.scores_digest(planned.cells),
         command=command,
         version=__version__,
         revision=", ".join(revisions),
         titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
-        kinds={row["name"]: row["kind"] for row in track.describe("methods")},
-        axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
+        kinds={row["name"]: row["kind"] for row in methods},
+        axes={row["name"]: row.get("axes", {}) for row in methods},
+        defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
         published=track.published(),
-        known_as=_known_as(track, [cell for _, cell in planned.squares]),
-        searches=searches,
-        tested=tested_scores(searches, store),
+        known_as=_known_as(track, list(cells.values())),
+        searches=[one.found for one in about],
+        stale={one.found.question: one.stale for one in about if one.stale},
+        tested=tested_scores([one.found for one in about], store),
+        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
 
 

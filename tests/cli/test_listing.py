@@ -52,6 +52,7 @@ def test_doctor_finds_this_machine_fit(invoke: Invoke) -> None:
     lines = {line["check"]: line["ok"] for line in json.loads(invoke("doctor", "--json").stdout)}
     assert lines["standard library"]
     assert lines["torch computes"]
+    assert lines["open_clip"]
     assert lines["plug-ins"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.cli.conftest import SUITE, Invoke
 
@@ -86,3 +87,43 @@ def test_a_space_that_does_not_fit_is_refused_by_plan_and_search(invoke: Invoke,
     wrong = invoke("search", bad, "--algorithm", "optima", "--store", tmp_path / "store")
     assert "did you mean 'optuna'?" in wrong.output
     assert not (tmp_path / "store").exists()
+
+
+def test_what_was_chosen_is_a_row_of_the_board(
+    invoke: Invoke, searched: Path, folder: Path, answer: dict, tmp_path: Path
+) -> None:
+    invoke("report", searched, "--store", folder, "--out", tmp_path)
+    rows = {row["method"]: row for row in pd.read_csv(tmp_path / "leaderboard.csv").to_dict("records")}
+    (name,) = set(rows) - {"zero_shot", "taskres (epochs=5)"}
+    assert name.startswith("taskres (epochs=5), ")
+    assert rows[name]["recipe"] == "cut", "the search varied other knobs, and what is cut stays cut"
+    assert rows[name]["done"] == rows[name]["planned"] == 4
+    assert pd.isna(rows[name]["place"])
+
+
+def test_epochs_may_be_searched_and_the_row_is_ranked(invoke: Invoke, tmp_path: Path) -> None:
+    path, folder = tmp_path / "epochs.yaml", tmp_path / "store"
+    text = SUITE.replace("datasets: [weather, digits]", "datasets: [weather]").replace("seeds: [1, 2]", "seeds: [1]")
+    path.write_text(text + "search: {trials: 3, epochs: [1, 3]}\n", encoding="utf-8")
+    done = invoke("search", path, "--store", folder, "--local", "--no-mlflow")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == f"next: promptgrid report {path} --store {folder}"
+    assert "search 1/2, 3 trials on validation images: cells" in done.stderr
+    assert "search 2/2, test images of what was chosen: cells" in done.stderr
+    invoke("report", path, "--store", folder, "--out", tmp_path / "report")
+    rows = {row["method"]: row for row in pd.read_csv(tmp_path / "report" / "leaderboard.csv").to_dict("records")}
+    chosen = rows["taskres (epochs=5), 3 trials"]
+    assert (chosen["recipe"], chosen["recipe_note"]) == ("searched", "3 trials, random, seed 1, 1 to 3 epochs")
+    assert chosen["place"] in (1, 2)
+    assert (rows["taskres (epochs=5)"]["recipe"], rows["zero_shot"]["recipe"]) == ("cut", "paper")
+
+
+def test_a_search_stays_in_the_report_when_a_seed_is_added(
+    invoke: Invoke, searched: Path, folder: Path, answer: dict, tmp_path: Path
+) -> None:
+    more = tmp_path / "more.yaml"
+    more.write_text(searched.read_text().replace("seeds: [1, 2]", "seeds: [1, 2, 3]"), encoding="utf-8")
+    invoke("report", more, "--store", folder, "--out", tmp_path)
+    part = json.loads((tmp_path / "report.json").read_text())["search"]["parts"][0]
+    assert part["stale"] == ["at 4 places it chose over 2 seeds, the suite has 3 now"]
+    assert "<b>Stale:</b> at 4 places it chose over 2 seeds" in (tmp_path / "report.html").read_text()

@@ -203,3 +203,16 @@ def test_the_help_documents_every_exit_code(invoke: Invoke) -> None:
     words = " ".join(invoke("--help").output.replace("│", " ").split())
     assert all(f"{code} " in words for code in (exits.FAILED, exits.REFUSED, exits.CRASHED, exits.LOST))
     assert "cluster was lost" in words
+
+
+def test_the_last_line_names_the_next_command(invoke: Invoke, suite: Path, store: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "store"
+    assert invoke("plan", suite, "--store", empty).stdout.splitlines()[-1] == (
+        f"next: promptgrid run {suite} --store {empty}"
+    )
+    report = f"next: promptgrid report {suite} --store {store}"
+    assert invoke("status", suite, "--store", store).stdout.splitlines()[-1] == report
+    again = invoke("run", suite, "--store", store, "--local", "--no-mlflow")
+    assert again.stdout.splitlines()[-1] == report
+    written = invoke("report", suite, "--store", store, "--out", tmp_path / "report")
+    assert written.stdout.splitlines()[-1] == f"report: {tmp_path / 'report' / 'report.html'}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from tests.cluster.simulated import MIDNIGHT, fly, make_packs, seen_at
 from tests.store.synthetic import make_cell, make_record
 
-from promptgrid.cluster.cost_model import CostModel, Measured
+from promptgrid.cluster.cost_model import CELL_SECONDS, CostModel, Measured
 from promptgrid.cluster.eta import Flight, forecast, predict
-from promptgrid.spec import Cost, Pack, Provenance, Record
+from promptgrid.spec import Cost, Pack, Provenance, Record, Shared
 
 GUESSES = {"long": (12, 40.0), "middle": (20, 10.0), "short": (40, 1.0)}
 """Packs of each method and the seconds that its track guesses for one."""
@@ -78,3 +79,28 @@ def test_never_less_than_the_longest_pack_that_is_left() -> None:
     ahead = predict({"whale": 100.0, "minnow": 1.0}, {"whale": 10.0}, done=160.0, busy=10.0)
     assert ahead is not None
     assert ahead.seconds == 90.0
+
+
+def test_features_that_are_being_computed_are_part_of_what_is_left() -> None:
+    packs = [replace(pack, shared=Shared("weather through big", 100.0)) for pack in make_packs({"long": (2, 10.0)})]
+    flight = Flight(packs[0].wanted, MIDNIGHT)
+    seen = [forecast(packs, [], [flight], MIDNIGHT + age) for age in (20.0, 60.0)]
+    assert [round(ahead.seconds) for ahead in seen if ahead] == [100, 60]
+
+
+def test_features_that_took_long_do_not_slow_what_is_left() -> None:
+    packs = make_packs({"long": (2, 10.0)})
+    share = 10.0 / len(packs[0].cells)
+    records = [
+        make_record(cell, cost=Cost(train_seconds=share - CELL_SECONDS), provenance=when(100.0 + 10.0, packs[0].key))
+        for cell in packs[0].cells
+    ]
+    ahead = forecast(packs[1:], records, [Flight(packs[1].wanted, MIDNIGHT + 110.0)], MIDNIGHT + 111.0)
+    assert ahead is not None
+    assert ahead.seconds == pytest.approx(9.0, rel=0.05)
+
+
+def when(seconds: float, pack: str) -> Provenance:
+    """Begun at midnight, over after ``seconds``."""
+    moments = [datetime.fromtimestamp(MIDNIGHT + after, UTC).isoformat() for after in (0.0, seconds)]
+    return Provenance(started=moments[0], finished=moments[1], pack=pack)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.cluster.simulated import make_packs
 
 from promptgrid.cluster.pace import Pace
-from promptgrid.spec import Pack
+from promptgrid.spec import Pack, Shared
 
 
 class Clock:
@@ -82,3 +84,56 @@ def test_a_new_order_is_asked_for_once() -> None:
     run(pace, clock, packs[1], 90.0)
     assert pace.shifted()
     assert not pace.shifted()
+
+
+def sharing(packs: list[Pack], seconds: float) -> list[Pack]:
+    return [replace(pack, shared=Shared("weather through big", seconds)) for pack in packs]
+
+
+def test_what_packs_share_is_counted_once_and_before_their_work() -> None:
+    clock, packs = Clock(), sharing(make_packs({"slow": (2, 10.0)}), 100.0)
+    pace = Pace(packs, clock)
+    pace.take("worker", packs[0])
+    seen = []
+    for _ in range(6):
+        clock.now += 20.0
+        ahead = pace.forecast()
+        assert ahead is not None
+        seen.append(ahead.seconds)
+    assert seen[:5] == pytest.approx([100.0, 80.0, 60.0, 40.0, 20.0]), "it falls while features are computed"
+
+
+def test_what_was_shared_is_no_work_of_the_cells() -> None:
+    clock, packs = Clock(), sharing(make_packs({"slow": (2, 10.0)}), 50.0)
+    pace = Pace(packs, clock)
+    pace.take("worker", packs[0])
+    clock.now += 110.0  # twice as long as was thought, then the ten seconds of the cells
+    for cell in packs[0].cells:
+        pace.settle(packs[0], cell.key, 10.0 / len(packs[0].cells))
+    pace.over("worker")
+    ahead = pace.forecast()
+    assert ahead is not None
+    assert ahead.seconds == pytest.approx(10.0, rel=0.01)
+    assert pace.factor(packs[1]) == pytest.approx(1.0)
+
+
+def test_features_that_take_longer_than_was_thought_do_not_send_the_end_away() -> None:
+    clock, packs = Clock(), sharing(make_packs({"slow": (1, 10.0)}), 50.0)
+    pace = Pace(packs, clock)
+    pace.take("worker", packs[0])
+    clock.now += 200.0
+    ahead = pace.forecast()
+    assert ahead is not None
+    assert 0.0 < ahead.seconds < 70.0
+
+
+def test_the_plan_speaks_until_the_first_pack_begins() -> None:
+    clock, packs = Clock(), make_packs({"slow": (2, 10.0)})
+    pace = Pace(packs, clock, planned=30.0)
+    clock.now += 4.0
+    ahead = pace.forecast()
+    assert ahead is not None
+    assert ahead.seconds == pytest.approx(26.0)
+    pace.take("worker", packs[0])
+    clock.now += 1.0
+    assert pace.forecast() != ahead

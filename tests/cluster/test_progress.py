@@ -73,3 +73,11 @@ def test_quiet_is_quiet(now: list[float]) -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")])
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+def test_the_phase_of_a_longer_work_stands_first(now: list[float]) -> None:
+    where, text = console(terminal=False)
+    with Board(4, console=where, phase="search 1/2, 20 trials on validation images") as board:
+        now[0] += 11.0
+        board.tick()
+    assert text.getvalue().startswith("search 1/2, 20 trials on validation images: cells 0/4")

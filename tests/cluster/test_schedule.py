@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from promptgrid.cluster.resources import Worker
-from promptgrid.cluster.schedule import Schedule, makespan, ranks
-from promptgrid.spec import Cell, Pack, Refused
+from promptgrid.cluster.schedule import Schedule, makespan, ranks, work_seconds
+from promptgrid.spec import Cell, Pack, Refused, Shared
 
 
 def cell(name: str, *needs: Cell) -> Cell:
@@ -146,3 +146,11 @@ def test_workers_share_the_work_and_wait_for_what_they_need() -> None:
 
 def test_what_is_needed_from_outside_is_there_already() -> None:
     assert makespan([pack(cell("target", cell("source")), seconds=4)], 1) == 4
+
+
+def test_what_packs_share_is_waited_for_once() -> None:
+    shared = Shared("features", 30.0)
+    packs = [replace(pack(cell(f"m{i}"), seconds=10.0), shared=shared) for i in range(4)]
+    assert makespan(packs, 1) == pytest.approx(70.0)
+    assert makespan(packs, 2) == pytest.approx(50.0), "the second worker waits for the features too"
+    assert work_seconds(packs) == pytest.approx(70.0)

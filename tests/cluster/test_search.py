@@ -10,7 +10,8 @@ import pytest
 from tests.cluster.toy.driving import SILENT, executions, toy_suite
 
 from promptgrid.cluster import execute
-from promptgrid.cluster.search import SearchSummary, choose, entry_of, make_search, run_search, searches_about
+from promptgrid.cluster.search import SearchSummary, choose, entry_of, make_search, run_search
+from promptgrid.cluster.search_about import searches_about
 from promptgrid.cluster.search_winners import winners
 from promptgrid.spec import Refused
 from promptgrid.spec.search import SearchEntry
@@ -126,8 +127,8 @@ def test_a_report_finds_the_largest_search_of_its_suite(store: Store) -> None:
     searched(store, 3, "tuned")
     searched(store, 5, "tuned")
     searched(store, 3, "tuned", seeds=[7])
-    (found,) = searches_about(toy_suite("tuned"), store)
-    assert found.trials == 5
+    (about,) = searches_about(toy_suite("tuned"), store)
+    assert (about.found.trials, about.stale) == (5, ())
     path = next((store.root / "searches").glob("*.json"))
     path.write_text(path.read_text().replace("tuned", "tined"))
     assert len(store.searches.all()) == 2, "what does not verify is left out"

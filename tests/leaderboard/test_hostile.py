@@ -118,7 +118,13 @@ def test_figures_are_well_formed_and_inert(hostile):
         kinds = {element.tag.rsplit("}")[-1] for element in root.iter()}
         assert not kinds & {"script", "foreignObject", "image", "a"}
         assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
-        words = " ".join(root.itertext())
+
+
+def test_names_are_drawn_as_they_are(make_report, tmp_path):
+    named = [NASTY[name] for name in ("template", "half math", "underscore")]
+    methods = ["zero_shot", *({"name": "coop", "label": name, "context_length": i} for i, name in enumerate(named))]
+    for path in write_report(make_report(methods=methods), tmp_path).figures:
+        words = " ".join(ElementTree.fromstring(path.read_text(encoding="utf-8")).itertext())
         assert "{{7*7}}" in words
         assert "$\\notacommand{" in words
         assert "_hidden" in words

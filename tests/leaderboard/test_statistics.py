@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from promptgrid.leaderboard import statistics as st
+from promptgrid.leaderboard.comparison import compare_all
 
 
 def frame(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
@@ -161,3 +162,21 @@ def test_harmonic():
     assert st.harmonic(0.5, 1.0) == pytest.approx(2 / 3)
     assert st.harmonic(0.0, 0.0) == 0.0
     assert math.isnan(st.harmonic(math.nan, 0.5))
+
+
+def test_scores_that_differ_in_their_last_bits_are_one_score():
+    noisy = pd.DataFrame({"x": [0.1 + 0.2, 0.3, 0.2], "y": [0.7, 0.1 * 7, 0.2]}, index=["a", "b", "c"])
+    assert noisy.loc["a", "x"] != noisy.loc["b", "x"]
+    ranks = st.dataset_ranks(noisy)
+    assert ranks.loc["a"].tolist() == ranks.loc["b"].tolist() == [1.5, 1.5]
+    gaps = np.array([1e-17, -1e-17, 2e-17, 0.0])
+    assert st.dataset_difference(gaps).p == 1.0
+    assert compare_all(noisy).ranks == {"a": 1.5, "b": 1.5, "c": 3.0}
+
+
+def test_an_interval_is_firm_from_three_values_on():
+    assert not st.pooled_interval([np.array([0.1, 0.2])]).firm
+    assert st.pooled_interval([np.array([0.1, 0.2, 0.3])]).firm
+    assert st.pooled_interval([np.array([0.1, 0.2]), np.array([0.1, 0.3])]).firm
+    assert not st.dataset_difference(np.array([0.1, 0.2])).firm
+    assert not st.Interval(0.1).firm

@@ -136,3 +136,45 @@ def test_what_does_not_fit_is_refused(case: str) -> None:
 def test_a_suite_says_it_in_the_right_words(search: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         suite(search=search)
+
+
+LONG = {**KNOBS, "coop": {**KNOBS["coop"], "epochs": Interval(1, 10_000, log=True, whole=True)}}
+
+
+def test_epochs_are_searched_only_where_they_are_asked_for() -> None:
+    plain = studies_of(suite(), LONG, SearchEntry())
+    assert {study.method: sorted(study.space) for study in plain}["coop"] == ["learning_rate", "weight_decay"]
+    asked = {study.method: study for study in studies_of(suite(), LONG, SearchEntry(epochs=[4, 64]))}
+    assert asked["coop"].space["epochs"] == Interval(4, 64, log=True, whole=True)
+    assert "epochs" not in asked["tip"].space
+    trials = [configuration(asked["coop"], 1, trial) for trial in range(1, 60)]
+    epochs = [trial["epochs"] for trial in trials]
+    assert all(type(number) is int and 4 <= number <= 64 for number in epochs)
+    assert len(set(epochs)) > 10
+    without = studies_of(suite(), LONG, SearchEntry())[1]
+    assert [trial["learning_rate"] for trial in trials] == [
+        configuration(without, 1, trial)["learning_rate"] for trial in range(1, 60)
+    ], "what else varies does not move the other knobs"
+
+
+def test_one_methods_own_epochs_stand_before_those_of_all() -> None:
+    entry = SearchEntry(epochs=[4, 64], space={"coop": {"epochs": [2.0, 8.0]}})
+    coop = next(study for study in studies_of(suite(), LONG, entry) if study.method == "coop")
+    assert (coop.space["epochs"].low, coop.space["epochs"].high) == (2.0, 8.0)
+
+
+@pytest.mark.parametrize("algorithm", ["asha", "pbt"])
+def test_who_sets_epochs_itself_refuses_to_search_them(algorithm: Any) -> None:
+    with pytest.raises(Refused, match="sets epochs itself"):
+        studies_of(suite(), LONG, SearchEntry(algorithm=algorithm, epochs=[4, 64]))
+
+
+@pytest.mark.parametrize("epochs", [[0, 4], [8, 4], [4], [4, 10**12], ["4", 8]])
+def test_epochs_without_sense_are_refused(epochs: Any) -> None:
+    with pytest.raises(Refused):
+        suite(search={"epochs": epochs})
+
+
+def test_equal_means_in_other_bits_choose_the_earlier_trial() -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert best_trial([0.3, 0.1 + 0.2]) == 0

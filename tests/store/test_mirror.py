@@ -14,7 +14,8 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store, mirror_runs
-from promptgrid.store.mirror import Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
+from promptgrid.store.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
+from promptgrid.store.mirror_report import attach_report, is_mirrored
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
 from promptgrid.store.run_text import run_text
@@ -357,3 +358,59 @@ def test_the_database_lies_in_the_store_whatever_its_path_is_called(tmp_path: Pa
     with sqlite3.connect(store.root / "mlflow.db") as database:
         assert database.execute("select count(*) from runs where status = 'FINISHED'").fetchone() >= (1,)
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing beside it"
+
+
+def test_the_experiment_opens_on_runs_and_an_older_one_is_told_to(store: Store, squares: Squares) -> None:
+    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
+        client.delete_experiment_tag(client.get_experiment_by_name("tiny").experiment_id, KIND)
+        assert KIND not in client.get_experiment_by_name("tiny").tags
+    sync(store, SUITE, squares, submission="s-1")
+    sync(store, SUITE, squares[:1], submission="s-1", experiment="tiny-search")
+    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
+        for name in ("tiny", "tiny-search"):
+            assert client.get_experiment_by_name(name).tags[KIND] == RUNS
+
+
+def test_trials_of_a_search_stand_in_an_experiment_of_their_own(store: Store, squares: Squares) -> None:
+    sync(store, SUITE, squares, submission="s-1", experiment="tiny-search")
+    assert len(runs(store, suite="tiny-search")) == 3
+    assert runs(store) == {}
+
+
+def test_a_submission_says_what_it_came_to(store: Store, squares: Squares) -> None:
+    sync(store, SUITE, squares[:2], submission="s-1")
+    (parent,) = runs(store, "submission").values()
+    scores = [store.read(cell.key).metrics["accuracy"] for _, cell in squares[:2]]
+    assert parent.data.metrics["cells/finished"] == 2
+    assert parent.data.metrics["cells/failed"] == 0
+    assert parent.data.metrics[f"mean/accuracy/CoOp {squares[0][1].shots} shots"] == pytest.approx(sum(scores) / 2)
+
+
+def test_a_row_with_holes_has_no_mean(store: Store, squares: Squares) -> None:
+    sync(store, SUITE, squares, submission="s-1")
+    (parent,) = runs(store, "submission").values()
+    assert (parent.data.metrics["cells/finished"], parent.data.metrics["cells/failed"]) == (2, 1)
+    assert not [name for name in parent.data.metrics if name.startswith("mean/")]
+
+
+def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, squares: Squares, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("first")
+    assert attach_report(store, "none such", [page]) == ""
+    sync(store, SUITE, squares[:1], submission="s-1")
+    sync(store, SUITE, squares, submission="s-2")
+    for text in ("first", "second"):
+        page.write_text(text)
+        assert attach_report(store, "tiny", [page]) == ""
+    parent = runs(store, "submission")["s-2"]
+    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
+        (listed,) = client.list_artifacts(parent.info.run_id, "report")
+        kept = client.download_artifacts(parent.info.run_id, listed.path, str(tmp_path))
+    assert Path(kept).read_text() == "second"
+
+
+def test_a_dead_mlflow_costs_no_report(store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_mirrored(Store(store.root / "another"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert is_mirrored(store)
+    assert attach_report(store, "tiny", [store.root / "x.html"]) != ""

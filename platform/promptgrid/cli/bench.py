@@ -9,10 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from promptgrid import catalog
 from promptgrid.cli.suites import AsJson, Command
-from promptgrid.cluster.allocator import keep_freed_memory
-from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused
 
 WIDTH = 108
@@ -50,6 +47,10 @@ def bench(
     `promptgrid bench --backbone ViT-B-16@random --device cuda`
     """
     import torch
+
+    from promptgrid import catalog
+    from promptgrid.cluster.allocator import keep_freed_memory
+    from promptgrid.contract.track import Timing
 
     if device not in {"cpu", "cuda"} or (device == "cuda" and not torch.cuda.is_available()):
         raise Refused("no such device here", where="--device", got=device, expected="cpu, or cuda where there is one")

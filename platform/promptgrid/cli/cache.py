@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from promptgrid import api
 from promptgrid.cli.suites import AsJson, Command, StoreDir
-from promptgrid.store import FeatureCache
-from promptgrid.store.features import Entry
-from promptgrid.store.sizes import bytes_of, shown
+from promptgrid.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from promptgrid.store import FeatureCache
+    from promptgrid.store.features import Entry
 
 SHOWN = 20
 
@@ -33,6 +33,9 @@ def cache(
     Runs keep the cache below $PROMPTGRID_CACHE_SIZE (20GB where it is not set) by removing what was not used longest.
     Nothing here is lost for good: what is removed is computed again when a run needs it.
     """
+    from promptgrid.store import FeatureCache
+    from promptgrid.store.sizes import bytes_of
+
     bound = bytes_of(max_size, "--max-size") if max_size is not None else None
     kept = FeatureCache(api.open_store(store).root)
     damaged = kept.verify() if verify else []
@@ -53,17 +56,16 @@ def _facts(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed
 
 
 def _show(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed: int) -> None:
+    from promptgrid.store.sizes import shown
+
     for entry in damaged:
         typer.echo(f"damaged, removed: {entry.title}: {entry.trouble}")
     if freed:
         typer.echo(f"freed {shown(freed)}")
     held = f"{len(entries)} entries, {shown(sum(entry.bytes for entry in entries))} of {shown(kept.max_bytes)}"
-    table = Table(title=f"{kept.folder}: {held}", title_justify="left", box=None)
-    for column in ("what", "size", "last used"):
-        table.add_column(column)
-    for entry in reversed(entries[-SHOWN:]):
-        table.add_row(entry.title, shown(entry.bytes), _when(entry))
-    Console(soft_wrap=True).print(table)
+    typer.echo(f"{kept.folder}: {held}")
+    rows = ((entry.title, shown(entry.bytes), _when(entry)) for entry in reversed(entries[-SHOWN:]))
+    show_table(("what", "size", "last used"), rows, names=("what", "size", "last used"))
     if len(entries) > SHOWN:
         typer.echo(f"and {len(entries) - SHOWN} more (--json lists them all)")
 

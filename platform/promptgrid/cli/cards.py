@@ -10,18 +10,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from promptgrid.cli.tables import show_table
+
 
 def show_card(row: Mapping[str, Any], card: Mapping[str, Any]) -> None:
     """Print the card of ``row``, a method, and its settings; a track without cards shows the settings alone."""
     typer.echo(f"{row['name']} ({row['kind']}): {row['about']}\n{row['paper']}\n")
+    _show_lines([(title, line) for title, lines in (_lines(card) if card else {}).items() for line in lines])
+    _show_settings(row)
+
+
+def _show_lines(lines: list[tuple[str, str]]) -> None:
+    """Title and line side by side, on a terminal each title once; elsewhere a tab between them, every line whole."""
+    console = Console()
+    if not console.is_terminal:
+        typer.echo("\n".join(f"{title}\t{line.replace('``', '`')}" for title, line in lines))
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for title, lines in (_lines(card) if card else {}).items():
-        for i, line in enumerate(lines):
-            table.add_row("" if i else title, Text(line.replace("``", "`")))
-    Console().print(table)
-    _show_settings(row)
+    last = ""
+    for title, line in lines:
+        table.add_row("" if title == last else title, Text(line.replace("``", "`")))
+        last = title
+    console.print(table)
 
 
 def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -124,14 +136,12 @@ def _figure(row: Mapping[str, Any]) -> str:
 
 
 def _show_settings(row: Mapping[str, Any]) -> None:
-    table = Table(title="settings", title_justify="left")
-    for column in ("setting", "default", "range or choices"):
-        table.add_column(column)
+    rows = []
     for key, default in row["settings"].items():
         knob = row["knobs"].get(key)
         spread = f"{knob['low']:g} to {knob['high']:g}{' (log)' if knob['log'] else ''}" if knob else ""
         if key == "epochs" and not default:
             spread = "0: as published for the shots and the dataset"
         spread = spread or ", ".join(str(choice) for choice in row.get("choices", {}).get(key, ()))
-        table.add_row(key, str(default), spread)
-    Console().print(table)
+        rows.append((key, str(default), spread))
+    show_table(("setting", "default", "range or choices"), rows, title="settings")

@@ -6,12 +6,12 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from promptgrid.cli import published, taxonomy
 from promptgrid.cli.cards import show_card
+from promptgrid.cli.remembered import remembered
 from promptgrid.cli.suites import AsJson, Command
+from promptgrid.cli.tables import Wide, show_table
 from promptgrid.spec import Refused, nearest
 
 TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
@@ -20,65 +20,67 @@ TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
 def methods(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one method's card.")] = None,
     track: TrackName = "image",
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the methods, or show the card of one: what it learns and costs, where it may take part, its settings."""
-    from promptgrid import catalog
-
-    wing = catalog.track(track)
-    rows = wing.describe("methods")
+    rows = _rows(track, "methods")
     if name is not None:
         rows = [row for row in rows if row["name"] == name] or _unknown(name, rows)
         if not as_json:
-            show_card(rows[0], wing.card(name))
+            show_card(rows[0], _card(track, name))
             return
     if as_json:
-        cards = {row["name"]: wing.card(row["name"]) for row in rows}
+        cards = {row["name"]: _card(track, row["name"]) for row in rows}
         rows = [row | {"parity": cards[row["name"]].get("parity"), "card": cards[row["name"]]} for row in rows]
-    _show(rows, as_json, ["name", "kind", "about", "paper"])
+    _show(rows, as_json, wide, ["name", "kind", "about", "paper"])
 
 
-def datasets(track: TrackName = "image", as_json: AsJson = False) -> None:
+def datasets(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
     """List the datasets that ship with promptgrid; `imagefolder:/path` and `coop-split:/path.json` name your own."""
-    _show(_rows(track, "datasets"), as_json, ["name", "title", "classes", "train", "val", "test", "licence", "family"])
+    columns = ["name", "title", "classes", "train", "val", "test", "licence", "family"]
+    _show(_rows(track, "datasets"), as_json, wide, columns)
 
 
-def backbones(track: TrackName = "image", as_json: AsJson = False) -> None:
+def backbones(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
     """List the backbones: bundled ones, and how open_clip models are named."""
-    _show(_rows(track, "backbones"), as_json, ["name", "aliases", "about", "image_size", "offers"])
+    _show(_rows(track, "backbones"), as_json, wide, ["name", "aliases", "about", "image_size", "offers"])
 
 
-def protocols(track: TrackName = "image", as_json: AsJson = False) -> None:
+def protocols(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
     """List the protocols."""
-    _show(_rows(track, "protocols"), as_json, ["name", "about", "headline"])
+    _show(_rows(track, "protocols"), as_json, wide, ["name", "about", "headline"])
 
 
 def _rows(track: str, what: str) -> list[dict[str, Any]]:
-    from promptgrid import catalog
+    def ask() -> list[dict[str, Any]]:
+        from promptgrid import catalog
 
-    return catalog.track(track).describe(what)
+        return catalog.track(track).describe(what)
+
+    rows: list[dict[str, Any]] = remembered(f"{what} of {track}", ask)
+    return rows
+
+
+def _card(track: str, method: str) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        from promptgrid import catalog
+
+        return catalog.track(track).card(method)
+
+    card: dict[str, Any] = remembered(f"card of {method} of {track}", ask)
+    return card
 
 
 def _unknown(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     raise Refused("unknown method", got=name, hint=nearest(name, [row["name"] for row in rows]))
 
 
-def _show(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None:
+def _show(rows: list[dict[str, Any]], as_json: bool, wide: bool, columns: list[str]) -> None:
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, default=list))
+        typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*[_cell(row.get(column)) for column in columns])
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    show_table(columns, ([row.get(column) for column in columns] for row in rows), wide=wide)
 
 
 COMMANDS: dict[str, Command] = {

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from promptgrid import api
-from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile, _facts
+from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile
+from promptgrid.cli.tables import show_facts
 
 
 def submit(
@@ -47,7 +48,7 @@ def sync(
     planned = api.plan(suite, found)
     done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync")
     counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
-    _facts(f"MLflow at {done.uri}", counts)
+    show_facts(f"MLflow at {done.uri}", counts)
     if done.failed or done.problem:
         typer.echo(done.problem, err=True)
         raise typer.Exit(1)

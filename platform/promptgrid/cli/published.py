@@ -6,10 +6,10 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from promptgrid.cli.remembered import remembered
 from promptgrid.cli.suites import AsJson, Command
+from promptgrid.cli.tables import Wide, show_table
 from promptgrid.spec import Refused, nearest
 
 Only = Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")]
@@ -23,6 +23,7 @@ def published(
         bool, typer.Option("--all", help="Also figures from memory (M), derived (D) or proposed (P), marked *.")
     ] = False,
     track: Annotated[str, typer.Option("--track", help="The modality.")] = "image",
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List figures that papers report, in percent, each with its source and an evidence mark.
@@ -31,9 +32,7 @@ def published(
 
     Example: `promptgrid published --method cocoop --protocol base_to_new`
     """
-    from promptgrid import catalog
-
-    rows = catalog.track(track).published()
+    rows = _all(track)
     for key, wanted in (("method", method), ("dataset", dataset), ("protocol", protocol)):
         rows = _only(rows, key, wanted)
     hidden = 0 if everything else sum(not row["shown"] for row in rows)
@@ -41,9 +40,21 @@ def published(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    _show(rows)
+    _show(rows, wide)
     if hidden:
-        typer.echo(f"{hidden} more are nobody's published result (memory, derived, proposed): --all lists them")
+        typer.echo(
+            f"{hidden} more are nobody's published result (memory, derived, proposed): --all lists them", err=True
+        )
+
+
+def _all(track: str) -> list[dict[str, Any]]:
+    def ask() -> list[dict[str, Any]]:
+        from promptgrid import catalog
+
+        return catalog.track(track).published()
+
+    rows: list[dict[str, Any]] = remembered(f"published of {track}", ask)
+    return rows
 
 
 def _only(rows: list[dict[str, Any]], key: str, wanted: str | None) -> list[dict[str, Any]]:
@@ -57,7 +68,7 @@ def _only(rows: list[dict[str, Any]], key: str, wanted: str | None) -> list[dict
     return found
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[dict[str, Any]], wide: bool) -> None:
     """A line for each set of numbers that a source prints side by side (base, new and H, say)."""
     lines: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
@@ -67,12 +78,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
         name = "" if row["metric"] == "accuracy" else f"{row['metric'].removesuffix('_accuracy')} "
         line = (row["label"], row["dataset"], setting, mark, _source(row))
         lines.setdefault(line, []).append(f"{name}{row['value']:.2f}")
-    table = Table()
-    for column in ("method", "dataset", "setting", "percent", "", "source"):
-        table.add_column(column, overflow="fold")
-    for (label, dataset, setting, mark, source), values in lines.items():
-        table.add_row(label, dataset, setting, ", ".join(values), mark, source)
-    Console().print(table)
+    listed = (
+        (label, dataset, setting, ", ".join(values), mark, source)
+        for (label, dataset, setting, mark, source), values in lines.items()
+    )
+    columns = ("method", "dataset", "setting", "percent", "mark", "source")
+    show_table(columns, listed, names=("method", "dataset", "percent", "mark"), wide=wide)
 
 
 def _source(row: dict[str, Any]) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from promptgrid import api
 from promptgrid.cli.suites import AsJson, Command, RetryFailed, StallLimit, StoreDir, tell_mirror
+from promptgrid.cli.tables import show_table
 from promptgrid.spec import exits
 from promptgrid.spec.searched import SearchFound
 
@@ -87,6 +87,7 @@ def search(
         typer.echo(json.dumps(_as_json(summary, winners), indent=2))
     else:
         _print(summary, winners)
+        typer.echo(f"next: promptgrid report {suite}" + (f" --store {store}" if store is not None else ""))
     if any(winner.chosen is None or winner.test is None for winner in winners):
         raise typer.Exit(exits.FAILED)
 
@@ -114,7 +115,7 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     assert found is not None
     console = Console(soft_wrap=True)
     if len(winners) <= SHOWN:
-        console.print(_table(found, winners))
+        _show_winners(found, winners)
         for winner in (one for one in winners if one.settings):
             changed = ", ".join(f"{key} {value:.3g}" for key, value in winner.settings.items())
             place = f"{winner.dataset}, {winner.shots} shots, {winner.backbone}"
@@ -124,21 +125,22 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     console.print(f"{budget}, {found.cells} validation cells{failed}; choice: {summary.path}", highlight=False)
 
 
-def _table(found: SearchFound, winners: list[Winner]) -> Table:
-    table = Table(title=f"winners of {found.suite}: chosen on validation images, then tested", title_justify="left")
+def _show_winners(found: SearchFound, winners: list[Winner]) -> None:
     optional = {"backbone": [winner.backbone for winner in winners], "shots": [str(winner.shots) for winner in winners]}
     told = {name: values for name, values in optional.items() if len(set(values)) > 1}
-    for name in ("method", "dataset", *told, "trial", "validation", "test", "test as written"):
-        table.add_column(name, overflow="fold")
-    for place, winner in enumerate(winners):
-        table.add_row(
+    rows = (
+        (
             winner.label,
             winner.dataset,
             *(values[place] for values in told.values()),
             "none" if winner.chosen is None else str(winner.chosen),
             *map(_score, (winner.validation, winner.test, winner.test_as_written)),
         )
-    return table
+        for place, winner in enumerate(winners)
+    )
+    columns = ("method", "dataset", *told, "trial", "validation", "test", "test as written")
+    title = f"winners of {found.suite}: chosen on validation images, then tested"
+    show_table(columns, rows, title=title, names=columns)
 
 
 def _score(value: float | None) -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from promptgrid import api
+from promptgrid.cli.tables import show_facts, show_table
 from promptgrid.spec import exits
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ StoreDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OutDir = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="reports/<suite>")
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="results/<suite>")
 ]
 NOTES = 12
 """Lines about the data that a plan prints."""
@@ -70,7 +69,7 @@ def plan(
     if as_json:
         _print_json(counts)
         return
-    _facts(
+    show_facts(
         f"plan of {counts['suite']} ({counts['protocol']})",
         {
             "cells": counts["cells"],
@@ -83,6 +82,8 @@ def plan(
         },
     )
     _tell_notes(planned.notes)
+    named = f"{suite}" + (f" --store {store}" if store is not None else "")
+    typer.echo(f"next: promptgrid {'run' if counts['missing'] else 'report'} {named}")
 
 
 def run(
@@ -136,6 +137,7 @@ def run(
         _print_json(dataclasses.asdict(now) | {"seconds": round(seconds, 1)})
     else:
         _print_status(now)
+        typer.echo(next_step(now, suite, store))
     if now.failed or now.missing:
         raise typer.Exit(exits.FAILED)
 
@@ -147,6 +149,17 @@ def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) ->
         _print_json(dataclasses.asdict(now))
     else:
         _print_status(now)
+        typer.echo(next_step(now, suite, store))
+
+
+def next_step(now: api.Status, suite: Path, store: Path | None) -> str:
+    """The line that says which command comes next."""
+    named = f"{suite}" + (f" --store {store}" if store is not None else "")
+    if now.missing:
+        return f"next: promptgrid run {named}"
+    if now.failed:
+        return f"next: promptgrid report {named} shows why cells failed; promptgrid run {named} --retry-failed"
+    return f"next: promptgrid report {named}"
 
 
 def report(
@@ -154,13 +167,14 @@ def report(
     store: StoreDir = None,
     out: OutDir = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Give MLflow the report as an artifact.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a suite: report.html, tables, results.parquet. Prints its top.
 
     `promptgrid export` makes results.csv and SVG files of it.
     """
-    paths = api.report(suite, store, out)
+    paths = api.report(suite, store, out, mlflow=mlflow)
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
         return
@@ -186,7 +200,7 @@ def verify(
         read = {"cells read": checked.checked}
         if suite is None:
             read |= {"cached features read": checked.features, "searches read": checked.searches}
-        _facts(f"verified {api.open_store(store).root}", read | {"damaged or out of place": len(checked.damaged)})
+        show_facts(f"verified {api.open_store(store).root}", read | {"damaged or out of place": len(checked.damaged)})
         for name in checked.beside:
             typer.echo(f"  not of the store, left alone: {name}")
         for key, why in checked.damaged:
@@ -208,7 +222,7 @@ def _print_status(now: api.Status) -> None:
         rows["estimated core time left"] = _duration(now.estimated_seconds)
         when = "" if now.running else ", once it goes on"
         rows["ETA"] = "unknown" if now.eta_seconds is None else f"in {_duration(now.eta_seconds)}{when}"
-    _facts(f"status of {now.suite}", rows)
+    show_facts(f"status of {now.suite}", rows)
     for reason, count in sorted(now.reasons.items()):
         typer.echo(f"{reason} {count}: {shortened(now.messages.get(reason, ''))}")
     typer.echo(f"scores digest {now.scores_digest}" if now.finished or now.failed else "no scores yet")
@@ -230,12 +244,10 @@ def _print_top(leaderboard: Path, top: int) -> None:
     for (backbone, shots), part in frame.groupby(["backbone", "shots"], sort=False):
         if shots != frame["shots"].max():
             continue
-        table = Table(title=f"top of the leaderboard: {backbone}, {shots} shots", title_justify="left")
-        for column in ("", "method", "mean", "95 % interval", "difference"):
-            table.add_column(column)
-        for row in part.head(top).to_dict("records"):
-            table.add_row(*_standing(row))
-        Console().print(table)
+        columns = ("", "method", "mean", "95 % interval", "difference")
+        rows = [_standing(row) for row in part.head(top).to_dict("records")]
+        typer.echo(f"top of the leaderboard: {backbone}, {shots} shots")
+        show_table(columns, rows, names=columns)
 
 
 def _standing(row: Mapping[Any, Any]) -> list[str]:
@@ -247,14 +259,8 @@ def _standing(row: Mapping[Any, Any]) -> list[str]:
     known = pd.notna(row["mean_low"])
     interval = f"{row['mean_low']:.3f} to {row['mean_high']:.3f}" if known else "one seed: none"
     gain = "reference" if row["reference"] else f"{row['difference']:+.3f}" if pd.notna(row["difference"]) else ""
-    return [f"{row['place']:g}", str(row["method"]), f"{row['mean']:.3f}", interval, gain]
-
-
-def _facts(title: str, rows: dict[str, Any]) -> None:
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    for key, value in rows.items():
-        table.add_row(key, str(value))
-    Console(soft_wrap=True).print(table)
+    place = f"{row['place']:g}" if pd.notna(row["place"]) else "cut" if row["recipe"] == "cut" else "as written"
+    return [place, str(row["method"]), f"{row['mean']:.3f}", interval, gain]
 
 
 def _duration(seconds: float) -> str:

@@ -39,9 +39,18 @@ class Dispatcher:
         store: where records go.
         board: where progress is shown.
         told: called with the key of every cell that has its final record of this run.
+        planned: seconds that the plan gives the whole run, its start included.
     """
 
-    def __init__(self, plan: Plan, store: Store, board: Board, told: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        board: Board,
+        told: Callable[[str], None] | None = None,
+        planned: float | None = None,
+    ) -> None:
+        self._planned = planned
         self.store = store
         self.board = board
         self._told = told
@@ -57,7 +66,7 @@ class Dispatcher:
     def follow(self, plan: Plan) -> None:
         """Hand out the packs of ``plan`` from now on: the same cells, packed for another machine. None is out yet."""
         self.schedule = Schedule(plan.packs, self.store.finished(_asked(plan)), plan.scouts)
-        self.pace = Pace(plan.packs)
+        self.pace = Pace(plan.packs, planned=self._planned)
         self.board.watch(self.pace.forecast)
 
     def sort_by(self, kind: Callable[[Pack], Worker]) -> None:

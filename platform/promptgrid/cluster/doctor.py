@@ -36,6 +36,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
         yield package, partial(_package, package)
     yield "standard library", _platform_module
     yield "torch", _torch
+    yield "open_clip", _open_clip
     yield "plug-ins", _plugins
     yield "disk", _disk
     yield "ray token", _token
@@ -70,6 +71,18 @@ def _torch() -> Finding:
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
     product = float((torch.eye(64) @ torch.eye(64)).trace())
     return Finding("torch computes", product == 64.0, f"{device}, {torch.get_num_threads()} threads")
+
+
+def _open_clip() -> Finding:
+    """A CPU torch beside the CUDA build of torchvision: we cure that for ourselves, a user's own script has to ask."""
+    from promptgrid.tracks.image.backbones import torchvision_cure
+
+    needed = torchvision_cure.apply()
+    import open_clip
+
+    how = f"`from {torchvision_cure.__package__} import torchvision_cure; torchvision_cure.apply()`"
+    told = f"your own scripts write {how} before `import open_clip`" if needed else "`import open_clip` works as it is"
+    return Finding("open_clip", hasattr(open_clip, "create_model"), told)
 
 
 def _plugins() -> Finding:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 
 from promptgrid.cluster.cost_model import spent
+from promptgrid.cluster.schedule import shared_parts
 from promptgrid.spec import Pack, Record
 
 GAP_SECONDS = 60.0
@@ -68,18 +69,42 @@ def forecast(
     first, last = _latest_run([found for found, _ in dated] + [(flight.started, now) for flight in flights])
     of_run = [record for (began, _), record in dated if began >= first]
     home = {key: pack for pack in packs for key in pack.wanted}
-    ages, counted = {}, 0.0
+    expected = {pack.key: pack.seconds for pack in packs} | shared_parts(packs)
+    ages: dict[str, float] = {}
+    counted = 0.0
     for flight in flights:
         pack = next((home[key] for key in flight.keys if key in home), None)
         if pack is not None:
-            ages[pack.key] = max(0.0, now - flight.started)
+            age = max(0.0, now - flight.started)
+            if pack.shared is not None:  # it is not in the cache yet, so this flight is at it or waits for it
+                name = pack.shared.name
+                ages[name] = max(ages.get(name, 0.0), min(age, expected[name]))
+                age = max(0.0, age - expected[name])
+            ages[pack.key] = age
             own = sum(spent(record) for record in of_run if record.cell.key in flight.keys)
             counted += min(own, min(ages[pack.key], pack.seconds))
-    done = sum(spent(record) for record in of_run) - counted
+    done = sum(spent(record) for record in of_run) + _looked(of_run) - counted
     if not last > first:
         return None
     busy = last - first if flights else done / max(done / (last - first), _at_once(of_run))
-    return predict({pack.key: pack.seconds for pack in packs}, ages, done, busy)
+    return predict(expected, ages, done, busy)
+
+
+def _looked(records: Sequence[Record]) -> float:
+    """Seconds that the first pack of each dataset on each backbone took beside its cells: it looked at the images."""
+    first: dict[tuple[str, str], tuple[float, str]] = {}
+    packs: dict[str, list[Record]] = {}
+    for record in records:
+        packs.setdefault(record.provenance.pack, []).append(record)
+        began, _ = span(record) or (math.inf, 0.0)
+        place = record.cell.dataset, record.cell.backbone
+        first[place] = min(first.get(place, (math.inf, "")), (began, record.provenance.pack))
+    beside = 0.0
+    for _, name in first.values():
+        spans = [found for record in packs[name] if (found := span(record))]
+        whole = max((ended for _, ended in spans), default=0.0) - min((began for began, _ in spans), default=0.0)
+        beside += max(0.0, whole - sum(spent(record) for record in packs[name]))
+    return beside
 
 
 def _at_once(records: Sequence[Record]) -> float:

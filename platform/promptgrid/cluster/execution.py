@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 import time
@@ -60,9 +61,11 @@ class Options:
             default what the suite says, else see :func:`promptgrid.cluster.stalls.stall_limit`.
         inline: with ``local``, run in this very process, where whatever ends a cell ends the run.
         mirror: keep MLflow up to date.
+        experiment: MLflow experiment; by default the suite's name.
         mirror_uri: MLflow tracking URI; by default ``MLFLOW_TRACKING_URI``, else a SQLite file in the store.
         mirror_seconds: how long the end of a run waits for MLflow.
         quiet: show no progress.
+        phase: what of a longer work this run is, shown before its progress.
     """
 
     threads: int = 1
@@ -70,9 +73,11 @@ class Options:
     stall_seconds: float | None = None
     inline: bool = False
     mirror: bool = True
+    experiment: str = ""
     mirror_uri: str | None = None
     mirror_seconds: float = MIRROR_SECONDS
     quiet: bool = False
+    phase: str = ""
 
     def stall_of(self, suite: Suite) -> float | None:
         """The stall limit as asked for: here, else in ``suite``; None where neither says one."""
@@ -107,10 +112,11 @@ def execute(
     chosen = options or Options()
     _check(local, workers, address, chosen)
     began = time.monotonic()
-    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)
+    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
+    planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)
     with StopSignals() as signals:
         mirror = _mirror(plan, store, chosen)
-        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None)
+        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None, planned=planned)
         mirrored = None
         try:
             if plan.packs:
@@ -222,7 +228,14 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
 
     submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
-        return MirrorProcess(store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission)
+        return MirrorProcess(
+            store,
+            plan.suite,
+            plan.squares,
+            uri=options.mirror_uri,
+            submission=submission,
+            experiment=options.experiment,
+        )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
         return None

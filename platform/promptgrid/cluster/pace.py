@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable
 from promptgrid.cluster.cost_model import PRIOR
 from promptgrid.cluster.estimate import Sort, sort_of
 from promptgrid.cluster.eta import Forecast, predict
+from promptgrid.cluster.schedule import shared_parts
 from promptgrid.spec import Pack
 
 SHIFT = math.log(1.25)
 """Estimates that moved by less are not worth a new order of the packs."""
 
 EPSILON = 1e-6
+AGAIN = 1.25
+"""What is shared is taken to be over after so many times the seconds that it has taken already, at the earliest."""
 
 
 class Pace:
@@ -24,10 +27,15 @@ class Pace:
     Args:
         packs: what is to run.
         clock: seconds, from any beginning.
+        planned: seconds that the plan gives the whole run, its start included: forecast until the first pack begins.
     """
 
-    def __init__(self, packs: Iterable[Pack], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, packs: Iterable[Pack], clock: Callable[[], float] = time.monotonic, planned: float | None = None
+    ) -> None:
         self._clock = clock
+        self._made = clock()
+        self._planned = planned
         self._packs = {pack.key: pack for pack in packs}
         self._left = {pack.key: pack.seconds for pack in self._packs.values()}
         self._share = {key: pack.seconds / len(pack.wanted) for pack in self._packs.values() for key in pack.wanted}
@@ -38,6 +46,8 @@ class Pace:
         self._cells: Counter[Sort] = Counter()
         self._began: float | None = None
         self._known: dict[Sort, float] = {}
+        self._shared = shared_parts(self._packs.values())
+        self._shared_took = self._shared_expected = 0.0
 
     def take(self, name: str, pack: Pack) -> None:
         """``pack`` runs from now on, under ``name``."""
@@ -52,6 +62,7 @@ class Pace:
 
     def settle(self, pack: Pack, key: str, took: float | None) -> None:
         """Cell ``key`` of ``pack`` is behind us; it took ``took`` seconds, None where nobody measured."""
+        self._prepared(pack, took or 0.0)
         share = self._share[key]
         self._left[pack.key] -= share
         if took is not None:
@@ -78,9 +89,9 @@ class Pace:
 
     def forecast(self) -> Forecast | None:
         """When the run will end; None before it has begun."""
-        if self._began is None:
-            return None
         now = self._clock()
+        if self._began is None:
+            return None if self._planned is None else Forecast(max(self._planned - (now - self._made), 1.0), 1.0)
         factors, overall = self._factors(), self._overall()
         left = {
             key: seconds * factors.get(sort_of(self._packs[key].cells[0]), overall)
@@ -88,7 +99,37 @@ class Pace:
             if seconds > EPSILON
         }
         ages = {pack.key: max(0.0, now - began - self._flown[pack.key]) for pack, began in self._started.values()}
-        return predict(left, ages, sum(self._took.values()), now - self._began)
+        for name in self._shared:
+            self._share_out(name, left, ages)
+        return predict(left, ages, sum(self._took.values()) + self._shared_took, now - self._began)
+
+    def _share_out(self, name: str, left: dict[str, float], ages: dict[str, float]) -> None:
+        """Split the ages of packs that share ``name``, which is not there yet: first it, then the pack's own work."""
+        packs = [pack for pack, _ in self._started.values() if pack.shared is not None and pack.shared.name == name]
+        guess = self._shared[name] * self._shared_factor()
+        beyond = max((ages[pack.key] - left.get(pack.key, 0.0) for pack in packs), default=0.0)
+        left[name] = guess if beyond <= guess else AGAIN * beyond
+        ages[name] = min(max((ages[pack.key] for pack in packs), default=0.0), left[name])
+        for pack in packs:
+            ages[pack.key] = max(0.0, ages[pack.key] - left[name])
+
+    def _prepared(self, pack: Pack, took: float) -> None:
+        """The first cell of ``pack`` is over, so what it shares with others is there; ``took`` is one cell's share."""
+        if pack.shared is None or pack.shared.name not in self._shared:
+            return
+        name = pack.shared.name
+        self._shared_expected += self._shared.pop(name)
+        now = self._clock()
+        began = min((began for running, began in self._started.values() if running.key == pack.key), default=now)
+        waited = max(0.0, now - began - took * len(pack.cells))
+        self._shared_took += waited
+        for running, _ in self._started.values():
+            if running.shared is not None and running.shared.name == name:
+                self._flown[running.key] += waited
+
+    def _shared_factor(self) -> float:
+        known = self._shared_took > 0 and self._shared_expected > 0
+        return self._shared_took / self._shared_expected if known else 1.0
 
     def _factors(self) -> dict[Sort, float]:
         return {sort: _shrunk(self._took[sort], self._expected[sort], count) for sort, count in self._cells.items()}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.resources import present
-from promptgrid.cluster.schedule import makespan, outside_needs, ranks
-from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Suite
+from promptgrid.cluster.schedule import makespan, outside_needs, ranks, work_seconds
+from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Shared, Suite
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -57,11 +57,11 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Estimated seconds of the missing packs, one after the other."""
-        return sum(pack.seconds for pack in self.packs)
+        return work_seconds(self.packs)
 
-    def wall_seconds(self, workers: int) -> float:
-        """Estimated seconds until the missing packs are over, on ``workers`` that start now; 0 with nothing to do."""
-        return START_SECONDS + makespan(self.packs, workers) if self.packs else 0.0
+    def wall_seconds(self, workers: int, start: float = START_SECONDS) -> float:
+        """Estimated seconds until the missing packs are over, on ``workers`` that are up in ``start`` seconds."""
+        return start + makespan(self.packs, workers) if self.packs else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Counts for scripts. ``cells`` = ``finished`` + ``missing`` + ``failed`` are squares of the grid."""
@@ -134,7 +134,21 @@ def _packed(plan: Plan, wanted: Collection[str], store: Store, track: Track) -> 
     parts = [replace(pack, wanted=frozenset(cell.key for cell in pack.cells if cell.key in wanted)) for pack in packs]
     parts = [pack for pack in parts if pack.wanted]
     remaining, scouts = corrected(parts, store, plan.finished, track, packs, plan.machine)
-    return replace(plan, packs=tuple(remaining), scouts=scouts)
+    return replace(plan, packs=tuple(_with_shared(remaining, store, track, plan.machine)), scouts=scouts)
+
+
+def _with_shared(packs: Sequence[Pack], store: Store, track: Track, machine: Machine) -> Iterator[Pack]:
+    """``packs`` with what has to be computed before their cells, where the store's cache does not have it."""
+    from promptgrid.store import FeatureCache
+
+    kept = [entry.name for entry in FeatureCache(store.root, max_bytes=0).listing()] if packs else []
+    known: dict[tuple[str, ...], Shared | None] = {}
+    for pack in packs:
+        cell = pack.cells[0]
+        alike = (cell.dataset, cell.backbone, cell.scored, cell.selection)
+        if alike not in known:
+            known[alike] = track.shared(cell, kept, machine)
+        yield replace(pack, shared=known[alike])
 
 
 def track_named(name: str) -> Track:

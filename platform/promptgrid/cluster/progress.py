@@ -24,9 +24,11 @@ class Board:
         cells: how many cells this run is to compute.
         quiet: show nothing.
         console: where to; stderr by default.
+        phase: what of a longer work this is; shown first.
     """
 
-    def __init__(self, cells: int, *, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(self, cells: int, *, quiet: bool = False, console: Console | None = None, phase: str = "") -> None:
+        self._what = f"{phase}: cells" if phase else "cells"
         self._console = console or Console(stderr=True)
         self._cells = cells
         self._done = self._failed = self._running = 0
@@ -42,7 +44,7 @@ class Board:
         if self._quiet or not self._console.is_terminal:
             return self
         self._bar = Progress(
-            TextColumn("cells"),
+            TextColumn(self._what),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
@@ -99,7 +101,7 @@ class Board:
     def line(self) -> str:
         """The state in one plain line."""
         elapsed = clock(time.monotonic() - self._started)
-        return f"cells {self._done + self._failed}/{self._cells}, {self._note()}, {elapsed} elapsed"
+        return f"{self._what} {self._done + self._failed}/{self._cells}, {self._note()}, {elapsed} elapsed"
 
     def _note(self) -> str:
         left = self.remaining()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -138,15 +138,29 @@ def makespan(packs: Sequence[Pack], workers: int) -> float:
     promised = {key for pack in packs for key in pack.wanted}
     schedule = Schedule(packs, {key for pack in packs for key in outside_needs(pack)} - promised)
     running: list[tuple[float, int, Pack]] = []
+    ready: dict[str, float] = {}
     now, order = 0.0, count()
     while True:
         while len(running) < workers and (pack := schedule.pop()) is not None:
-            heapq.heappush(running, (now + pack.seconds, next(order), pack))
+            begins = now  # whoever comes first computes what is shared, and the others wait for it
+            if pack.shared is not None:
+                begins = max(now, ready.setdefault(pack.shared.name, now + pack.shared.seconds))
+            heapq.heappush(running, (begins + pack.seconds, next(order), pack))
         if not running:
             return now
         now, _, over = heapq.heappop(running)
         for key in over.wanted:
             schedule.settle(key, failed=False)
+
+
+def shared_parts(packs: Iterable[Pack]) -> dict[str, float]:
+    """Seconds of what packs share, each name once."""
+    return {pack.shared.name: pack.shared.seconds for pack in packs if pack.shared is not None}
+
+
+def work_seconds(packs: Sequence[Pack]) -> float:
+    """Seconds of all ``packs`` one after the other, with what they share once."""
+    return sum(pack.seconds for pack in packs) + sum(shared_parts(packs).values())
 
 
 def outside_needs(pack: Pack) -> set[str]:

@@ -19,6 +19,8 @@ from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
 from promptgrid.spec.search import (
+    LENGTH,
+    MOST_EPOCHS,
     OBJECTIVE,
     Algorithm,
     Interval,
@@ -162,9 +164,11 @@ def entry_of(
 
 
 def knobs_of(track: Track) -> Knobs:
-    """The knobs of every method that ``track`` knows."""
+    """The knobs of every method that ``track`` knows, and its epochs where it has some."""
+    length = {LENGTH: Interval(1, MOST_EPOCHS, log=True, whole=True)}
     return {
         str(row["name"]): {name: Interval(**knob) for name, knob in dict(row.get("knobs") or {}).items()}
+        | (length if type(dict(row.get("settings") or {}).get(LENGTH)) is int else {})
         for row in track.describe("methods")
     }
 
@@ -186,7 +190,9 @@ def run_search(
     Raises:
         Refused: the options contradict each other. Nothing was started.
     """
-    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": options or Options()}
+    chosen = options or Options()
+    apart = replace(chosen, experiment=chosen.experiment or f"{search.suite.name}-search")  # its trials are no results
+    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": apart}
     if search.entry.algorithm != "random":
         if local:
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
@@ -194,12 +200,16 @@ def run_search(
 
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
-        searched = execute(search.plan(retry_failed=retry_failed), search.store, **how)
+        tried = f"search 1/2, {search.entry.trials} trials on validation images"
+        first = how | {"options": replace(apart, phase=tried)}
+        searched = execute(search.plan(retry_failed=retry_failed), search.store, **first)
     if searched.interrupted is not None:
         return SearchSummary(None, None, searched)
     found, plan = choose(search, retry_failed=retry_failed)
     path = search.store.searches.keep(found)
-    return SearchSummary(found, path, searched, execute(plan, search.store, **how))
+    count = 2 if search.entry.algorithm == "random" else 3
+    last = how | {"options": replace(apart, phase=f"search {count}/{count}, test images of what was chosen")}
+    return SearchSummary(found, path, searched, execute(plan, search.store, **last))
 
 
 def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, Plan]:
@@ -216,21 +226,6 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
         keys[where_of(label, request)][trial].append(cell.key)
     places = [_place(where, found, keys[where]) for where, found in scores.items()]
     return _found(search, places), plan
-
-
-def searches_about(suite: Suite, store: Store) -> list[SearchFound]:
-    """The searches in ``store`` over the present code and data of ``suite``; of equal ones the one with most trials."""
-    kept = list(store.searches.all().values())
-    if not kept or suite.selection == "val" or suite.sources is not None:
-        return []
-    try:
-        base = make_search(suite, store, SearchEntry(trials=1)).base
-    except Refused:  # a dataset without validation examples: no search of this suite can have run
-        return []
-    largest: dict[str, SearchFound] = {}
-    for found in sorted((found for found in kept if found.base == base), key=lambda found: found.trials):
-        largest[found.model_copy(update={"trials": 0}).question] = found
-    return sorted(largest.values(), key=lambda found: (found.algorithm, found.seed, found.question))
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

@@ -36,6 +36,7 @@ from ray.tune.search import Searcher
 
 from promptgrid.cluster.execution import Options, RunSummary, execute, mirrored
 from promptgrid.cluster.in_flight import scratch_folder
+from promptgrid.cluster.progress import clock
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search import Search
 from promptgrid.cluster.search_worker import CUT, Assignment, TrialWorker, configuration_of
@@ -69,7 +70,8 @@ def run_tuned(search: Search, how: dict[str, Any], *, retry_failed: bool = False
     options: Options = how["options"]
     began = time.monotonic()
     with ray_session(how["workers"], how["address"], options.threads) as session:
-        first = execute(search.written().plan(retry_failed=retry_failed), search.store, **how)
+        written = how | {"options": replace(options, phase="search 1/3, each method as written")}
+        first = execute(search.written().plan(retry_failed=retry_failed), search.store, **written)
         count = Counted()
         if first.interrupted is not None:
             return search, first
@@ -80,7 +82,8 @@ def run_tuned(search: Search, how: dict[str, Any], *, retry_failed: bool = False
             with StopSignals() as signals:
                 signals.install()
                 for number, study in enumerate(search.studies):
-                    run = StudyRun(search, study, session, signals, count, folder, how["workers"], options)
+                    phase = f"search 2/3, study {number + 1}/{len(search.studies)}"
+                    run = StudyRun(search, study, session, signals, count, folder, how["workers"], options, phase)
                     studies.append(run.tuned(f"study-{number}") if study.space and len(study.trials) > 1 else study)
         except Halt as halt:
             if halt.trouble is not None:
@@ -118,6 +121,7 @@ class StudyRun:
     folder: Path
     workers: int | None
     options: Options
+    phase: str
     rungs: tuple[int | None, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -293,7 +297,7 @@ class Listener:
 
     def __init__(self, run: StudyRun) -> None:
         self._run = run
-        self._said = time.monotonic()
+        self._said = self._began = time.monotonic()
         self._best = 0.0
         self._rungs = 0
 
@@ -308,12 +312,19 @@ class Listener:
     def check(self) -> None:
         """Called ten times a second: say something now and then, and leave if a signal asks for it."""
         if time.monotonic() - self._said >= SAY_SECONDS:
-            self.say(f"{self._rungs} rungs of {self._run.search.entry.trials - 1} trials")
+            self.say(f"{self._rungs} rungs of {self._run.search.entry.trials - 1} trials, {self._eta()}")
         self._run.signals.check()
         try:
             self._run.session.check()
         except ClusterLost as lost:
             raise Halt(lost) from None
+
+    def _eta(self) -> str:
+        """When the study ends if its rungs go on as they did; trials that are stopped early end it earlier."""
+        left = len(self._run.rungs) * (self._run.search.entry.trials - 1) - self._rungs
+        if not self._rungs:
+            return "ETA unknown"
+        return f"ETA {clock(left * (time.monotonic() - self._began) / self._rungs)}"
 
     def say(self, what: str) -> None:
         """One line on stderr."""
@@ -321,7 +332,7 @@ class Listener:
         if not self._run.options.quiet:
             study = self._run.study
             best = f"best mean validation accuracy {self._best:.3f}"
-            print(f"{study.label} on {study.backbone}: {what}, {best}", file=sys.stderr)
+            print(f"{self._run.phase}, {study.label} on {study.backbone}: {what}, {best}", file=sys.stderr)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made

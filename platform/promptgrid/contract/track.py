@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -112,6 +112,10 @@ class Track(ABC):
     def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
         """Every cell in exactly one pack of a size for ``machine``; never a function of what is finished."""
 
+    def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
+        """What is computed once before cells like ``cell`` start, where ``kept``, the names in the cache, lack it."""
+        return None
+
     @abstractmethod
     def run(
         self,
@@ -178,6 +182,13 @@ class Track(ABC):
     def published(self) -> list[dict[str, Any]]:
         """Figures that papers report, a row each: shown beside results, never ranked with them."""
         return []
+
+    def cut(self, cell: Cell) -> str:
+        """``8 of 200 epochs``: what the settings of ``cell`` take away from the training its method's paper used.
+
+        Empty where they take away nothing, or where a track does not know. What is cut is never ranked.
+        """
+        return ""
 
     def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
         """The name under which papers know one of our datasets or backbones; '' for one they do not."""

@@ -38,8 +38,17 @@ class Column:
 
 def _place(row: Row) -> Entry:
     if row.place is None:
-        return Entry(DASH, None, note="not ranked: cells are missing")
+        return Entry(DASH, None, note=row.apart or "not ranked: cells are missing")
     return Entry(str(row.place), row.place)
+
+
+def _recipe(row: Row) -> Entry:
+    notes = {
+        "paper": "as long as the paper trains; other settings that are not its own stand below",
+        "searched": "chosen on validation images, with the budget below",
+        "cut": row.apart or "cut below what the paper trained",
+    }
+    return Entry(row.recipe.kind, row.recipe.kind, sub=row.recipe.note, note=notes[row.recipe.kind])
 
 
 def _method(row: Row) -> Entry:
@@ -94,7 +103,7 @@ def _p(row: Row) -> Entry:
 def _rank(row: Row) -> Entry:
     rank = row.rank
     if rank is None:
-        return Entry(DASH, None, note="only complete rows are ranked")
+        return Entry(DASH, None, note=row.apart or "only complete rows are ranked")
     sub = "" if rank.low is None or rank.high is None else f"{rank.low:.1f} to {rank.high:.1f}"
     return Entry(f"{rank.value:.2f}", rank.value, rank.low, rank.high, sub)
 
@@ -103,7 +112,7 @@ def _wins(row: Row) -> Entry:
     if row.wins is None:
         return Entry("" if row.reference else DASH, None)
     wins, ties, losses = row.wins
-    return Entry(f"{wins}/{ties}/{losses}", wins - losses, note=f"{wins} won, {ties} tied, {losses} lost")
+    return Entry(f"{wins}/{ties}/{losses}", wins, note=f"{wins} won, {ties} tied, {losses} lost")
 
 
 def _cost(pick: Callable[[Row], Range], show: Callable[[float | None], str]) -> Callable[[Row], Entry]:
@@ -147,8 +156,17 @@ def _has_split(standing: Standing) -> bool:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("place", "#", "Place by mean among complete rows; equal means share a place.", _place),
+    Column("place", "#", "Place by mean among ranked rows; equal means share a place.", _place),
     Column("method", "Method", "Name in the suite, and its kind.", _method, text=True, tex=True),
+    Column(
+        "recipe",
+        "Recipe",
+        "paper: trained as long as its paper was. searched: as a search on validation images chose, with its budget. "
+        "cut: trained less than that, so never ranked.",
+        _recipe,
+        text=True,
+        tex=True,
+    ),
     Column(
         "mean",
         "Mean",
@@ -220,7 +238,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "p_holm",
         "p (Holm)",
-        "Paired t over datasets against the reference, Holm-adjusted over this table.",
+        "Paired t over datasets against the reference, Holm-adjusted over the ranked rows of this table.",
         _p,
         _several,
     ),
@@ -235,7 +253,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "mean_rank",
         "Mean rank",
-        "Mean over datasets of the rank among complete rows. Interval: 95 %, bootstrap over datasets, approximate.",
+        "Mean over datasets of the rank among ranked rows. Interval: 95 %, bootstrap over datasets, approximate.",
         _rank,
         interval=True,
         tex=True,
@@ -276,6 +294,7 @@ COLUMNS: tuple[Column, ...] = (
         "Selection",
         "Which checkpoint counts; never chosen on test data.",
         lambda r: Entry(r.selection, r.selection),
+        lambda standing: len({row.selection for row in standing.rows}) > 1,
         text=True,
     ),
     Column(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from promptgrid.leaderboard.statistics import dataset_ranks, holm
+from promptgrid.leaderboard.statistics import SAME, dataset_ranks, holm
 
 ALPHA = 0.05
 
@@ -31,7 +31,7 @@ class Comparison:
 
 def compare_all(table: pd.DataFrame) -> Comparison:
     """Friedman, then Wilcoxon over all pairs with Holm, on the complete rows of ``table`` (labels x datasets)."""
-    complete = table.dropna()
+    complete = table.dropna().round(SAME)
     ranks = dataset_ranks(table).mean(axis=1).sort_values(kind="stable")
     named = {str(label): float(rank) for label, rank in ranks.items()}
     methods, datasets = complete.shape
@@ -75,5 +75,6 @@ def _groups(complete: pd.DataFrame, order: list[str]) -> tuple[tuple[str, ...], 
 
 
 def _wilcoxon(gaps: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    """Two-sided signed-rank p; 1 where every difference is 0."""
+    """Two-sided signed-rank p; 1 where every difference is 0. Differences that print alike to SAME digits tie."""
+    gaps = np.round(gaps, SAME)
     return float(stats.wilcoxon(gaps).pvalue) if np.any(gaps != 0) else 1.0

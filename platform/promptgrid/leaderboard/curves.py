@@ -10,7 +10,10 @@ from promptgrid.leaderboard.standing import Board, Standing
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: values and band by shots, fractions; ``hollow`` marks points that were adjusted or lack seeds."""
+    """One line: values and band by shots, fractions; ``hollow`` marks points that were adjusted or lack seeds.
+
+    ``firm`` marks bands that more than two values make: only these may set a scale.
+    """
 
     label: str
     shots: tuple[int, ...]
@@ -18,6 +21,7 @@ class Curve:
     low: tuple[float, ...]
     high: tuple[float, ...]
     hollow: tuple[bool, ...]
+    firm: tuple[bool, ...]
 
 
 def curves(board: Board, backbone: str) -> list[Curve]:
@@ -31,7 +35,7 @@ def curves(board: Board, backbone: str) -> list[Curve]:
                 mean = row.mean
                 low = mean.value if mean.low is None else mean.low
                 high = mean.value if mean.high is None else mean.high
-                points.append((standing.shots, mean.value, low, high, row.adjusted))
+                points.append((standing.shots, mean.value, low, high, row.adjusted, mean.firm))
         lines.append(_curve(label, points))
     return [line for line in lines if line.shots]
 
@@ -46,9 +50,9 @@ def dataset_curves(board: Board, backbone: str, dataset: str) -> list[Curve]:
                 value = float(standing.means.at[label, dataset])  # type: ignore[arg-type]  # a float column
                 spread = float(standing.deviations.at[label, dataset])  # type: ignore[arg-type]
                 spread = 0.0 if math.isnan(spread) else spread
-                points.append(
-                    (standing.shots, value, value - spread, value + spread, (label, dataset) in standing.partial)
-                )
+                firm = standing.counts.get((label, dataset), 0) > 2
+                hollow = (label, dataset) in standing.partial
+                points.append((standing.shots, value, value - spread, value + spread, hollow, firm))
         lines.append(_curve(label, points))
     return [line for line in lines if line.shots]
 
@@ -57,7 +61,7 @@ def _standings(board: Board, backbone: str) -> list[Standing]:
     return [standing for standing in board.standings if standing.backbone == backbone]
 
 
-def _curve(label: str, points: list[tuple[int, float, float, float, bool]]) -> Curve:
+def _curve(label: str, points: list[tuple[int, float, float, float, bool, bool]]) -> Curve:
     kept = [point for point in points if math.isfinite(point[1])]
-    columns = tuple(zip(*kept, strict=True)) if kept else ((), (), (), (), ())
+    columns = tuple(zip(*kept, strict=True)) if kept else ((), (), (), (), (), ())
     return Curve(label, *columns)

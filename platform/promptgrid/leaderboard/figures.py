@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,31 +12,29 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from promptgrid.leaderboard.curves import Curve, curves, dataset_curves
 from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.leaderboard.svg import INK, LINE, PAPER, to_svg
+from promptgrid.leaderboard.svg import INK, LINE, MUTED, PAPER, to_svg
 from promptgrid.leaderboard.text import shorten
 
 PALETTE = (
     "#3d74dd", "#e0792b", "#1f9e78", "#cf4d6f", "#8d66d1",
     "#b38d16", "#2fa3c7", "#d561ab", "#78913a", "#96745c",
 )  # fmt: skip
-GREY = "#848c98"
-DASHES = ("-", (0, (5, 1.4)), (0, (1.6, 1.2)), (0, (6, 1.4, 1.4, 1.4)))
+GREY, OTHERS = "#848c98", "#b9bfc9"
+"""Of zero-shot, and of methods that have no colour of their own."""
 
 
 def colour(board: Board, label: str) -> str:
-    """The colour of a method, the same in every picture and table; grey for zero-shot."""
-    if board.is_zero_shot(label):
-        return GREY
-    learners = [other for other in board.labels if not board.is_zero_shot(other)]
-    return PALETTE[learners.index(label) % len(PALETTE)]
+    """The colour of a method, the same in every picture and table; greys for zero-shot and for those not shown."""
+    return str(_style(board, label)["color"])
 
 
 def _style(board: Board, label: str) -> dict[str, Any]:
     if board.is_zero_shot(label):
         return {"color": GREY, "linestyle": (0, (4, 2.2))}
-    learners = [other for other in board.labels if not board.is_zero_shot(other)]
-    place = learners.index(label)
-    return {"color": PALETTE[place % len(PALETTE)], "linestyle": DASHES[place // len(PALETTE) % len(DASHES)]}
+    if label not in board.shown:
+        return {"color": OTHERS, "linestyle": "-"}
+    learners = [other for other in board.labels if other in board.shown and not board.is_zero_shot(other)]
+    return {"color": PALETTE[learners.index(label)], "linestyle": "-"}
 
 
 def mean_name(board: Board, backbone: str) -> str:
@@ -71,16 +70,20 @@ def figure_files(board: Board) -> dict[str, str]:
 
 
 def mean_figure(board: Board, backbone: str) -> str:
-    """Mean over datasets against shots, every method; bands are the intervals of the means."""
+    """Mean over datasets against shots; bands are the intervals of the means. Methods not shown are grey, unnamed."""
     figure = Figure(figsize=(8.6, 4.4))
     axes = figure.subplots()
     lines = curves(board, backbone)
     for line in lines:
         _draw(axes, board, line)
     _shots_axis(axes, board, backbone)
+    _score_axis(axes, lines, board)
     axes.set_ylabel(f"{shorten(board.report.headline, 40)}, mean over datasets (%)")
     axes.set_xlabel("shots per class (log scale)")
-    _end_labels(axes, board, lines)
+    _end_labels(axes, board, [line for line in lines if line.label in board.shown])
+    if len(lines) > len(board.shown):
+        told = f"grey: {len(lines) - len(board.shown)} other methods"
+        figure.text(0.99, 0.02, told, ha="right", fontsize=8, color=MUTED)
     figure.subplots_adjust(left=0.075, right=0.76, top=0.97, bottom=0.125)
     return to_svg(figure, f"mean {board.report.suite.name} {backbone}")
 
@@ -90,21 +93,25 @@ def dataset_figure(board: Board, backbone: str) -> str:
     datasets = list(dict.fromkeys(d for s in board.standings if s.backbone == backbone for d in s.datasets))
     columns = min(4, len(datasets))
     rows = -(-len(datasets) // columns)
-    legend_rows = -(-len(board.labels) // 4)
+    named = [label for label in board.labels if label in board.shown]
+    others = [label for label in board.labels if label not in board.shown][:1]
+    legend_rows = -(-len(named + others) // 4)
     height = 1.85 * rows + 0.24 * legend_rows + 0.35
     figure = Figure(figsize=(2.55 * max(columns, 2), height))
     grid = np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axes, dataset in zip(grid, datasets, strict=False):
-        for line in dataset_curves(board, backbone, dataset):
+        lines = dataset_curves(board, backbone, dataset)
+        for line in lines:
             _draw(axes, board, line, size=2.6, width=1.2)
         _shots_axis(axes, board, backbone)
+        _score_axis(axes, lines, board)
         axes.set_title(shorten(board.report.titles.get(dataset, dataset), 30), fontsize=8.5, loc="left", color=INK)
         axes.tick_params(labelsize=7)
         axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in grid[len(datasets) :]:
         axes.set_visible(False)
-    names = [shorten(label, 32) for label in board.labels]
-    handles = [Line2D([], [], marker="o", markersize=3, **_style(board, label)) for label in board.labels]
+    names = [shorten(label, 32) for label in named] + ["other methods"] * len(others)
+    handles = [Line2D([], [], marker="o", markersize=3, **_style(board, label)) for label in named + others]
     legend = figure.legend(handles, [" "] * len(names), ncol=min(4, len(names)), loc="lower center", frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
@@ -151,12 +158,26 @@ def _draw(axes: Any, board: Board, line: Curve, size: float = 4.2, width: float 
     style = _style(board, line.label)
     shots, values = np.asarray(line.shots, dtype=float), 100 * np.asarray(line.values)
     low, high, hollow = 100 * np.asarray(line.low), 100 * np.asarray(line.high), np.asarray(line.hollow, dtype=bool)
+    if line.label not in board.shown:
+        axes.plot(shots, values, linewidth=width / 2, zorder=1, **style)
+        return
     axes.plot(shots, values, marker="o", markersize=size, linewidth=width, zorder=3, **style)
     if hollow.any():
         edge = {"markerfacecolor": PAPER, "markeredgecolor": style["color"]}
         axes.plot(shots[hollow], values[hollow], "o", markersize=size, zorder=4, **edge)
     if (high > low).any():
         axes.fill_between(shots, low, high, color=style["color"], alpha=0.13, linewidth=0, zorder=2)
+
+
+def _score_axis(axes: Any, lines: list[Curve], board: Board) -> None:
+    """Limits that hold every value, and those bands that more than two values make."""
+    ends = [value for line in lines for value in line.values]
+    for line in (line for line in lines if line.label in board.shown):
+        ends += [end for pair in zip(line.low, line.high, line.firm, strict=True) if pair[2] for end in pair[:2]]
+    if not ends:
+        return
+    room = max(0.05 * (max(ends) - min(ends)), 1e-3)
+    axes.set_ylim(100 * (min(ends) - room), 100 * (max(ends) + room))
 
 
 def _shots_axis(axes: Any, board: Board, backbone: str) -> None:
@@ -179,14 +200,7 @@ def _end_labels(axes: Any, board: Board, lines: list[Curve]) -> None:
     if not ends:
         return
     low, high = axes.get_ylim()
-    step = (high - low) * 0.044
-    places = [end[0] for end in ends]
-    for _ in range(200):
-        for i in range(len(places) - 1):
-            overlap = step - (places[i + 1] - places[i])
-            if overlap > 1e-9:
-                places[i] -= overlap / 2
-                places[i + 1] += overlap / 2
+    places = spread_places([end[0] for end in ends], 0.044 * (high - low), low, high)
     edge = axes.get_xlim()[1]
     for (value, line), place in zip(ends, places, strict=True):
         axes.annotate(
@@ -200,3 +214,23 @@ def _end_labels(axes: Any, board: Board, lines: list[Curve]) -> None:
             arrowprops={"arrowstyle": "-", "color": _style(board, line.label)["color"], "linewidth": 0.8, "shrinkB": 3},
         )
     axes.set_ylim(low, high)
+
+
+def spread_places(wanted: Sequence[float], step: float, low: float, high: float) -> list[float]:
+    """Places in [low, high] at least ``step`` apart (less where they would not fit), as near as can be to ``wanted``.
+
+    ``wanted`` rises, and so do the places. Neighbours that are too close become a block around their common centre.
+    """
+    step = min(step, (high - low) / max(len(wanted) - 1, 1))
+
+    def first(block: Sequence[float]) -> float:
+        """Where a block begins: its centre is the mean of what its members want, its ends are inside."""
+        length = step * (len(block) - 1)
+        return min(max(sum(block) / len(block) - length / 2, low), high - length)
+
+    blocks: list[list[float]] = []
+    for value in wanted:
+        blocks.append([value])
+        while len(blocks) > 1 and first(blocks[-2]) + step * len(blocks[-2]) > first(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return [first(block) + step * number for block in blocks for number in range(len(block))]

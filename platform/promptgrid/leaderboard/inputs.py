@@ -25,6 +25,18 @@ class Similarities:
 
 
 @dataclass(frozen=True)
+class SearchedRow:
+    """A row made of what a search chose: for which method of the suite, with which budget.
+
+    ``lengths`` says whether the search varied how long the method trains, so that no cut of it was given beforehand.
+    """
+
+    entry: str
+    budget: str
+    lengths: bool
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """A planned grid and what is known of it.
 
@@ -39,6 +51,9 @@ class ReportInput:
     For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
+    ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
+    ``searched`` names the rows among ``squares`` that a search chose; ``cuts`` says by cell key what its settings take
+    away from the training that the paper used; ``defaults`` are the settings of methods as published.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -64,6 +79,10 @@ class ReportInput:
     similarities: Mapping[str, Similarities] = field(default_factory=dict)
     searches: Sequence[SearchFound] = ()
     tested: Mapping[str, float] = field(default_factory=dict)
+    stale: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    searched: Mapping[str, SearchedRow] = field(default_factory=dict)
+    cuts: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

@@ -32,14 +32,19 @@ class MatrixCell:
 
 
 def matrix_cells(standing: Standing) -> dict[tuple[str, str], MatrixCell]:
-    """{(label, dataset): cell}. Only cells with all their seeds can be best or near it."""
+    """{(label, dataset): cell}. Only cells with all their seeds, of rows that are not apart, can be best."""
+    apart = {row.label for row in standing.rows if row.apart}
     squares: dict[tuple[str, str], list[Square]] = {}
     for square in standing.squares:
         squares.setdefault((square.label, square.cell.dataset), []).append(square)
     found: dict[tuple[str, str], MatrixCell] = {}
     for dataset in standing.datasets:
         column = [label for label in standing.means.index if (label, dataset) in squares]
-        whole = [label for label in column if all(square.status == "done" for square in squares[label, dataset])]
+        whole = [
+            label
+            for label in column
+            if label not in apart and all(square.status == "done" for square in squares[label, dataset])
+        ]
         means = {label: float(standing.means.loc[label, dataset]) for label in column}
         spreads = {label: float(standing.deviations.loc[label, dataset]) for label in column}
         leader = max(whole, key=lambda label: means[label], default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from promptgrid.leaderboard.statistics import Interval
+from promptgrid.leaderboard.statistics import SAME, Interval
 
 DASH = "–"
 
@@ -29,7 +29,9 @@ def correlation(value: float | None) -> str:
 
 def span(interval: Interval | None, *, sign: bool = False) -> str:
     """``70.9 to 71.6``; empty where there is no interval, or one without width (nothing varies with the seed)."""
-    if interval is None or interval.low is None or interval.high is None or interval.low == interval.high:
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    if interval.high - interval.low < 10**-SAME:
         return ""
     show = signed if sign else points
     return f"{show(interval.low)} to {show(interval.high)}"

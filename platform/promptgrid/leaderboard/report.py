@@ -92,6 +92,9 @@ def leaderboard_rows(board: Board) -> list[dict[str, Any]]:
                 line[column.key] = entry.value
                 if column.interval:
                     line[f"{column.key}_low"], line[f"{column.key}_high"] = entry.low, entry.high
+            wins, ties, losses = row.wins or (None, None, None)
+            line |= {"wins": wins, "ties": ties, "losses": losses, "recipe_note": row.recipe.note}
+            line["selection"] = row.selection
             line |= {"adjusted": row.adjusted, "reference": row.reference, "done": row.done, "planned": row.planned}
             line |= {"catalogue_name": row.method, "settings": row.settings}
             line |= {f"axis_{axis}": value for axis, value in board.report.axes.get(row.method, {}).items()}

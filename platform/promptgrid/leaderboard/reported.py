@@ -36,7 +36,7 @@ def measured(report: ReportInput) -> list[Measured]:
     groups: dict[tuple[object, ...], list[Square]] = {}
     for square in planned(report):
         cell = square.cell
-        if square.status == "done" and report.known_as.get(cell.dataset):
+        if square.status == "done" and square.label not in report.searched and report.known_as.get(cell.dataset):
             groups.setdefault((square.label, cell.source, cell.dataset, cell.backbone, square.shots), []).append(square)
     found = [_measured(report, squares) for squares in groups.values()]
     most = max((each.cell.shots for each in found), default=0)

@@ -15,6 +15,7 @@ import pandas as pd
 from promptgrid.leaderboard import statistics as st
 from promptgrid.leaderboard.comparison import Comparison, compare_all
 from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.recipes import CUT, WRITTEN, Recipe, recipe_of
 from promptgrid.leaderboard.split_metrics import SplitMeans, split_means, split_metrics
 from promptgrid.leaderboard.squares import Square, is_zero_shot, spread
 from promptgrid.leaderboard.targets import apart, ranked, score_frame
@@ -24,6 +25,8 @@ from promptgrid.spec import canonical_json
 
 TIE = 0.0005
 """Two dataset means closer than this (0.05 points) tie: they print alike."""
+SHOWN = 10
+"""So many methods have a colour of their own in pictures; more cannot be told apart."""
 SEED = 20_230_621
 """Seeds the rank bootstrap, so that the same records give the same bytes."""
 
@@ -39,10 +42,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a standing. ``place`` counts complete rows by mean; None for a row with holes.
+    """One method of a standing. ``place`` counts ranked rows by mean; None for a row with holes, or one that is apart.
 
-    ``source`` is the mean score on the tasks learned from, where those are no part of ``mean``. ``parity`` says how the
-    method stands to its authors' code; it is empty where nobody said so.
+    ``apart`` says why a complete row is not ranked: empty where it is. ``source`` is the mean score on the tasks
+    learned from, where those are no part of ``mean``. ``parity`` says how the method stands to its authors' code; it
+    is empty where nobody said so.
     """
 
     label: str
@@ -55,6 +59,8 @@ class Row:
     mean: st.Interval
     adjusted: bool
     reference: bool
+    recipe: Recipe = field(default_factory=Recipe)
+    apart: str = ""
     place: int | None = None
     rank: st.Interval | None = None
     seeds: st.Interval | None = None
@@ -75,10 +81,15 @@ class Row:
         """Whether every planned cell finished."""
         return self.done == self.planned
 
+    @property
+    def ranked(self) -> bool:
+        """Whether it is compared with the others: complete, and trained as its paper was or as a search chose."""
+        return self.complete and not self.apart
+
 
 @dataclass(frozen=True)
 class Standing:
-    """Rows, best first (incomplete ones last), and the tables behind them: labels x datasets, fractions.
+    """Rows, best first (those apart behind them, incomplete ones last), and their tables: labels x datasets, fractions.
 
     In a study with sources the datasets are the targets; see :mod:`promptgrid.leaderboard.targets`.
     """
@@ -92,6 +103,12 @@ class Standing:
     scores: pd.DataFrame
     squares: tuple[Square, ...]
     comparison: Comparison
+
+    @cached_property
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Finished seeds by (label, dataset)."""
+        pairs = zip(self.scores["label"], self.scores["dataset"], strict=True)
+        return dict(Counter((str(label), str(dataset)) for label, dataset in pairs))
 
     @cached_property
     def partial(self) -> frozenset[tuple[str, str]]:
@@ -126,6 +143,14 @@ class Board:
         if len(self.backbones) == 1:
             return ""
         return f"_{self.backbones.index(backbone) + 1}-{slug(backbone)}"
+
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """Labels that pictures draw in colour and name: zero-shot, and the first rows of the largest standing."""
+        first = [standing for standing in self.standings if standing.backbone == self.backbones[0]][-1:]
+        rows = [row.label for standing in first for row in standing.rows] + list(self.labels)
+        learners = [label for label in dict.fromkeys(rows) if label not in self.zero_shot]
+        return self.zero_shot | frozenset(learners[:SHOWN])
 
     @cached_property
     def zero_shot(self) -> frozenset[str]:
@@ -168,8 +193,10 @@ def build_standing(report: ReportInput, backbone: str, shots: int, every: Sequen
     datasets = list(dict.fromkeys(square.cell.dataset for square in squares))
     scores = score_frame(squares, report.headline)
     means = st.dataset_means(scores, labels, datasets)
-    rows = [_row(report, [s for s in squares if s.label == label], scores, means, reference) for label in labels]
-    whole = [row.label for row in rows if row.complete]
+    rows = _apart(
+        report, [_row(report, [s for s in squares if s.label == label], scores, means, reference) for label in labels]
+    )
+    whole = [row.label for row in rows if row.ranked]
     ranks = st.rank_intervals(st.dataset_ranks(means.loc[whole]), np.random.default_rng(SEED)) if whole else {}
     rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), squares, labels, datasets)
     rows = _with_source(rows, squares, apart(every), report.headline)
@@ -204,6 +231,7 @@ def _row(
         mean=mean,
         adjusted=not complete,
         reference=label == reference,
+        recipe=recipe_of(report, squares),
         trainable=_range([s.record.cost.trainable_parameters for s in done if s.record]),
         train=_range([s.record.cost.train_seconds for s in done if s.record]),
         evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
@@ -222,6 +250,17 @@ def _row(
     )
 
 
+def _apart(report: ReportInput, rows: list[Row]) -> list[Row]:
+    """Cut rows stand apart, and so do rows as written beside what a search chose for the same method."""
+    chosen = {
+        report.searched[row.label].entry
+        for row in rows
+        if row.label in report.searched and row.complete and row.recipe.kind == "searched"
+    }
+    why = {row.label: CUT if row.recipe.kind == "cut" else WRITTEN if row.label in chosen else "" for row in rows}
+    return [replace(row, apart=why[row.label] if row.complete else "") for row in rows]
+
+
 def _gaps(scores: pd.DataFrame, label: str, reference: str) -> st.Vector:
     """Mean difference to the reference per dataset, over the seeds both finished."""
     wide = st.paired_scores(scores, label, reference)
@@ -236,7 +275,9 @@ def _range(values: Sequence[float]) -> Range:
 
 def _with_holm(rows: list[Row]) -> list[Row]:
     """Holm over the comparisons with the reference that this table shows."""
-    tested = [i for i, row in enumerate(rows) if row.datasets is not None and row.datasets.p is not None]
+    tested = [
+        i for i, row in enumerate(rows) if not row.apart and row.datasets is not None and row.datasets.p is not None
+    ]
     adjusted = st.holm([rows[i].datasets.p or 0.0 for i in tested])  # type: ignore[union-attr]  # filtered above
     for i, p in zip(tested, adjusted, strict=True):
         rows[i] = replace(rows[i], p_holm=p)
@@ -266,11 +307,13 @@ def _with_source(rows: list[Row], squares: Sequence[Square], own: Sequence[Squar
 
 
 def _ordered(rows: list[Row]) -> list[Row]:
-    """Complete rows by mean with their places (equal means share one), then the others by adjusted mean."""
+    """Ranked rows by mean with their places (equal means share one), those apart, then the others by adjusted mean."""
 
     def by_mean(row: Row) -> tuple[bool, float]:
         return math.isnan(row.mean.value), -row.mean.value
 
-    whole = sorted((row for row in rows if row.complete), key=by_mean)
-    placed = [replace(row, place=1 + sum(other.mean.value > row.mean.value for other in whole)) for row in whole]
-    return placed + sorted((row for row in rows if not row.complete), key=by_mean)
+    ordered = sorted(rows, key=by_mean)
+    means = [round(row.mean.value, st.SAME) for row in ordered if row.ranked]
+    placed = [replace(row, place=1 + means.index(round(row.mean.value, st.SAME))) for row in ordered if row.ranked]
+    apart = [row for row in ordered if row.apart]
+    return placed + apart + [row for row in ordered if not row.complete]

@@ -19,17 +19,28 @@ from scipy import stats
 
 Vector = npt.NDArray[np.float64]
 LEVEL = 0.95
+SAME = 9
+"""Scores that agree in so many digits are one score: sums in another order differ in the last bits of a float."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval; ``low`` and ``high`` are None where there is nothing to compute them from."""
+    """An estimate with its interval; ``low`` and ``high`` are None where there is nothing to compute them from.
+
+    ``n`` counts what the mean is over, ``freedom`` the values that are free to vary around it.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
     p: float | None = None
     n: int = 0
+    freedom: int = 0
+
+    @property
+    def firm(self) -> bool:
+        """Whether more than two values stand behind the interval; one from two is so wide that it says nothing."""
+        return self.low is not None and self.high is not None and (self.freedom > 1 or self.low == self.high)
 
 
 def dataset_means(scores: pd.DataFrame, labels: Sequence[str], datasets: Sequence[str]) -> pd.DataFrame:
@@ -103,7 +114,7 @@ def pooled_interval(groups: Sequence[Vector], level: float = LEVEL) -> Interval:
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
     error = math.sqrt(squares / freedom * sum(1 / len(group) for group in groups)) / len(groups)
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return Interval(value, value - half, value + half, n=len(groups))
+    return Interval(value, value - half, value + half, n=len(groups), freedom=freedom)
 
 
 def mean_interval(scores: pd.DataFrame, label: str, level: float = LEVEL) -> Interval:
@@ -135,13 +146,13 @@ def dataset_difference(gaps: Vector, level: float = LEVEL) -> Interval:
     gaps = gaps[np.isfinite(gaps)]
     if len(gaps) == 0:
         return Interval(math.nan)
-    value = float(gaps.mean())
+    value, gaps = float(gaps.mean()), np.round(gaps, SAME)
     if len(gaps) < 2:
         return Interval(value, n=len(gaps))
     spread = float(gaps.std(ddof=1))
     half = float(stats.t.ppf((1 + level) / 2, len(gaps) - 1)) * spread / math.sqrt(len(gaps))
-    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if spread > 0 else (1.0 if value == 0 else 0.0)
-    return Interval(value, value - half, value + half, p=p, n=len(gaps))
+    p = float(stats.ttest_1samp(gaps, 0.0).pvalue) if np.ptp(gaps) > 0 else float(not gaps.any())
+    return Interval(value, value - half, value + half, p=p, n=len(gaps), freedom=len(gaps) - 1)
 
 
 def win_tie_loss(gaps: Vector, tie: float) -> tuple[int, int, int]:
@@ -153,7 +164,7 @@ def win_tie_loss(gaps: Vector, tie: float) -> tuple[int, int, int]:
 
 def dataset_ranks(table: pd.DataFrame) -> pd.DataFrame:
     """Rank of each complete row on each dataset, 1 the best, ties sharing their average; other rows are left out."""
-    complete = table.dropna()
+    complete = table.dropna().round(SAME)
     return complete.rank(axis=0, ascending=False, method="average")
 
 
@@ -170,7 +181,7 @@ def rank_intervals(
     weights = rng.multinomial(count, np.full(count, 1 / count), size=draws) / count
     low, high = np.quantile(values @ weights.T, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return {
-        str(label): Interval(float(values[i].mean()), float(low[i]), float(high[i]), n=count)
+        str(label): Interval(float(values[i].mean()), float(low[i]), float(high[i]), n=count, freedom=count - 1)
         for i, label in enumerate(ranks.index)
     }
 

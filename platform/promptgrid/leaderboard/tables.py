@@ -28,7 +28,7 @@ def main_table(standing: Standing) -> str:
     head = [TITLES.get(column.key, latex(column.title)) for column in columns]
     lines = [[_entry(column, column.entry(row), row) for column in columns] for row in standing.rows]
     layout = "".join("l" if column.text else "r" for column in columns)
-    return _tabular(layout, head, lines, notes=_notes(standing))
+    return _tabular(layout, head, lines, notes=_notes(standing), ranked=sum(row.ranked for row in standing.rows))
 
 
 def _entry(column: Column, entry: Entry, row: Row) -> str:
@@ -46,7 +46,8 @@ def matrix_table(board: Board, standing: Standing) -> str:
         [latex(shorten(row.label)), *(_cell(cells[row.label, name]) for name in standing.datasets), _mean(row)]
         for row in standing.rows
     ]
-    return _tabular("l" + "r" * (len(standing.datasets) + 1), head, lines, notes=_notes(standing))
+    layout = "l" + "r" * (len(standing.datasets) + 1)
+    return _tabular(layout, head, lines, notes=_notes(standing), ranked=sum(row.ranked for row in standing.rows))
 
 
 def _cell(cell: MatrixCell) -> str:
@@ -68,11 +69,16 @@ def _notes(standing: Standing) -> str:
     where = f"% {standing.shots} shots, backbone {latex(shorten(standing.backbone))}; percent"
     marks = "; $\\pm$: 95 % half interval (main) or standard deviation over seeds (datasets)"
     dagger = "; dagger: adjusted for missing cells, not ranked" if any(row.adjusted for row in standing.rows) else ""
-    return f"{where}{marks}{dagger}\n"
+    apart = "; below the second rule: not ranked" if any(not row.ranked for row in standing.rows) else ""
+    return f"{where}{marks}{dagger}{apart}\n"
 
 
-def _tabular(layout: str, head: list[str], lines: list[list[str]], notes: str) -> str:
-    rows = "\n".join(" & ".join(line) + r" \\" for line in lines)
+def _tabular(layout: str, head: list[str], lines: list[list[str]], notes: str, ranked: int) -> str:
+    """The table; a rule behind the first ``ranked`` lines sets the others apart."""
+    rows = "\n".join(
+        ("\\midrule\n" if place == ranked and place else "") + " & ".join(line) + r" \\"
+        for place, line in enumerate(lines)
+    )
     return (
         f"{HEAD}{notes}\\begin{{tabular}}{{{layout}}}\n\\toprule\n{' & '.join(head)} \\\\\n\\midrule\n{rows}\n"
         "\\bottomrule\n\\end{tabular}\n"

@@ -1,6 +1,6 @@
 """The nouns: suites, cells, packs, records, dataset cards and the keys that name them. No torch, no ray, no mlflow."""
 
-from promptgrid.spec.cell import Cell, Machine, Pack, Request, canonical_json, digest
+from promptgrid.spec.cell import Cell, Machine, Pack, Request, Shared, canonical_json, digest
 from promptgrid.spec.dataset import DatasetCard, SourceCard
 from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, SourceLost, scores_digest
 from promptgrid.spec.refusal import ClusterLost, Refused, nearest
@@ -21,6 +21,7 @@ __all__ = [
     "Record",
     "Refused",
     "Request",
+    "Shared",
     "SourceCard",
     "SourceLost",
     "Suite",

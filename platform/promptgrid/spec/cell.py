@@ -92,17 +92,28 @@ Machine = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What packs of one ``name`` need and the first of them computes: ``seconds`` before its first cell, expected."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Pack:
     """Cells run as one tensor program, in a fixed order of slots.
 
     The slots belong to the plan, not to what is missing from the store: a resumed pack runs its missing cells in
     the same slots with stand-ins in the others, so that every matrix has the shape it had the first time.
+
+    ``seconds`` are those of its cells; ``shared`` comes on top, once for all packs that share it.
     """
 
     cells: tuple[Cell, ...]
     seconds: float = 1.0
     gpu_memory_mb: float = 0.0
     wanted: frozenset[str] = field(default_factory=frozenset)
+    shared: Shared | None = None
 
     @cached_property
     def key(self) -> str:

@@ -20,6 +20,9 @@ OBJECTIVE = "val_accuracy"
 """The metric that every track gives to cells scored on validation examples; a search chooses by its mean over seeds."""
 DIGITS = 5
 """Significant digits of a drawn value: the last bits of ``exp`` differ between machines, and cells are named by it."""
+MOST_EPOCHS = 10_000
+LENGTH = "epochs"
+"""The setting that says how long a method trains: no knob, as it makes other packs, but a search may vary it."""
 Algorithm = Literal["random", "optuna", "asha", "pbt"]
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 
@@ -32,7 +35,17 @@ class SearchEntry(BaseModel):
     trials: int = Field(default=20, ge=1, le=1000, description="configurations of each method, the written one first")
     seed: int = Field(default=1, ge=0, lt=2**31)
     algorithm: Algorithm = "random"
+    epochs: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="[low, high]: also how long each method that has epochs trains"
+    )
     space: dict[str, dict[str, Bounds]] = Field(default={}, description="method: {knob: [low, high]}")
+
+    @field_validator("epochs")
+    @classmethod
+    def rising(cls, epochs: list[int] | None) -> list[int] | None:
+        if epochs is not None and not 1 <= epochs[0] <= epochs[1] <= MOST_EPOCHS:
+            raise ValueError(f"epochs are {epochs}, expected [low, high] within 1 to {MOST_EPOCHS:,}")
+        return epochs
 
     @field_validator("space")
     @classmethod
@@ -48,11 +61,15 @@ class SearchEntry(BaseModel):
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the values of a knob come from: uniform between the bounds, of the logarithm where ``log``."""
+    """Where the values of a knob come from: uniform between the bounds, of the logarithm where ``log``.
+
+    ``whole``: whole numbers only, for a setting that is no knob.
+    """
 
     low: float
     high: float
     log: bool = False
+    whole: bool = False
 
     def at(self, share: float) -> float:
         """The value ``share`` (0 to 1) of the way from low to high, rounded as :meth:`kept`."""
@@ -61,7 +78,9 @@ class Interval:
         return self.kept(self.low + share * (self.high - self.low))
 
     def kept(self, value: float) -> float:
-        """``value`` with DIGITS significant digits, inside the bounds."""
+        """``value`` with DIGITS significant digits, inside the bounds; rounded to an int where only those count."""
+        if self.whole:
+            return min(max(round(value), int(self.low)), int(self.high))
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
 
@@ -111,8 +130,13 @@ def studies_of(suite: Suite, knobs: Knobs, entry: SearchEntry) -> list[Study]:
     """
     _refuse_suite(suite)
     _refuse_space(suite, knobs, entry)
+
+    def narrowed(method: str) -> dict[str, list[float]]:
+        every = {LENGTH: list(map(float, entry.epochs))} if entry.epochs and LENGTH in knobs[method] else {}
+        return every | entry.space.get(method, {})
+
     return [
-        Study(label, method.name, backbone.id, _space(knobs[method.name], written, entry.space.get(method.name, {})))
+        Study(label, method.name, backbone.id, _space(knobs[method.name], written, narrowed(method.name)))
         for backbone in suite.backbones
         for method in suite.methods
         for label, written in method.variants()
@@ -138,7 +162,11 @@ def searched_squares(
 def _space(
     knobs: Mapping[str, Interval], written: Mapping[str, Setting], narrowed: Mapping[str, list[float]]
 ) -> dict[str, Interval]:
-    searched = {knob: place for knob, place in knobs.items() if knob not in written or knob in narrowed}
+    searched = {
+        knob: place
+        for knob, place in knobs.items()
+        if knob in narrowed or (knob not in written and not place.whole)  # a length is searched where it is asked for
+    }
     return {
         knob: replace(place, low=narrowed[knob][0], high=narrowed[knob][1]) if knob in narrowed else place
         for knob, place in searched.items()
@@ -159,6 +187,13 @@ def _refuse_suite(suite: Suite) -> None:
 
 def _refuse_space(suite: Suite, knobs: Knobs, entry: SearchEntry) -> None:
     names = [method.name for method in suite.methods]
+    lengths = entry.epochs is not None or any(LENGTH in narrowed for narrowed in entry.space.values())
+    if lengths and entry.algorithm in ("asha", "pbt"):
+        raise Refused(
+            f"{entry.algorithm} sets epochs itself: it gives trials more as they do well",
+            where="search.epochs",
+            hint="use random or optuna",
+        )
     for method in names:
         if method not in knobs:
             raise Refused("unknown method", where="methods", got=method, hint=nearest(method, knobs))

@@ -25,7 +25,7 @@ class StudyFound(_Strict):
     method: str
     backbone: str
     space: dict[str, tuple[float, float, bool]]
-    trials: list[dict[str, float]]
+    trials: list[dict[str, int | float]]
 
 
 class TrialCells(_Strict):
@@ -82,6 +82,10 @@ class SearchFound(_Strict):
         return canonical_json(self.model_dump(mode="json"))
 
 
+SAME = 1e-9
+"""Scores this near are equal: means of the same answers in another order differ in the last bits of a float."""
+
+
 def best_trial(scores: Sequence[float | None]) -> int | None:
     """The trial with the best score, the earliest of equals; None where none has a score."""
     tried = incumbents(scores)
@@ -93,6 +97,6 @@ def incumbents(scores: Sequence[float | None]) -> list[int]:
     found: list[int] = []
     for trial, score in enumerate(scores):
         best = scores[found[-1]] if found else None
-        if score is not None and (best is None or score > best):
+        if score is not None and (best is None or score > best + SAME):
             found.append(trial)
     return found

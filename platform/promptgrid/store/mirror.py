@@ -1,7 +1,8 @@
 """The MLflow mirror: written after the commit, never the truth, never a reason for a cell to fail.
 
-An experiment a suite, a parent run a submission, a child run a cell. A run is found again by its tag ``cell_key``;
-where its record has changed it is deleted and written anew. One writer a store: the driver. MLflow is imported on use.
+An experiment a suite (another for the cells of its searches), a parent run a submission, a child run a cell. A run is
+found again by its tag ``cell_key``; where its record has changed it is deleted and written anew. One writer a store:
+the driver. MLflow is imported on use.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ from promptgrid.store.quiet import mlflow_client
 from promptgrid.store.records import Store
 from promptgrid.store.run_text import run_digest, run_text
 from promptgrid.store.scrubbing import Scrubber, scrub
+from promptgrid.store.summary import Totals
 
+KIND = "mlflow.experimentKind"
+RUNS = "custom_model_development"
+"""The kind of experiment that MLflow 3 opens on its runs; without one it guesses, and may open on traces."""
 _GIVE_UP_AFTER = 2  # errors in a row: the server is gone, the rest would only wait for it
 _PATIENCE = 120.0
+_METRICS = 800  # MLflow takes at most 1,000 in one call
 _BATCH = 64  # records in memory at once, and in one transaction where that is possible
 _log = logging.getLogger(__name__)
 
@@ -72,11 +78,19 @@ class Mirror:
     """Writes records of one suite for one submission; open for as long as it is the store's one writer."""
 
     def __init__(
-        self, store: Store, suite: Suite, squares: Sequence[tuple[str, Cell]], *, uri: str | None, submission: str
+        self,
+        store: Store,
+        suite: Suite,
+        squares: Sequence[tuple[str, Cell]],
+        *,
+        uri: str | None,
+        submission: str,
+        experiment: str = "",
     ) -> None:
         self.store = store
         self.suite = suite
         self.submission = submission
+        self.name = experiment or suite.name
         self.uri = tracking_uri(store, uri)
         self.labels: dict[str, list[str]] = {}
         for label, cell in squares:
@@ -88,6 +102,7 @@ class Mirror:
         self._experiment = ""
         self._parent = ""
         self._index: dict[str, Known] = {}
+        self._totals = Totals(squares)
         self._runs: ClientRuns
         self._errors = 0
 
@@ -98,7 +113,7 @@ class Mirror:
         Raises:
             MirrorBusy: another process held the lock for ``patience`` seconds.
         """
-        with _lock(self.store.root, patience), mlflow_client(self.uri, self.store.root / "mlflow.db") as client:
+        with mirror_lock(self.store.root, patience), mlflow_client(self.uri, self.store.root / "mlflow.db") as client:
             self._client = client
             self._experiment = self._find_experiment()
             self._runs = runs_of(client, self.uri, self._experiment)
@@ -149,6 +164,7 @@ class Mirror:
 
     def _mirror(self, records: Sequence[Record], report: MirrorReport) -> None:
         """Write those of ``records`` that MLflow does not have as they are."""
+        self._totals.add(records)
         digests = {record.cell.key: run_digest(record, self._labels(record)) for record in records}
         fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
         old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
@@ -173,14 +189,16 @@ class Mirror:
         return Draft(run_text(record, self._labels(record), self.suite.name, self._scrub), tags, wanted)
 
     def _find_experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self.suite.name)
+        found = self._client.get_experiment_by_name(self.name)
         if found is not None:
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
+            if KIND not in found.tags:
+                self._client.set_experiment_tag(found.experiment_id, KIND, RUNS)
             return str(found.experiment_id)
         local = not self.uri.startswith(("http", "databricks"))
-        place = (self.store.root / "mlflow-artifacts" / self.suite.name).as_uri() if local else None
-        return str(self._client.create_experiment(self.suite.name, place))
+        place = (self.store.root / "mlflow-artifacts" / self.name).as_uri() if local else None
+        return str(self._client.create_experiment(self.name, place, tags={KIND: RUNS}))
 
     def _read_index(self) -> None:
         """What the experiment holds, by cell; a second run of a cell is deleted, one that was cut off replaced."""
@@ -209,16 +227,29 @@ class Mirror:
         return self._parent
 
     def _end_submission(self) -> None:
+        """Give the submission's run its totals, and end it."""
         if self._parent:
+            from mlflow.entities import Metric
+
+            now = int(time.time() * 1000)
+            metrics = [Metric(name, value, now, 0) for name, value in sorted(self._totals.metrics().items())]
+            for first in range(0, len(metrics), _METRICS):
+                self._client.log_batch(self._parent, metrics[first : first + _METRICS])
             self._client.set_terminated(self._parent, "FINISHED")
 
 
 def sync(
-    store: Store, suite: Suite, squares: Sequence[tuple[str, Cell]], *, uri: str | None = None, submission: str
+    store: Store,
+    suite: Suite,
+    squares: Sequence[tuple[str, Cell]],
+    *,
+    uri: str | None = None,
+    submission: str,
+    experiment: str = "",
 ) -> MirrorReport:
     """Make MLflow show every finished and failed cell of ``squares`` exactly once. Never raises for MLflow's sake."""
     began = time.monotonic()
-    mirror = Mirror(store, suite, squares, uri=uri, submission=submission)
+    mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment)
     report = None
     try:
         with mirror.opened():
@@ -239,7 +270,12 @@ def problem_of(error: Exception) -> str:
 
 
 @contextmanager
-def _lock(root: Path, patience: float) -> Iterator[None]:
+def mirror_lock(root: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of the store's one writer to MLflow.
+
+    Raises:
+        MirrorBusy: another process held it for ``patience`` seconds.
+    """
     make_folder(root)
     handle = os.open(root / "mirror.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:

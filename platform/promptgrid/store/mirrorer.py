@@ -30,10 +30,11 @@ class Mirrorer:
         *,
         uri: str | None,
         submission: str,
+        experiment: str = "",
         told: Callable[[int], None] = lambda cells: None,
     ) -> None:
         self._told = told
-        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission)
+        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment)
         self._squares = squares
         self._keys: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -65,7 +66,8 @@ class Mirrorer:
 
     def _sync(self) -> MirrorReport:
         mirror = self._mirror
-        return sync(mirror.store, mirror.suite, self._squares, uri=mirror.uri, submission=mirror.submission)
+        asked = {"uri": mirror.uri, "submission": mirror.submission, "experiment": mirror.name}
+        return sync(mirror.store, mirror.suite, self._squares, **asked)
 
     def _work(self) -> None:
         try:

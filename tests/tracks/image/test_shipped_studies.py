@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from promptgrid.cluster.search import knobs_of, make_search
 from promptgrid.contract import Task
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
+from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -129,3 +131,16 @@ def test_cells_at_real_size_are_packed_on_a_gpu(image_track: ImageTrack, machine
     found = image_track.pack(cells, machine)
     assert len(found) == packs
     assert sorted(cell.key for pack in found for cell in pack.cells) == sorted(cell.key for cell in cells)
+
+
+def test_every_few_shot_method_has_the_same_budget_of_search(image_track: ImageTrack, tmp_path: Path) -> None:
+    suite, board = read_suite(SUITES / "searched.yaml"), read_suite(SUITES / "methods.yaml")
+    assert {entry.name for entry in suite.methods} == {entry.name for entry in board.methods}
+    search = make_search(suite, Store(tmp_path), track=image_track)
+    knobs = knobs_of(image_track)
+    for study in search.studies:
+        assert len(study.trials) == (suite.search.trials if study.space else 1)
+        assert ("epochs" in study.space) == ("epochs" in knobs[study.method])
+        assert ("learning_rate" in study.space) == ("learning_rate" in knobs[study.method])
+    assert (len(suite.datasets), suite.shots, len(suite.seeds)) == (3, [16], 3)
+    assert [study.method for study in search.studies if not study.space] == ["zero_shot"]

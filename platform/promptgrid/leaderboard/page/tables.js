@@ -14,6 +14,10 @@
     return (a < b ? -1 : a > b ? 1 : 0) * sign;
   }
 
+  function unranked(row) { // those stay behind the others, however a table is sorted
+    return row.classList.contains("apart") ? 1 : row.classList.contains("holes") ? 2 : 0;
+  }
+
   function sort(table, column, direction) {
     var body = table.tBodies[0];
     var rows = Array.from(body.rows);
@@ -22,7 +26,9 @@
       var sign = direction === "ascending" ? 1 : -1;
       rows = rows
         .map(function (row) { return [key(row.cells[column]), row]; })
-        .sort(function (a, b) { return compare(a[0], b[0], sign) || a[1].dataset.place - b[1].dataset.place; })
+        .sort(function (a, b) {
+          return unranked(a[1]) - unranked(b[1]) || compare(a[0], b[0], sign) || a[1].dataset.place - b[1].dataset.place;
+        })
         .map(function (pair) { return pair[1]; });
     }
     body.append.apply(body, rows);

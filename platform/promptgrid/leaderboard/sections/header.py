@@ -10,7 +10,8 @@ from promptgrid.leaderboard.text import redact
 def facts(board: Board) -> Facts:
     """Counts are of distinct (method, cell): a cell that stands for many places counts once."""
     report, suite = board.report, board.report.suite
-    distinct = {(square.label, square.cell.key): square.status for square in board.squares}
+    own = [square for square in board.squares if square.label not in report.searched]
+    distinct = {(square.label, square.cell.key): square.status for square in own}
     statuses = list(distinct.values())
     targets = {square.cell.dataset for square in board.squares if square.cell.reading}
     return {
@@ -19,7 +20,7 @@ def facts(board: Board) -> Facts:
         "track": suite.track,
         "protocol": suite.protocol,
         "metric": report.headline,
-        "methods": len({square.entry for square in board.squares}),
+        "methods": len({square.entry for square in own}),
         "datasets": len(targets or {square.cell.dataset for square in board.squares}),
         "sources": len({square.cell.source for square in board.squares} - {""}),
         "readings": list(dict.fromkeys(square.cell.reading for square in board.squares if square.cell.reading)),

@@ -31,6 +31,7 @@ def _part(board: Board, number: int, found: SearchFound) -> dict[str, Any]:
         "trials": found.trials,
         "seed": found.seed,
         "cells": found.cells,
+        "stale": list(board.report.stale.get(found.question, ())),
         "studies": spaces,
         "rows": _rows(board, found),
         "winners": [_winner(board, found, place) for place in found.places],

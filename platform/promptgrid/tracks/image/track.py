@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
@@ -25,13 +26,14 @@ from promptgrid.contract import (
 )
 from promptgrid.contract.black_box import face_of
 from promptgrid.contract.track import Learned, Timing, unknown
-from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
+from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared, canonical_json
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
 from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
 from promptgrid.tracks.image.engine.learned import LearnedMethod
+from promptgrid.tracks.image.engine.looking import unseen
 from promptgrid.tracks.image.engine.notes import notes_of
 from promptgrid.tracks.image.engine.packing import (
     CALL_SECONDS,
@@ -48,6 +50,7 @@ from promptgrid.tracks.image.engine.packing import (
 from promptgrid.tracks.image.engine.preparing import Bench
 from promptgrid.tracks.image.engine.provenance import now, provenance
 from promptgrid.tracks.image.engine.runner import run_pack
+from promptgrid.tracks.image.lengths import cut_of
 from promptgrid.tracks.image.own_code import source_digest
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
@@ -69,6 +72,7 @@ class ImageTrack(Track):
     ) -> None:
         self.resolver = Resolver(methods, datasets, backbones, protocols)
         self._loaded = lru_cache(maxsize=2)(self._load)
+        self._cut = lru_cache(maxsize=4096)(self._cut_of)
 
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
         self.resolver.look_again()
@@ -86,6 +90,11 @@ class ImageTrack(Track):
             return known[name]
 
         return packs_of(cells, expect, room)
+
+    def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
+        card = self.resolver.dataset(cell.dataset).card
+        shape = Shape(classes=len(card.classes), images=0, **self.resolver.sizes(cell.backbone))
+        return unseen(cell, card, shape, kept, ROOMS[machine])
 
     def run(
         self,
@@ -177,6 +186,9 @@ class ImageTrack(Track):
     def parities(self) -> dict[str, dict[str, Any]]:
         found = {name: written(method)["parity"] for name, method in self.resolver.methods.items()}
         return {name: parity for name, parity in found.items() if parity is not None}
+
+    def cut(self, cell: Cell) -> str:
+        return self._cut(cell.method, canonical_json(cell.settings), cell.dataset, cell.shots)
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)
@@ -278,21 +290,30 @@ class ImageTrack(Track):
                                f"{str(named)[:12]})")  # fmt: skip
         return found
 
+    def _cut_of(self, name: str, settings: str, dataset: str, shots: int) -> str:
+        method = self.resolver.method(name)(**json.loads(settings))
+        task, labelled, pool = self._task(method, dataset, shots)
+        return cut_of(method, task, labelled, pool)
+
+    def _task(self, method: Method, dataset: str, shots: int) -> tuple[Task, int, int]:
+        """A task with names, classes and shots alone, its labelled images, and those of its unlabelled pool."""
+        card = self.resolver.dataset(dataset).card
+        labelled = len(card.classes) * shots
+        pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
+        unloaded = cast(Backbone, None)  # a recipe never looks at it
+        return Task(card.name, tuple(card.classes), card.template, unloaded, shots=shots), labelled, pool
+
     def _expect(self, cell: Cell, room: Room) -> Expectation:
         method = self.resolver.method(cell.method)(**cell.settings)
         card = self.resolver.dataset(cell.dataset).card
-        classes = len(card.classes)
         sizes = self.resolver.sizes(cell.backbone)
-        labelled = classes * cell.shots
-        pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
-        shape = Shape(classes=classes, images=(labelled + pool) * max(1, _kept(cell)), **sizes)
+        task, labelled, pool = self._task(method, cell.dataset, cell.shots)
+        shape = Shape(classes=len(card.classes), images=(labelled + pool) * max(1, _kept(cell)), **sizes)
         tests = card.splits["test"]
         adapting = adapting_flops(method, shape, tests) / room.flops_a_second
         if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
             look = step_flops(method, shape, tests) / 3
             return Expectation(0, 0.05 + look / room.flops_a_second + adapting, 1.0)
-        unloaded = cast(Backbone, None)  # a recipe never looks at it
-        task = Task(card.name, tuple(card.classes), card.template, unloaded, shots=cell.shots)
         steps, batch = work(method, task, labelled, pool)
         call = CALL_SECONDS / (8 if method.packs else 1)
         seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / room.flops_a_second)

@@ -15,6 +15,9 @@ import torch
 from promptgrid.spec import Pack, Provenance
 from promptgrid.spec.version import __version__
 
+CODE = "platform"
+"""The folder of a checkout that makes results."""
+
 
 def provenance(pack: Pack, device: str, started: str, speedups: str = "") -> Provenance:
     """The provenance of the cells of ``pack``, as of now."""
@@ -53,15 +56,29 @@ def forget_peak(device: str) -> None:
 
 @cache
 def revision() -> str:
-    """The git revision of a source checkout (``+dirty`` with uncommitted changes), empty for an installed wheel."""
-    root = Path(__file__).parents[5]
+    """The git revision of a source checkout, empty for an installed wheel; see :func:`revision_of`."""
+    return revision_of(Path(__file__).parents[5])
+
+
+def revision_of(root: Path) -> str:
+    """The revision checked out in ``root``, ``+dirty`` where a file of the code differs from it or is not in it.
+
+    Reports, suites and documents make no result: a report that was just written does not make the next run dirty.
+    """
     if not (root / ".git").exists():
         return ""
-    ask = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=12", "--exclude=*"]
     try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", CODE)
     except (OSError, subprocess.SubprocessError):
         return ""
+    return f"{commit}+dirty" if changed else commit
+
+
+def _git(root: Path, *asked: str) -> str:
+    # A lock that a status takes would be in the way of whoever commits meanwhile.
+    ask = ["git", "--no-optional-locks", "-C", str(root), *asked]
+    return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 @cache

@@ -1,0 +1,49 @@
+"""By which recipe a row was trained: its paper's, what a search chose, or the paper's cut short and never ranked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.squares import Square
+
+Kind = Literal["paper", "searched", "cut"]
+CUT = "not ranked: it trains for less than its paper, and what it cannot reach in that time says nothing of the method"
+WRITTEN = "not ranked: the same method stands here as a search chose it"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``note``: what is cut, the budget of the search, or the settings that are not the paper's; may be empty."""
+
+    kind: Kind = "paper"
+    note: str = ""
+
+
+def recipe_of(report: ReportInput, squares: Sequence[Square]) -> Recipe:
+    """The recipe of the row that ``squares`` make. One cut cell makes a cut row."""
+    row = report.searched.get(squares[0].label)
+    cuts = Counter(note for square in squares if (note := report.cuts.get(square.cell.key, "")))
+    if cuts and not (row and row.lengths):
+        return Recipe("cut", ", ".join(note for note, _ in cuts.most_common(2)))
+    if row:
+        return Recipe("searched", row.budget)
+    return Recipe("paper", _changed(report, squares[0]))
+
+
+def _changed(report: ReportInput, square: Square) -> str:
+    """``context_length 4 (16)``: the settings that differ from the method's defaults, with those in brackets."""
+    known = report.defaults.get(square.cell.method, {})
+    settings = square.cell.settings
+    return ", ".join(
+        f"{name} {_short(value)} ({_short(known[name])})"
+        for name, value in sorted(settings.items())
+        if name in known and known[name] != value
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

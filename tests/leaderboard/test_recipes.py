@@ -1,0 +1,113 @@
+"""Paper, searched or cut: what a row says of its training, and that cut rows are never ranked."""
+
+from dataclasses import replace
+
+import pytest
+
+from promptgrid.leaderboard.inputs import SearchedRow
+from promptgrid.leaderboard.matrix import matrix_cells
+from promptgrid.leaderboard.report import leaderboard_rows
+from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.tables import latex_tables
+from promptgrid.leaderboard.verdicts import summary
+
+LABELS = ["zero_shot", "coop", "kgcoop", "maple"]
+
+
+@pytest.fixture(scope="module")
+def plain(make_report):
+    return make_report(methods=LABELS, shots=(16,))
+
+
+def cut(report, *labels):
+    """``report`` with those labels trained for less than their papers."""
+    keys = {cell.key for label, cell in report.squares if label in labels}
+    return replace(report, cuts=dict.fromkeys(keys, "8 of 200 epochs"))
+
+
+def searched(report, label, **row):
+    """``report`` with a row more, in which a search chose for ``label``: here, the same cells."""
+    name = f"{label}, 20 trials"
+    more = [(name, cell) for own, cell in report.squares if own == label]
+    given = {"entry": label, "budget": "20 trials, random, seed 1", "lengths": True} | row
+    return replace(report, squares=[*report.squares, *more], searched={name: SearchedRow(**given)}), name
+
+
+def rows_of(report):
+    (standing,) = build_board(report).standings
+    return standing, {row.label: row for row in standing.rows}
+
+
+def test_without_cuts_every_row_is_its_papers_and_ranked(plain):
+    standing, rows = rows_of(plain)
+    assert {row.recipe.kind for row in rows.values()} == {"paper"}
+    assert sorted(row.place for row in standing.rows) == [1, 2, 3, 4]
+
+
+def test_a_cut_row_stands_apart_whatever_it_scored(plain):
+    best = rows_of(plain)[0].rows[0].label
+    standing, rows = rows_of(cut(plain, best))
+    assert rows[best].recipe.kind == "cut"
+    assert rows[best].recipe.note == "8 of 200 epochs"
+    assert (rows[best].place, rows[best].rank, rows[best].p_holm) == (None, None, None)
+    assert standing.rows[-1].label == best
+    assert sorted(row.place for row in standing.rows if row.place) == [1, 2, 3]
+    assert best not in standing.comparison.ranks
+    assert not any(cell.best or cell.near for (label, _), cell in matrix_cells(standing).items() if label == best)
+    assert rows[best].mean.low is not None  # its score is there to be read
+    assert "1 cut below what their papers trained" in summary(standing, "zero_shot")
+
+
+def test_one_cut_cell_cuts_the_row(plain):
+    key = next(cell.key for label, cell in plain.squares if label == "coop")
+    assert rows_of(replace(plain, cuts={key: "8 of 200 epochs"}))[1]["coop"].recipe.kind == "cut"
+
+
+def test_nothing_is_ranked_where_everything_is_cut(plain):
+    standing, _ = rows_of(cut(plain, *LABELS))
+    assert {row.place for row in standing.rows} == {None}
+    assert summary(standing, "zero_shot") == "Nothing is ranked here: 4 cut below what their papers trained."
+
+
+def test_what_a_search_chose_stands_for_its_method_with_its_budget(plain):
+    report, name = searched(plain, "coop")
+    _, rows = rows_of(report)
+    assert (rows[name].recipe.kind, rows[name].recipe.note) == ("searched", "20 trials, random, seed 1")
+    assert rows[name].place is not None
+    assert rows["coop"].place is None
+    assert "as a search chose" in rows["coop"].apart
+    assert sorted(row.place for row in rows.values() if row.place) == [1, 2, 3, 4]
+
+
+def test_a_search_that_varied_the_length_is_not_cut_and_another_is(plain):
+    report, name = searched(cut(plain, "coop"), "coop")
+    assert rows_of(report)[1][name].recipe.kind == "searched"
+    report, name = searched(cut(plain, "coop"), "coop", lengths=False)
+    _, rows = rows_of(report)
+    assert rows[name].recipe.kind == "cut"
+    assert rows[name].place is None
+    assert rows["coop"].recipe.kind == "cut"
+
+
+def test_settings_that_are_not_the_papers_are_named(make_report):
+    methods = ["zero_shot", {"name": "coop", "context_length": 4, "learning_rate": 0.002}]
+    report = make_report(
+        methods=methods, shots=(16,), defaults={"coop": {"context_length": 16, "learning_rate": 0.002}}
+    )
+    coop = next(row for row in rows_of(report)[0].rows if row.method == "coop")
+    assert (coop.recipe.kind, coop.recipe.note) == ("paper", "context_length 4 (16)")
+
+
+def test_files_say_it_too(plain):
+    board = build_board(cut(plain, "maple"))
+    line = next(line for line in leaderboard_rows(board) if line["method"] == "maple")
+    assert (line["recipe"], line["recipe_note"], line["place"]) == ("cut", "8 of 200 epochs", None)
+    table = latex_tables(board)["main_16shot.tex"]
+    assert table.index("maple") > table.rindex("\\midrule") > table.index("kgcoop")
+    assert "below the second rule: not ranked" in table
+
+
+def test_wins_are_wins_with_ties_and_losses_beside(plain):
+    board = build_board(plain)
+    for line, row in zip(leaderboard_rows(board), board.standings[0].rows, strict=True):
+        assert (line["wins"], line["ties"], line["losses"]) == (row.wins or (None, None, None))
