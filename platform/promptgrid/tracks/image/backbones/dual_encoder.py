@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -87,7 +88,7 @@ class DualEncoder(Backbone):
 
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
-        with torch.no_grad():
+        with self._exactly():
             if self._text is None:
                 features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self._device))
                 return features
@@ -135,9 +136,15 @@ class DualEncoder(Backbone):
         return features.view(*pixels.shape[:2], -1)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        with torch.no_grad():
+        with self._exactly():
             features: Tensor = self._model.encode_image(self._normalise(pixels))
             return features
+
+    @contextmanager
+    def _exactly(self) -> Iterator[None]:
+        """Frozen features are kept for all that follows: none is rounded because the first step to ask has autocast."""
+        with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
+            yield
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         precision = self._model.logit_scale.dtype
