@@ -39,4 +39,5 @@ def _by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
         mask = scores.new_full(scores.shape[-2:], -torch.inf).triu(1)
     if mask is not None:
         scores = scores + mask.to(scores.dtype)
-    return scores.softmax(-1) @ value
+    mixed: Tensor = scores.softmax(-1) @ value
+    return mixed

@@ -13,6 +13,7 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Edits, PromptTokens
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
+from promptgrid.tracks.image.backbones import halves
 from promptgrid.tracks.image.backbones.folding import over_cells
 from promptgrid.tracks.image.backbones.prompted_images import PromptedImages
 from promptgrid.tracks.image.backbones.shared_prefix import SharedPrefix
@@ -132,7 +133,11 @@ class DualEncoder(Backbone):
 
     def _encode_cells(self, pixels: Tensor) -> Tensor:
         """(K, B, 3, size, size) normalised floats to (K, B, width)."""
-        features: Tensor = self._model.encode_image(pixels.flatten(0, 1))
+        images = pixels.flatten(0, 1)
+        if self._image is not None and halves.asked(pixels.device) is not None:  # the blocks that hold their halves
+            features = self._image(self._image.patches(images), None)
+        else:
+            features = self._model.encode_image(images)
         return features.view(*pixels.shape[:2], -1)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:

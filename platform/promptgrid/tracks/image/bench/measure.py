@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -20,7 +20,7 @@ from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.tracks.image.engine.speed import Choose, plainly
+from promptgrid.tracks.image.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
@@ -35,7 +35,8 @@ class Row:
 
     ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
     matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
-    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack.
+    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. (a) is the reference loop; of a pack in
+    half precision the same pack in fp32. Each is held to the matmul rate of its own ``precision``.
     """
 
     family: str
@@ -44,6 +45,7 @@ class Row:
     batch: int
     variant: str
     pack: int
+    precision: str
     ms: float
     ratio: float
     floor_ms: float
@@ -54,11 +56,16 @@ class Row:
 
 @dataclass
 class Variant:
-    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells)."""
+    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells).
+
+    ``base`` is what it is compared with, itself where that is None; ``half`` the precision of its products.
+    """
 
     name: str
     pack: int
     of: Callable[[int], Callable[[], Tensor]]
+    base: Variant | None = None
+    half: Half | None = None
     best: float = float("inf")
     steps: int = 1
     shares: list[float] = field(default_factory=list)
@@ -88,27 +95,27 @@ def bench(
     packs: tuple[int, ...],
     steps: int,
     say: Callable[[str], None],
+    half: Half | None = None,
 ) -> list[Row]:
-    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``."""
+    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``.
 
+    With ``half`` the rows are those of the engine alone, in fp32 and in half precision by turns.
+    """
     whole = problem(family, method, backbone, classes, max(packs, default=1))
     sizes = [1, *(size for size in packs if size > 1)]
-    variants = [
-        Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False)),
-        Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
-        *(Variant(f"pack of {k}" if k > 1 else "exact shortcuts", k, _engine(whole, k)) for k in sizes),
-    ]
-    if whole.inside_image_tower:
-        del variants[1]  # nothing of these towers can be kept
+    variants = _exact(whole, sizes) if half is None else _halved(whole, sizes, half)
     differences = _differences(variants, steps, say)
     clock = _clock(whole.features.device)
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    flops, floors = step_flops(whole.part(1, 1)), []
+    flops = step_flops(whole.part(1, 1))
+    floors: dict[Half | None, list[float]] = {variant.half: [] for variant in variants}
     for turn in range(ROUNDS + 1):
-        floors.append(flops / matmul_rate(width, whole.features, clock))
+        for kind, found in floors.items():
+            like = whole.features if kind is None else whole.features.to(DTYPES[kind])
+            found.append(flops / matmul_rate(width, like, clock))
         for variant in variants:
             say(f"{name}, {len(classes)} classes: {variant.name}")
-            variant.turn(clock, floors[-1])
+            variant.turn(clock, floors[variant.half][-1])
             if turn == 0:
                 variant.size()
     return [
@@ -119,9 +126,10 @@ def bench(
             batch=whole.family.batch,
             variant=variant.name,
             pack=variant.pack,
+            precision=variant.half or str(whole.features.dtype).replace("torch.float", "fp"),
             ms=1e3 * variant.best,
-            ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * median(floors),
+            ratio=(variant.base or variant).best / variant.best,
+            floor_ms=1e3 * median(floors[variant.half]),
             share=median(variant.shares),
             difference=differences.get(variant.name),
             steps=steps,
@@ -130,7 +138,28 @@ def bench(
     ]
 
 
-def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]:
+def _exact(whole: Problem, sizes: Sequence[int]) -> list[Variant]:
+    """What a fork would run, and beside it what the engine makes of it, in one precision."""
+    reference = Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False))
+    cached = Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True), reference)
+    kept = [] if whole.inside_image_tower else [cached]  # else nothing of these towers can be kept
+    return [reference, *kept, *(Variant(_called(k), k, _engine(whole, k), reference) for k in sizes)]
+
+
+def _halved(whole: Problem, sizes: Sequence[int], half: Half) -> list[Variant]:
+    """Every pack in fp32, and behind it in half precision."""
+    variants: list[Variant] = []
+    for k in sizes:
+        exact = Variant(_called(k), k, _engine(whole, k))
+        variants += [exact, Variant(f"{_called(k)}, {half}", k, _engine(whole, k, Speed(half)), exact, half)]
+    return variants
+
+
+def _called(cells: int) -> str:
+    return f"pack of {cells}" if cells > 1 else "exact shortcuts"
+
+
+def _engine(whole: Problem, cells: int, speed: Speed = PLAIN) -> Callable[[int], Callable[[], Tensor]]:
     """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
     on_cpu = whole.features.device.type == "cpu"
     waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
@@ -139,7 +168,7 @@ def _engine(whole: Problem, cells: int) -> Callable[[int], Callable[[], Tensor]]
     def of(steps: int) -> Callable[[], Tensor]:
         given = whole.part(cells, steps)
         parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
-        runs = [packed(part) for part in parts]
+        runs = [packed(part, lambda *step: speed) for part in parts]
         return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
 
     return of
@@ -184,15 +213,14 @@ def _looped(loop: ReferenceLoop) -> Tensor:
 
 
 def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]) -> dict[str, float]:
-    """The largest gap of each variant's first cell to the reference over ``steps`` steps; none if ``steps`` is 0."""
-    if not steps:
-        return {}
+    """The largest gap of each variant's first cell to what it is compared with; none if ``steps`` is 0."""
+    losses: dict[str, Tensor] = {}
     found: dict[str, float] = {}
-    say(f"losses over {steps} steps: {variants[0].name}")
-    truth = variants[0].of(steps)()[:, 0].double()
-    for variant in variants[1:]:
+    for variant in variants if steps else ():
         say(f"losses over {steps} steps: {variant.name}")
-        found[variant.name] = float((variant.of(steps)()[:, 0].double() - truth).abs().max())
+        losses[variant.name] = variant.of(steps)()[:, 0].double()
+        if variant.base is not None:
+            found[variant.name] = float((losses[variant.name] - losses[variant.base.name]).abs().max())
     return found
 
 

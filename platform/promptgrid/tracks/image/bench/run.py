@@ -13,6 +13,7 @@ from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import Row, bench
 from promptgrid.tracks.image.bench.problem import FAMILIES, Family
 from promptgrid.tracks.image.engine.packing import Shape, cell_memory_mb
+from promptgrid.tracks.image.engine.speed import half_of
 from promptgrid.tracks.image.resolve import Resolver
 
 NAMES = "concepts"
@@ -38,11 +39,12 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
         raise Refused("the towers of this backbone cannot be reached", where="--backbone", got=timing.backbone)
     if timing.precision == "fp64":
         backbone = backbone.double()
+    half = half_of(timing.device) if timing.precision == "amp" else None
     for name, family in chosen.items():
         method = resolver.method(family.method)
         for count in timing.classes:
             packs = tuple(_that_fit(timing, f"{name}, {count} classes", _memory(family, backbone, resolver, count)))
-            yield from bench(family, name, method, backbone, tuple(names[:count]), packs, timing.steps, say)
+            yield from bench(family, name, method, backbone, tuple(names[:count]), packs, timing.steps, say, half)
 
 
 def _that_fit(timing: Timing, what: str, each: float) -> Iterator[int]:

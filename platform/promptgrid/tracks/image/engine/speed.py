@@ -1,11 +1,11 @@
-"""Shortcuts that a GPU may take, chosen by measurement while a program runs; on a CPU it is always plain fp32."""
+"""Shortcuts of a step, chosen by measurement while a program runs; unasked, a CPU always computes in plain fp32."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
 from promptgrid.contract import Params
+from promptgrid.tracks.image.engine.bf16_units import bf16_units
 
 GAIN = 0.9
 """A shortcut is taken when a step takes at most this share of its time without it."""
@@ -22,8 +23,10 @@ WORTH_COMPILING = 300.0
 WORTH_ASKING = 200
 """Steps left below which nothing is measured again."""
 REPEATS = 3
+LONG = 2.0
+"""Seconds behind which a step is not repeated once more to be timed."""
 Half = Literal["bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ALIKE = {None: 1e-3, "bf16": 5e-2, "fp16": 5e-2}
 """How far a compiled step may be from the plain one, as a share of each cell's largest number in a tensor."""
 FAINT = 1e-3
@@ -35,18 +38,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Speed:
-    """How the gradients of a step are computed. Its text goes into the provenance."""
+    """How the gradients of a step are computed. Its text goes into the provenance.
+
+    ``note`` says why half precision, though asked for, was not taken.
+    """
 
     autocast: Half | None = None
     compiled: bool = False
+    note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        names = ((f"{self.autocast} autocast", self.autocast), ("compiled", self.compiled))
+        names = ((f"{self.autocast} autocast", self.autocast), ("compiled", self.compiled), (self.note, self.note))
         return ", ".join(name for name, on in names if on)
 
     def of(self, step: Callable[..., Found], device: torch.device) -> Callable[..., Found]:
         """``step`` computed this way on ``device``."""
-        cast = step if self.autocast is None else _cast(step, device, _DTYPES[self.autocast])
+        cast = step if self.autocast is None else _cast(step, device, DTYPES[self.autocast])
         return _Compiled(cast) if self.compiled else cast
 
 
@@ -91,13 +98,14 @@ def plainly(step: Step, steps: int, settled: Speed | None = None) -> Speed:
 
 
 def chooser(device: str, precision: str) -> Choose:
-    """What chooses on ``device``: plain fp32 on a CPU, measurement on a GPU.
+    """What chooses on ``device``: measurement on a GPU, and on a CPU where half precision is asked for.
 
     Autocast is tried only where the suite says ``precision: amp``: it changes numbers, so it is part of the cell's
-    key. It is bf16, or fp16 on a GPU that can but emulate bf16 (before Ampere). Compiling is a matter of speed alone.
+    key. It is bf16, or fp16 on a GPU that can but emulate bf16 (before Ampere); a CPU that has no bf16 units is not
+    asked. Compiling is a matter of speed alone, and of GPUs.
     """
     if not device.startswith("cuda"):
-        return plainly
+        return _on_cpu if precision == "amp" else plainly
 
     refused: list[Speed] = []
 
@@ -120,8 +128,18 @@ def chooser(device: str, precision: str) -> Choose:
     return choose
 
 
+def _on_cpu(step: Step, steps: int, settled: Speed | None = None) -> Speed:
+    """bf16 autocast where it is quicker on this CPU: timed in the CPU seconds of a process of one thread."""
+    if not bf16_units():
+        return replace(PLAIN, note="fp32: this CPU has no bf16 units")
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    return fastest(step, 0, half=half_of("cpu"), clock=clock, settled=settled)
+
+
 def half_of(device: str) -> Half:
-    """The half precision that the GPU ``device`` computes in; NVIDIA's before Ampere can but emulate bf16."""
+    """The half precision that ``device`` computes in; GPUs of NVIDIA before Ampere can but emulate bf16."""
+    if not device.startswith("cuda"):
+        return "bf16"
     native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     return "bf16" if native else "fp16"
 
@@ -144,6 +162,7 @@ def fastest(
     least = _seconds(step, best, clock)
     if settled is None and half is not None:
         best, least = _better(step, Speed(autocast=half), best, least, clock)
+        best = best if best.autocast else replace(best, note=f"fp32: {half} autocast was not quicker")
     if least * steps >= WORTH_COMPILING:
         best, least = _better(step, replace(best, compiled=True), best, least, clock)
     return best
@@ -184,10 +203,10 @@ def _largest(values: Tensor) -> Tensor:
 
 
 def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
-    """The least seconds of a step, after one that warms up."""
+    """The least seconds of a step, after one that warms up; of long steps few are timed."""
     step(speed, 0)
-    times = []
-    for _ in range(REPEATS):
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < LONG:
         began = clock()
         step(speed, 0)
         times.append(clock() - began)
