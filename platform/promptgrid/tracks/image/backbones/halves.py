@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_COPIES: MutableMapping[Tensor, dict[torch.dtype, Tensor]] = WeakTensorKeyDictionary()
-"""The copies of each frozen weight, for as long as it lives itself."""
+_COPIES: MutableMapping[Tensor, dict[torch.dtype, tuple[int, Tensor]]] = WeakTensorKeyDictionary()
+"""The copies of each weight, for as long as it lives itself, and the version of it that they were made of."""
 
 
 def asked(device: torch.device) -> torch.dtype | None:
@@ -21,14 +21,14 @@ def asked(device: torch.device) -> torch.dtype | None:
 
 
 def frozen(weight: Tensor) -> Tensor:
-    """``weight``, which never changes, as products read it: under autocast its copy in half precision."""
+    """``weight``, which no step changes, as products read it: under autocast its copy in half precision."""
     dtype = asked(weight.device)
     if dtype is None or weight.dtype != torch.float32:  # autocast leaves float64 alone
         return weight
     copies = _COPIES.setdefault(weight, {})
-    if dtype not in copies:
-        copies[dtype] = weight.detach().to(dtype)
-    return copies[dtype]
+    if dtype not in copies or copies[dtype][0] != weight._version:
+        copies[dtype] = weight._version, weight.detach().to(dtype)
+    return copies[dtype][1]
 
 
 def rounded(x: Tensor) -> Tensor:

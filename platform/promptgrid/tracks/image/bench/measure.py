@@ -25,6 +25,8 @@ from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
+ENOUGH = 60.0
+"""Seconds behind which no further round is begun; there is one that warms up, and one more."""
 TURN_SECONDS = 1.0
 """A turn of a variant takes about so long, or one step where a step takes longer."""
 
@@ -109,7 +111,10 @@ def bench(
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
     flops = step_flops(whole.part(1, 1))
     floors: dict[Half | None, list[float]] = {variant.half: [] for variant in variants}
+    began = clock()
     for turn in range(ROUNDS + 1):
+        if turn > 1 and clock() - began > ENOUGH:
+            break
         for kind, found in floors.items():
             like = whole.features if kind is None else whole.features.to(DTYPES[kind])
             found.append(flops / matmul_rate(width, like, clock))
