@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Task
 from promptgrid.contract.backbone import Backbone
 from promptgrid.tracks.image.backbones.attention import attention
-from promptgrid.tracks.image.backbones.halves import asked, frozen, rounded
+from promptgrid.tracks.image.backbones.halves import asked, frozen, rounded, towers_in
 
 NEAR = 2e-2
 """How far bf16, which has 8 bits, may lead from fp32 in a product or two, relative to the largest number."""
@@ -116,3 +116,22 @@ def test_changed_pixels_go_through_the_same_tower_in_half_precision() -> None:
         torch.autograd.grad(found, rough, slope.to(found)),
     )
     assert far(by_rough, by_exact) < 2 * NEAR
+
+
+def test_what_towers_compute_in_half_precision_leaves_them_in_full() -> None:
+    backbone = encoder(3, torch.float32)
+    task = Task("pictures", ("cat", "dog"), "a photo of a {}.", backbone)
+    prompts, context = task.prompts(2), torch.randn(2, 24, generator=torch.Generator().manual_seed(4))
+    patches = torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(5))
+
+    def features() -> list[Tensor]:
+        return [backbone.encode_context(prompts, context), backbone.encode_patches(patches)]
+
+    wanted = features()
+    with towers_in(torch.bfloat16):
+        found = features()
+        assert asked(context.device) is None, "a head is exact"
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.float32
+        assert 0.0 < far(one, other) < NEAR
+    assert all(torch.equal(one, other) for one, other in zip(features(), wanted, strict=True))

@@ -32,15 +32,15 @@ class DualEncoder(Backbone):
         self.digest = digest
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
-        self._device = next(model.parameters()).device
+        self.device = next(model.parameters()).device
         readable = hasattr(tokenizer, "encoder")
         self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else None
         self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
         size = model.visual.image_size
         self.image_size = int(size[0] if isinstance(size, (tuple, list)) else size)
         self.logit_scale = float(model.logit_scale.exp().mean())
-        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
         self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
@@ -66,16 +66,18 @@ class DualEncoder(Backbone):
             if length > room:
                 raise Refused(f"a prompt has {length} tokens, {self.id} reads {room}", got=text)
         tokens: Tensor = self._tokenizer(list(texts))
-        return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self._device)
+        return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self.device)
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         text = self._need(self._text, "prompt tokens")
         embedded: Tensor = text.source.token_embedding(tokens)
         return embedded
 
+    @halves.in_tower
     def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
         return self._need(self._text, "text blocks")(embeddings, ends, edits)
 
+    @halves.in_tower
     def encode_context(self, prompts: PromptTokens, context: Tensor, edits: Edits | None = None) -> Tensor:
         text = self._need(self._text, "text blocks")
         shared = context.dim() == 2
@@ -91,7 +93,7 @@ class DualEncoder(Backbone):
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
         with self._exactly():
             if self._text is None:
-                features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self._device))
+                features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self.device))
                 return features
             tokens = self.tokenize(texts)
             prompts = PromptTokens(self.embed_tokens(tokens), torch.full_like(tokens, -1), tokens.argmax(-1))
@@ -101,21 +103,26 @@ class DualEncoder(Backbone):
     def patches(self, pixels: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
 
+    @halves.in_tower
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
         image, plan = self._need(self._image, "vision blocks"), edits.tokens if edits is not None else None
         if plan is None or (edits is not None and edits.inside):
             return image(patches, edits)
         return over_cells(PromptedImages(image, plan.before_norm), patches, *plan.layers)
 
+    @halves.in_tower
     def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._image, "vision blocks").tokens_behind(patches, edits, layers)
 
+    @halves.in_tower
     def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._text, "text blocks").ends_behind(embeddings, ends, edits, layers)
 
+    @halves.in_tower
     def project_image(self, tokens: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").pooled(tokens)
 
+    @halves.in_tower
     def project_text(self, tokens: Tensor) -> Tensor:
         return self._need(self._text, "text blocks").pooled(tokens)
 
@@ -128,6 +135,7 @@ class DualEncoder(Backbone):
     def normalised(self, pixels: Tensor) -> Tensor:
         return self._normalise(pixels)
 
+    @halves.in_tower
     def encode_image(self, pixels: Tensor) -> Tensor:
         return over_cells(self._encode_cells, pixels)
 
@@ -148,12 +156,12 @@ class DualEncoder(Backbone):
     @contextmanager
     def _exactly(self) -> Iterator[None]:
         """Frozen features are kept for all that follows: none is rounded because the first step to ask has autocast."""
-        with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             yield
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         precision = self._model.logit_scale.dtype
-        return (pixels.to(self._device, precision) / 255.0 - self._mean) / self._std
+        return (pixels.to(self.device, precision) / 255.0 - self._mean) / self._std
 
     def _need(self, tower: T | None, what: str) -> T:
         if tower is None:

@@ -1,11 +1,15 @@
-"""Frozen weights in the precision of a step.
+"""Half precision inside the frozen towers.
 
 Autocast rounds a weight that needs no gradient at every product anew. Here it is rounded once, and the copy is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +17,32 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 _COPIES: MutableMapping[Tensor, dict[torch.dtype, tuple[int, Tensor]]] = WeakTensorKeyDictionary()
 """The copies of each weight, for as long as it lives itself, and the version of it that they were made of."""
+_TOWERS: ContextVar[torch.dtype | None] = ContextVar("towers", default=None)
+Verb = TypeVar("Verb", bound=Callable[..., Tensor])
+
+
+@contextmanager
+def towers_in(dtype: torch.dtype) -> Iterator[None]:
+    """Towers compute in ``dtype``; what is made of their features, logits and losses above all, stays exact."""
+    before = _TOWERS.set(dtype)
+    try:
+        yield
+    finally:
+        _TOWERS.reset(before)
+
+
+def in_tower(verb: Verb) -> Verb:
+    """``verb``, which asks a tower of a backbone, with autocast inside where towers compute in half precision."""
+
+    @wraps(verb)
+    def asks(self: Any, *given: Any, **named: Any) -> Tensor:
+        dtype = _TOWERS.get()
+        if dtype is None:
+            return verb(self, *given, **named)
+        with torch.autocast(self.device.type, dtype):
+            return verb(self, *given, **named).float()
+
+    return cast(Verb, asks)
 
 
 def asked(device: torch.device) -> torch.dtype | None:

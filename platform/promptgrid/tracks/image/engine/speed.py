@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
 from promptgrid.contract import Params
+from promptgrid.tracks.image.backbones.halves import towers_in
 from promptgrid.tracks.image.engine.bf16_units import bf16_units
 
 GAIN = 0.9
@@ -58,8 +59,10 @@ class Speed:
 
 
 def _cast(step: Callable[..., Found], device: torch.device, dtype: torch.dtype) -> Callable[..., Found]:
+    """On a GPU the whole step; on a CPU its towers: autocast there would round logits of 30 and their losses too."""
+
     def cast(*args: Any) -> Found:
-        with torch.autocast(device.type, dtype):
+        with torch.autocast(device.type, dtype) if device.type == "cuda" else towers_in(dtype):
             return step(*args)
 
     return cast
