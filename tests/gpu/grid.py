@@ -50,7 +50,7 @@ def grid(part: Part, track: ImageTrack, backbone: DualEncoder) -> None:
         posed = problem(FAMILIES["coop"], method, backbone, names[:classes], cells)
         variant = Variant("", cells, lambda n, posed=posed, cells=cells: _trained(posed, cells, n))
         least = timed([variant], step_flops(posed.part(1, 1)), backbone.text.width, posed.features,
-                      0.01 if part.tiny else 0.3, lambda what: None)  # fmt: skip
+                      0.01 if part.tiny else 0.3, lambda what: None)[None]  # fmt: skip
         steps = SEEDS * sum(steps_of(dataset, classes, shots) for shots in SHOTS)
         last = SEEDS * steps_of(dataset, classes, 16)
         part.add(

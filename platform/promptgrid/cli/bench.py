@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from promptgrid.cli.suites import AsJson, Command
 from promptgrid.spec import Refused
 
 WIDTH = 108
+PRECISIONS: dict[str, Literal["fp32", "fp64", "amp"]] = {"fp32": "fp32", "fp64": "fp64", "amp": "amp"}
 
 
 def bench(
@@ -30,7 +31,9 @@ def bench(
         int, typer.Option("--steps", min=0, help="Steps over which losses are compared with the reference; 0: none.")
     ] = 50,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option("--precision", help="fp32 or fp64.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp32, fp64, or amp: half precision beside fp32.")
+    ] = "fp32",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="About what a turn of a variant takes.")] = 1.0,
     track: Annotated[str, typer.Option("--track", help="The track that is measured.")] = "image",
@@ -41,10 +44,11 @@ def bench(
     The reference runs the frozen image tower at every step and the text tower on padded prompts, for one cell.
     Below it: frozen features kept, the exact text shortcuts, and packs of cells as one program. `floor` is the
     arithmetic that cannot be avoided at this machine's matmul rate, `difference` the largest gap of a loss to the
-    reference. Memory is kept between steps as workers keep it.
+    reference. Memory is kept between steps as workers keep it. With `--precision amp` there is no reference: each
+    pack stands beside itself in half precision, which `times faster` and `difference` then compare.
 
     Examples: `promptgrid bench`; `promptgrid bench --family coop --classes 100 --pack 16`;
-    `promptgrid bench --backbone ViT-B-16@random --device cuda`
+    `promptgrid bench --backbone ViT-B-16@random --device cuda`; `promptgrid bench --family vpt --precision amp`
     """
     import torch
 
@@ -54,8 +58,8 @@ def bench(
 
     if device not in {"cpu", "cuda"} or (device == "cuda" and not torch.cuda.is_available()):
         raise Refused("no such device here", where="--device", got=device, expected="cpu, or cuda where there is one")
-    if precision not in {"fp32", "fp64"}:
-        raise Refused("unknown precision", where="--precision", got=precision, expected="fp32 or fp64")
+    if precision not in PRECISIONS:
+        raise Refused("unknown precision", where="--precision", got=precision, expected=", ".join(PRECISIONS))
     torch.set_num_threads(threads)
     keep_freed_memory()
     timing = Timing(
@@ -64,7 +68,7 @@ def bench(
         classes=tuple(classes or (10, 100)),
         packs=tuple(pack or (4, 16, 64)),
         device=device,
-        precision="fp64" if precision == "fp64" else "fp32",
+        precision=PRECISIONS[precision],
         steps=steps,
         seconds=seconds,
     )
@@ -86,7 +90,7 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table.add_column("family")
     for column in ("classes", "batch"):
         table.add_column(column, justify="right")
-    table.add_column("variant")
+    table.add_column("variant", no_wrap=True)
     held = any(row.get("peak_mb") is not None for row in rows)
     for column in ("ms a cell-step", "times faster", "floor ms", "of the floor", "difference", *["peak MB"] * held):
         table.add_column(column, justify="right")

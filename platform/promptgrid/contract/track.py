@@ -38,7 +38,7 @@ class Timing:
         classes: numbers of classes.
         packs: numbers of cells trained as one program.
         device: ``cpu`` or ``cuda``.
-        precision: ``fp32`` or ``fp64``.
+        precision: ``fp32``, ``fp64``, or ``amp``: half precision beside fp32.
         steps: steps over which losses are compared with the reference; 0 compares nothing.
         seconds: about what one of the turns of a variant takes.
     """
@@ -48,7 +48,7 @@ class Timing:
     classes: tuple[int, ...] = (10, 100)
     packs: tuple[int, ...] = (4, 16, 64)
     device: str = "cpu"
-    precision: Literal["fp32", "fp64"] = "fp32"
+    precision: Literal["fp32", "fp64", "amp"] = "fp32"
     steps: int = 50
     seconds: float = 1.0
 

@@ -61,7 +61,8 @@ class Cost(BaseModel):
 class Provenance(BaseModel):
     """Who computed a record, with what. Outside the key and outside the scores digest.
 
-    ``speedups`` are the shortcuts that training took on a GPU, as measured there: empty for plain fp32.
+    ``speedups`` are the shortcuts that training took, as measured where it ran: empty for plain fp32 that nobody asked
+    to be otherwise, and a line that says why where ``precision: amp`` was asked for in vain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -115,7 +115,8 @@ class Suite(_Strict):
     selection: Literal["last", "val"] = "last"
     precision: Literal["fp32", "amp"] = Field(
         default="fp32",
-        description="amp: training may use autocast (bf16, else fp16) where a GPU is measured to gain by it",
+        description="amp: training may use autocast (bf16, else fp16) where a GPU, or a CPU with bf16 units, is "
+        "measured to gain by it",
     )
     views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = 0
     sources: Literal["datasets", "others"] | list[str] | None = Field(

@@ -43,6 +43,7 @@ from promptgrid.tracks.image.engine.packing import (
     Shape,
     adapting_flops,
     cell_memory_mb,
+    halves_mb,
     packs_of,
     step_flops,
     work,
@@ -317,7 +318,8 @@ class ImageTrack(Track):
         steps, batch = work(method, task, labelled, pool)
         call = CALL_SECONDS / (8 if method.packs else 1)
         seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / room.flops_a_second)
-        return Expectation(steps, seconds, cell_memory_mb(method, shape, batch))
+        halves = halves_mb(method, shape) if cell.precision == "amp" else 0.0
+        return Expectation(steps, seconds, cell_memory_mb(method, shape, batch), halves)
 
 
 def _kept(cell: Cell) -> int:

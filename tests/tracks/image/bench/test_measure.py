@@ -18,6 +18,7 @@ from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.bench import measure
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import FAMILIES
@@ -84,6 +85,23 @@ def test_losses_agree_to_the_last_bits_in_float64(image_track: ImageTrack) -> No
     gaps = [row["difference"] for row in image_track.bench(asked) if row["difference"] is not None]
     assert len(gaps) == 3
     assert max(gaps) < 1e-12
+
+
+def test_half_precision_stands_beside_the_same_pack_in_fp32(
+    image_track: ImageTrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(measure, "ENOUGH", 0.0)
+    asked = Timing("bundled", ("coop",), classes=(4,), packs=(3,), steps=4, precision="amp")
+    rows = list(image_track.bench(asked))
+    named = ["exact shortcuts", "exact shortcuts, bf16", "pack of 3", "pack of 3, bf16"]
+    assert [row["variant"] for row in rows] == named
+    assert [row["precision"] for row in rows] == ["fp32", "bf16"] * 2
+    for exact, half in zip(rows[::2], rows[1::2], strict=True):
+        assert exact["ratio"] == 1.0
+        assert exact["difference"] is None
+        assert half["ratio"] == exact["ms"] / half["ms"]
+        assert 0.0 < half["difference"] < 0.1
 
 
 @pytest.mark.parametrize(

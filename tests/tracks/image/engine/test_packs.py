@@ -15,7 +15,16 @@ from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Outcome, Params, Recipe, Task
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine.packing import LARGEST, LONGEST, ROOMS, Expectation, Shape, packs_of, step_flops
+from promptgrid.tracks.image.engine.packing import (
+    LARGEST,
+    LONGEST,
+    ROOMS,
+    Expectation,
+    Shape,
+    halves_mb,
+    packs_of,
+    step_flops,
+)
 from promptgrid.tracks.image.engine.schedule import Schedule
 from promptgrid.tracks.image.engine.support import Album, Support
 from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
@@ -26,8 +35,11 @@ SHOTS, SEEDS, RATES = (1, 2, 7, 8), (1, 2), (0.01, 0.05)
 """On five classes with batches of 8: batches of 5, and of 8 at one, four and five steps an epoch."""
 
 
+REQUEST = Request("image", "few_shot", "coop", {}, "small", "pictures", 1, 1, "last", "fp32")
+
+
 def cells(method: str, views: Any = 0, **settings: Any) -> list[Cell]:
-    plain = Request("image", "few_shot", method, {}, "small", "pictures", 1, 1, "last", "fp32", views=views)
+    plain = replace(REQUEST, method=method, views=views)
     return small_world.track().resolve([
         replace(plain, settings={**settings, "learning_rate": rate}, shots=shots, seed=seed)
         for shots in SHOTS for seed in SEEDS for rate in RATES
@@ -217,6 +229,8 @@ def test_packs_are_of_about_equal_load_and_longest_first() -> None:
     [
         (Expectation(1, 0.0, 0.0), [16]),
         (Expectation(1, 0.0, ROOMS["cpu"].memory_mb / 4), [4, 4, 4, 4]),
+        (Expectation(1, 0.0, ROOMS["cpu"].memory_mb / 8, ROOMS["cpu"].memory_mb / 2), [4, 4, 4, 4]),
+        (Expectation(1, 0.0, ROOMS["cpu"].memory_mb / 8, 2 * ROOMS["cpu"].memory_mb), [2] * 8),
         (Expectation(1, 2 * LONGEST, 0.0), [1] * 16),
         (Expectation(1, LONGEST, 0.0), [1] * 16),
     ],
@@ -224,6 +238,20 @@ def test_packs_are_of_about_equal_load_and_longest_first() -> None:
 def test_packs_stay_below_their_bounds(one: Expectation, sizes: list[int]) -> None:
     assert [len(pack.cells) for pack in packs_of(cells("clip_adapter"), lambda cell: one)] == sizes
     assert LARGEST >= 16
+
+
+@pytest.mark.parametrize(("method", "towers"), [("coop", "t"), ("vpt", "i"), ("maple", "ti"), ("clip_adapter", "")])
+def test_half_precision_makes_room_for_the_towers_it_rounds(method: str, towers: str) -> None:
+    """Two bytes of every number in the products of their blocks, once a pack; unless told, a tower is ViT-B/16."""
+    track = small_world.track()
+    kind = track.resolver.method(method)()
+    exact, amp = track.resolve([replace(REQUEST, method=method, precision=name) for name in ("fp32", "amp")])
+    more = track.pack([amp])[0].gpu_memory_mb - track.pack([exact])[0].gpu_memory_mb
+    assert more == pytest.approx(halves_mb(kind, Shape(classes=5, images=5)), abs=1e-6)
+    expected = halves_mb(kind, Shape.of(small_world.backbone(), 5, 5))
+    blocks = {"t": small_world.open_clip_model().transformer, "i": small_world.open_clip_model().visual.transformer}
+    read = [weight for name in towers for weight in blocks[name].parameters() if weight.dim() == 2]
+    assert expected == 2 * sum(weight.numel() for weight in read) / 2**20
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +19,10 @@ from tests.contracts.small_world import MemoryCache
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine import programs, runner, speed, trainer
+from promptgrid.tracks.image.engine import bf16_units, programs, runner, speed, trainer
 from promptgrid.tracks.image.engine.optimizers import Optimizer
 from promptgrid.tracks.image.engine.speed import (
+    ALIKE,
     PLAIN,
     Found,
     NotRepeatable,
@@ -191,9 +193,58 @@ def test_autocast_is_settled_once_and_a_compiler_asked_again_where_many_steps_ar
     assert Machine({PLAIN: 1.0, COMPILED: 2.0}).choose(1000, amp=True, settled=PLAIN) == PLAIN
 
 
-def test_a_cpu_is_always_plain() -> None:
-    assert chooser("cpu", "amp") is plainly
+def test_a_cpu_is_plain_unless_half_precision_is_asked_for() -> None:
+    assert chooser("cpu", "fp32") is plainly
     assert chooser("cuda:0", "fp32") is not plainly
+
+
+def test_a_cpu_without_bf16_units_is_not_asked_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "bf16_units", lambda: "")
+    machine = Machine({})
+    found = chooser("cpu", "amp")(machine.step, 1000, None)
+    assert found == PLAIN
+    assert not machine.tried
+    assert str(found) == "fp32: this CPU has no bf16 units"
+
+
+@pytest.mark.parametrize(("took", "said"), [(0.5, "bf16 autocast"), (0.95, "fp32: bf16 autocast was not quicker")])
+def test_a_cpu_with_bf16_units_takes_what_it_measures_and_never_compiles(
+    monkeypatch: pytest.MonkeyPatch, took: float, said: str
+) -> None:
+    monkeypatch.setattr(speed, "bf16_units", lambda: "amx_bf16")
+    machine = Machine({PLAIN: 1.0, AMP: took})
+    monkeypatch.setattr(speed.time, "process_time", lambda: machine.now)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    found = chooser("cpu", "amp")(machine.step, 10_000, None)
+    assert str(found) == said
+    machine.tried.clear()
+    assert str(chooser("cpu", "amp")(machine.step, 10_000, found)) == said
+    assert not machine.tried
+
+
+def test_long_steps_are_timed_less_often() -> None:
+    short, long = Machine({PLAIN: 0.5, AMP: 1.0}), Machine({PLAIN: 50.0, AMP: 1.0})
+    short.choose(1, amp=True)
+    long.choose(1, amp=True)
+    assert short.tried.count(PLAIN) == 1 + speed.REPEATS + 1  # one that warms up, and one on the other batch
+    assert long.tried.count(PLAIN) == 3
+
+
+def test_flags_are_read_as_the_system_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile": "amx_bf16",
+        "flags\t\t: fpu avx512f avx512_bf16": "avx512_bf16",
+        "Features\t: fp asimd bf16": "bf16",
+        "flags\t\t: fpu avx2\nbugs\t\t: avx512_bf16": "",
+        "": "",
+    }
+    for place, (text, units) in enumerate(told.items()):
+        cpuinfo = tmp_path / str(place)
+        cpuinfo.write_text(f"processor\t: 0\n{text}\n")
+        monkeypatch.setattr(bf16_units, "CPUINFO", cpuinfo)
+        assert bf16_units.bf16_units.__wrapped__() == units
+    monkeypatch.setattr(bf16_units, "CPUINFO", tmp_path / "none")
+    assert bf16_units.bf16_units.__wrapped__() == ""
 
 
 def cells(precision: str = "fp32") -> list[Cell]:
@@ -201,18 +252,57 @@ def cells(precision: str = "fp32") -> list[Cell]:
     return small_world.track().resolve([replace(plain, seed=seed) for seed in (1, 2, 3, 4)])
 
 
-def run(pack: Pack) -> list[Outcome]:
+def run(pack: Pack, cache: MemoryCache | None = None) -> list[Outcome]:
     wanted = frozenset(cell.key for cell in pack.cells)
-    return list(small_world.track().run(replace(pack, wanted=wanted), MemoryCache(), "cpu"))
+    return list(small_world.track().run(replace(pack, wanted=wanted), cache or MemoryCache(), "cpu"))
 
 
-def test_precision_makes_another_cell_and_never_shares_a_pack() -> None:
+def test_precision_makes_another_cell_and_never_shares_a_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "bf16_units", lambda: "")
     plain, amp = cells(), cells("amp")
     assert not {cell.key for cell in plain} & {cell.key for cell in amp}
     assert len(small_world.track().pack(plain + amp)) == 2
     for outcome in run(Pack(tuple(amp))):
         assert outcome.record.status == "done"
-        assert outcome.record.provenance.speedups == ""
+        assert outcome.record.provenance.speedups == "fp32: this CPU has no bf16 units"
+
+
+HALVED = {
+    "coop": {"context_length": 2},
+    "cocoop": {},
+    "maple": {"context_length": 2, "depth": 2},
+    "vpt": {"tokens": 2},
+    "clip_lora": {"rate": 0.0},
+    "vp": {},
+    "clip_adapter": {},
+}
+
+
+@pytest.mark.parametrize("method", HALVED)
+def test_half_precision_learns_near_full_precision_on_the_same_frozen_features(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    settings = HALVED[method] | {"epochs": 2}
+    plain = Request("image", "few_shot", method, settings, "small", "pictures", 2, 1, "last", "fp32")
+    exact, rough = MemoryCache(), MemoryCache()
+    wanted = run(_pack_of([plain, replace(plain, seed=2)]), exact)
+    monkeypatch.setattr(programs, "chooser", lambda device, precision: lambda step, steps, settled: AMP)
+    found = run(_pack_of([replace(plain, seed=seed, precision="amp") for seed in (1, 2)]), rough)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.record.status == "done", one.record.log_tail
+        assert one.record.provenance.speedups == "bf16 autocast"
+        losses = np.array(one.record.curves["train_loss"]), np.array(other.record.curves["train_loss"])
+        gap = np.abs(losses[0] - losses[1]).max()
+        assert gap <= ALIKE["bf16"] * losses[1].max()
+        assert (gap == 0.0) == (method == "clip_adapter"), "it asks no tower: heads are exact"
+    assert exact.kept.keys() == rough.kept.keys()
+    for name, arrays in exact.kept.items():
+        for part, value in arrays.items():
+            assert np.array_equal(rough.kept[name][part], value), "features are cached in full precision"
+
+
+def _pack_of(requests: list[Request]) -> Pack:
+    return Pack(tuple(small_world.track().resolve(requests)))
 
 
 @pytest.mark.parametrize(("free", "waves"), [(10_000, 1), (3_000, 2), (600, 4)])

@@ -1,11 +1,13 @@
-"""Scaled dot-product attention that keeps its kernel under vmap."""
+"""Scaled dot-product attention that keeps its kernel under vmap, and its speed in half precision on a CPU."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.tracks.image.backbones.halves import asked
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
@@ -17,7 +19,25 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = N
 
     def program(*cells: Tensor) -> Tensor:
         q, k, v, *masks = (x.flatten(0, 1) for x in cells)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=masks[0] if masks else None, is_causal=causal)
-        return mixed.view(cells[0].shape)
+        return gathered(q, k, v, masks[0] if masks else None, causal).view(cells[0].shape)
 
     return over_cells(program, query, key, value, *([] if mask is None else [mask]))
+
+
+def gathered(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    """The same outside of ``vmap``."""
+    half = asked(query.device)
+    if half is None or query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    return _by_products(query.to(half), key.to(half), value.to(half), mask, causal)
+
+
+def _by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """By two plain products: the backward pass of torch's kernel is four times slower in bf16 than these on a CPU."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.mT
+    if causal:
+        mask = scores.new_full(scores.shape[-2:], -torch.inf).triu(1)
+    if mask is not None:
+        scores = scores + mask.to(scores.dtype)
+    mixed: Tensor = scores.softmax(-1) @ value
+    return mixed

@@ -14,6 +14,7 @@ from promptgrid.contract import Edits
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.backbones.attention import attention
 from promptgrid.tracks.image.backbones.edited import Frozen, normed, projected, weighted
+from promptgrid.tracks.image.backbones.halves import frozen, rounded
 
 _Step = Callable[[Tensor], Tensor]
 QKV: tuple[Part, ...] = ("q", "k", "v")
@@ -66,7 +67,7 @@ class Block:
         """(..., width) normed tokens to their queries, keys and values, side by side."""
         width = x.shape[-1]
         first, end = (width if parts == "kv" else 0), (width if parts == "q" else 3 * width)
-        return F.linear(x, self.in_weight[first:end], self.in_bias[first:end])
+        return F.linear(x, frozen(self.in_weight)[first:end], frozen(self.in_bias)[first:end])
 
     def heads_first(self, x: Tensor) -> Tensor:
         """(N, L, width) to (N, heads, L, width / heads)."""
@@ -76,17 +77,17 @@ class Block:
         self, x: Tensor, mixed: Tensor, layer: int = 0, edits: Edits | None = None, given: Tensor | None = None
     ) -> Tensor:
         """Tokens behind the block, from those before it, what attention gathered for them and what it was ``given``."""
-        answered = projected(mixed, _frozen(self.out), (layer, "out"), edits)
+        answered = projected(mixed, _weights(self.out), (layer, "out"), edits)
         if edits is not None and layer in edits.sides and given is not None:
             answered = edits.sides[layer](given, answered)
         x = x + self.scale1(answered)
-        normal = normed(self.norm2, x, (layer, "second"), edits)
-        hidden = self.act(projected(normal, _frozen(self.fc), (layer, "fc"), edits))
-        return x + self.scale2(projected(hidden, _frozen(self.proj), (layer, "proj"), edits))
+        normal = rounded(normed(self.norm2, x, (layer, "second"), edits))
+        hidden = self.act(projected(normal, _weights(self.fc), (layer, "fc"), edits))
+        return x + self.scale2(projected(hidden, _weights(self.proj), (layer, "proj"), edits))
 
     def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """(N, L, width) to (N, L, width)."""
-        given = normed(self.norm1, x, (layer, "first"), edits)
+        given = rounded(normed(self.norm1, x, (layer, "first"), edits))
         query, key, value = (self.heads_first(part) for part in self._projected(given, layer, edits))
         mixed = self._joined(query, attention(query, key, value, causal=causal), layer, edits)
         return self.after(x, mixed.transpose(1, 2).flatten(-2), layer, edits, given)
@@ -94,7 +95,7 @@ class Block:
     def pooled(self, x: Tensor, places: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """The block for one token of each row alone: (N, L, width) and its place (N,) to (N, width)."""
         rows, length = torch.arange(len(places), device=x.device), x.shape[1]
-        given = normed(self.norm1, x, (layer, "first"), edits)
+        given = rounded(normed(self.norm1, x, (layer, "first"), edits))
         asked, key, value = self._projected(given, layer, edits, (rows, places))
         mask = None
         if causal:
@@ -137,5 +138,5 @@ class Block:
         return own.share * attention(query, key, value) + (1.0 - own.share) * mixed
 
 
-def _frozen(linear: nn.Linear) -> Frozen:
+def _weights(linear: nn.Linear) -> Frozen:
     return linear.weight, linear.bias

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Edits, Preprocessing, PromptTokens
 from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
+from promptgrid.tracks.image.backbones import halves
 from promptgrid.tracks.image.backbones.folding import over_cells
 from promptgrid.tracks.image.backbones.prompted_images import PromptedImages
 from promptgrid.tracks.image.backbones.shared_prefix import SharedPrefix
@@ -30,13 +32,13 @@ class DualEncoder(Backbone):
         self.image_size = preprocessing.side
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
-        self._device = next(model.parameters()).device
+        self.device = next(model.parameters()).device
         readable = hasattr(tokenizer, "encoder")
         self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else None
         self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
         self.logit_scale = float(model.logit_scale.exp().mean())
-        self._mean = torch.tensor(preprocessing.mean, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocessing.std, device=self._device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=self.device).view(1, 3, 1, 1)
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
         self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
@@ -61,16 +63,18 @@ class DualEncoder(Backbone):
             if length > room:
                 raise Refused(f"a prompt has {length} tokens, {self.id} reads {room}", got=text)
         tokens: Tensor = self._tokenizer(list(texts))
-        return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self._device)
+        return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self.device)
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         text = self._need(self._text, "prompt tokens")
         embedded: Tensor = text.source.token_embedding(tokens)
         return embedded
 
+    @halves.in_tower
     def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
         return self._need(self._text, "text blocks")(embeddings, ends, edits)
 
+    @halves.in_tower
     def encode_context(self, prompts: PromptTokens, context: Tensor, edits: Edits | None = None) -> Tensor:
         text = self._need(self._text, "text blocks")
         shared = context.dim() == 2
@@ -84,9 +88,9 @@ class DualEncoder(Backbone):
 
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
-        with torch.no_grad():
+        with self._exactly():
             if self._text is None:
-                features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self._device))
+                features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self.device))
                 return features
             tokens = self.tokenize(texts)
             prompts = PromptTokens(self.embed_tokens(tokens), torch.full_like(tokens, -1), tokens.argmax(-1))
@@ -96,21 +100,26 @@ class DualEncoder(Backbone):
     def patches(self, pixels: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
 
+    @halves.in_tower
     def encode_patches(self, patches: Tensor, edits: Edits | None = None) -> Tensor:
         image, plan = self._need(self._image, "vision blocks"), edits.tokens if edits is not None else None
         if plan is None or (edits is not None and edits.inside):
             return image(patches, edits)
         return over_cells(PromptedImages(image, plan.before_norm), patches, *plan.layers)
 
+    @halves.in_tower
     def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._image, "vision blocks").tokens_behind(patches, edits, layers)
 
+    @halves.in_tower
     def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._text, "text blocks").ends_behind(embeddings, ends, edits, layers)
 
+    @halves.in_tower
     def project_image(self, tokens: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").pooled(tokens)
 
+    @halves.in_tower
     def project_text(self, tokens: Tensor) -> Tensor:
         return self._need(self._text, "text blocks").pooled(tokens)
 
@@ -123,22 +132,33 @@ class DualEncoder(Backbone):
     def normalised(self, pixels: Tensor) -> Tensor:
         return self._normalise(pixels)
 
+    @halves.in_tower
     def encode_image(self, pixels: Tensor) -> Tensor:
         return over_cells(self._encode_cells, pixels)
 
     def _encode_cells(self, pixels: Tensor) -> Tensor:
         """(K, B, 3, size, size) normalised floats to (K, B, width)."""
-        features: Tensor = self._model.encode_image(pixels.flatten(0, 1))
+        images = pixels.flatten(0, 1)
+        if self._image is not None and halves.asked(pixels.device) is not None:  # the blocks that hold their halves
+            features = self._image(self._image.patches(images), None)
+        else:
+            features = self._model.encode_image(images)
         return features.view(*pixels.shape[:2], -1)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        with torch.no_grad():
+        with self._exactly():
             features: Tensor = self._model.encode_image(self._normalise(pixels))
             return features
 
+    @contextmanager
+    def _exactly(self) -> Iterator[None]:
+        """Frozen features are kept for all that follows: none is rounded because the first step to ask has autocast."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            yield
+
     def _normalise(self, pixels: Tensor) -> Tensor:
         precision = self._model.logit_scale.dtype
-        return (pixels.to(self._device, precision) / 255.0 - self._mean) / self._std
+        return (pixels.to(self.device, precision) / 255.0 - self._mean) / self._std
 
     def _need(self, tower: T | None, what: str) -> T:
         if tower is None:

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Edits
 from promptgrid.contract.edits import NormPlace, Part
+from promptgrid.tracks.image.backbones import halves
 
 Frozen = tuple[Tensor, Tensor]
 """Weight (outputs, inputs) and bias (outputs,) of a projection."""
@@ -35,6 +36,6 @@ def weighted(x: Tensor, frozen: Frozen, place: tuple[int, Part], edits: Edits | 
     """The same without deltas and biases."""
     weight, bias = frozen
     if edits is None or place not in edits.weights:
-        return F.linear(x, weight, bias)
+        return F.linear(x, halves.frozen(weight), halves.frozen(bias))
     rows = x.flatten(0, -2) @ (weight * edits.weights[place]).mT  # flat: under vmap one product for each cell
     return rows.view(*x.shape[:-1], -1) + bias

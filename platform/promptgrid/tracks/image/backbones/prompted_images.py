@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
+from promptgrid.tracks.image.backbones.halves import rounded
 from promptgrid.tracks.image.backbones.towers import ImageTower
 
 
@@ -63,7 +64,7 @@ class PromptedImages:
 
 def _beside(block: Block, asking: Tensor, x: Tensor, tokens: Tensor) -> Tensor:
     """``asking`` (K B, a, width), the first of ``x``, behind a block that also sees ``tokens`` (K, n, width)."""
-    normed, count = block.norm1(x), asking.shape[1]
+    normed, count = rounded(block.norm1(x)), asking.shape[1]
     if count == x.shape[1]:
         query, own_key, own_value = block.project(normed, "qkv").chunk(3, dim=-1)
     else:
@@ -73,7 +74,7 @@ def _beside(block: Block, asking: Tensor, x: Tensor, tokens: Tensor) -> Tensor:
     images, first = len(x) // len(tokens), block.heads_first
     key = first(torch.cat([own_key, _each(once_key, images)], dim=1))
     value = first(torch.cat([own_value, _each(once_value, images)], dim=1))
-    mixed = F.scaled_dot_product_attention(first(query), key, value)
+    mixed = gathered(first(query), key, value)
     return block.after(asking, mixed.transpose(1, 2).flatten(-2))
 
 

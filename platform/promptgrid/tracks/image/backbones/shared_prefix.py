@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from promptgrid.contract import PromptTokens, TokenPlan
+from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
 from promptgrid.tracks.image.backbones.class_rows import ClassRows
+from promptgrid.tracks.image.backbones.halves import frozen, rounded
 from promptgrid.tracks.image.backbones.towers import TextTower
 
 AT_ONCE = 8192
@@ -90,21 +91,21 @@ class SharedPrefix:
         """One block; ``constant`` (R m, 3 width) is what it projects the class rows to, where that is known."""
         parts = self._parts(cells)
         if constant is None:
-            before, behind = torch.split(block.project(block.norm1(x), "qkv"), parts)
+            before, behind = torch.split(block.project(rounded(block.norm1(x)), "qkv"), parts)
             behind = behind.view(cells, *self.rows.shape, -1)
         else:
             before = block.project(block.norm1(x[: parts[0]]), "qkv")
-            behind = constant.view(1, *self.rows.shape, -1).expand(cells, -1, -1, -1)
+            behind = frozen(constant).view(1, *self.rows.shape, -1).expand(cells, -1, -1, -1)
         query, key, value = before.view(cells, -1, 3 * x.shape[-1]).chunk(3, dim=-1)
         first = block.heads_first
-        prefix = F.scaled_dot_product_attention(first(query), first(key), first(value), is_causal=True)
+        prefix = gathered(first(query), first(key), first(value), causal=True)
         own = behind.chunk(3, dim=-1)
         rows = self._attention(block, own[0], (key, own[1]), (value, own[2]))
         return block.after(x, torch.cat([_tokens(prefix), rows]))
 
     def _last(self, block: Block, x: Tensor, cells: int) -> Tensor:
         """The last block for EOT alone: (K, R c, width)."""
-        normed = block.norm1(x)
+        normed = rounded(block.norm1(x))
         before, behind = torch.split(block.project(normed, "kv"), self._parts(cells))
         prefix = before.view(cells, -1, 2 * x.shape[-1]).chunk(2, dim=-1)
         own = behind.view(cells, *self.rows.shape, -1).chunk(2, dim=-1)
@@ -136,7 +137,7 @@ class SharedPrefix:
 
         asked = block.heads_first(query.flatten(0, 1))
         mask = self._mask(query.shape[0], query.shape[2])
-        return _tokens(F.scaled_dot_product_attention(asked, seen(*keys), seen(*values), attn_mask=mask))
+        return _tokens(gathered(asked, seen(*keys), seen(*values), mask))
 
     def _mask(self, cells: int, asking: int) -> Tensor:
         """(K R, 1, a, p + m), kept for the next step."""

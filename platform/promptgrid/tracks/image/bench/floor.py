@@ -17,7 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from promptgrid.tracks.image.bench.problem import Problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
 
-REPEATS = 12
+LEAST, REPEATS = 2, 12
+ENOUGH = 1.5
+"""Seconds behind which the matmul rate is not measured again: wide products take long, and spread less."""
 ROWS = 8192
 
 
@@ -110,9 +112,9 @@ def matmul_rate(width: int, like: Tensor, clock: Callable[[], float]) -> float:
     """Measured operations a second of (8192, width) @ (width, 4 width), the largest product of a block."""
     left = like.new_ones(ROWS, width)
     right = like.new_ones(4 * width, width)
-    best = float("inf")
-    for _ in range(REPEATS):
-        began = clock()
+    best, start, repeats = float("inf"), clock(), 0
+    while repeats < LEAST or (repeats < REPEATS and clock() - start < ENOUGH):
+        began, repeats = clock(), repeats + 1
         for _ in range(4):
             torch.nn.functional.linear(left, right)
         best = min(best, (clock() - began) / 4)

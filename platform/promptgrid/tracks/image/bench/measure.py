@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -22,13 +22,15 @@ from promptgrid.tracks.image.engine.packed import PackedMethod
 from promptgrid.tracks.image.engine.programs import waves_near_cache
 from promptgrid.tracks.image.engine.provenance import forget_peak, peak_memory_mb
 from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.tracks.image.engine.speed import Choose, Speed, Step, plainly
+from promptgrid.tracks.image.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
 from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
 from promptgrid.tracks.image.engine.trainer import Fit, fit
 
 ROUNDS = 3
 CAPTURED_STEPS = 150
 """Steps of a turn at least where the first of them capture a graph."""
+ENOUGH = 60.0
+"""Seconds behind which no further round is begun; there is one that warms up, and one more."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Row:
 
     ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
     matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
-    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. ``peak_mb`` is the most that a GPU held
-    meanwhile, all cells and the towers together; None on a CPU.
+    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. (a) is the reference loop; of a pack in
+    half precision the same pack in fp32. Each is held to the matmul rate of its own ``precision``. ``peak_mb`` is the
+    most that a GPU held meanwhile, all cells and the towers together; None on a CPU.
     """
 
     family: str
@@ -47,6 +50,7 @@ class Row:
     batch: int
     variant: str
     pack: int
+    precision: str
     ms: float
     ratio: float
     floor_ms: float
@@ -58,11 +62,16 @@ class Row:
 
 @dataclass
 class Variant:
-    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells)."""
+    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells).
+
+    ``base`` is what it is compared with, itself where that is None; ``half`` the precision of its products.
+    """
 
     name: str
     pack: int
     of: Callable[[int], Callable[[], Tensor]]
+    base: Variant | None = None
+    half: Half | None = None
     best: float = float("inf")
     steps: int = 1
     shares: list[float] = field(default_factory=list)
@@ -100,32 +109,23 @@ def bench(
     packs: tuple[int, ...],
     timing: Timing,
     say: Callable[[str], None],
+    half: Half | None = None,
 ) -> list[Row]:
-    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``."""
+    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``.
+
+    With ``half`` the rows are those of the engine alone, in fp32 and in half precision by turns.
+    """
     whole = problem(family, method, backbone, classes, max(packs, default=1))
     sizes = [1, *(size for size in packs if size > 1)]
-    variants = [
-        Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False)),
-        Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True)),
-        *(Variant(f"pack of {k}" if k > 1 else "exact shortcuts", k, _engine(whole, k)) for k in sizes),
-    ]
-    if whole.features.device.type == "cuda":
-        variants += [
-            Variant(f"pack of {k}, CUDA graph", k, _engine(whole, k, _captured), least=CAPTURED_STEPS) for k in sizes
-        ]
-    if whole.inside_image_tower:
-        del variants[1]  # nothing of these towers can be kept
+    variants = _exact(whole, sizes) if half is None else _halved(whole, sizes, half)
     called = f"{name}, {len(classes)} classes"
-    differences = _differences(variants, timing.steps, lambda what: say(f"{called}: {what}"))
+
+    def tell(what: str) -> None:
+        say(f"{called}: {what}")
+
+    differences = _differences(variants, timing.steps, tell)
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    floor = timed(
-        variants,
-        step_flops(whole.part(1, 1)),
-        width,
-        whole.features,
-        timing.seconds,
-        lambda what: say(f"{called}: {what}"),
-    )
+    floors = timed(variants, step_flops(whole.part(1, 1)), width, whole.features, timing.seconds, tell)
     return [
         Row(
             family=name,
@@ -134,9 +134,10 @@ def bench(
             batch=whole.family.batch,
             variant=variant.name,
             pack=variant.pack,
+            precision=variant.half or str(whole.features.dtype).replace("torch.float", "fp"),
             ms=1e3 * variant.best,
-            ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * floor,
+            ratio=(variant.base or variant).best / variant.best,
+            floor_ms=1e3 * floors[variant.half],
             share=median(variant.shares),
             difference=differences.get(variant.name),
             steps=timing.steps,
@@ -148,36 +149,64 @@ def bench(
 
 def timed(
     variants: list[Variant], flops: float, width: int, like: Tensor, seconds: float, say: Callable[[str], None]
-) -> float:
-    """Time ``variants`` in turns; the median seconds of the arithmetic floor of ``flops``, which each is set against.
+) -> dict[Half | None, float]:
+    """Time ``variants`` in turns; by precision the median seconds of the arithmetic floor, which each is set against.
 
     Args:
         variants: they keep what was measured.
         flops: the fewest operations of a step of a cell.
         width: of the product whose rate is taken for the machine's.
-        like: a tensor on the device and in the precision that is measured.
+        like: a tensor on the device, in the precision of what is not in half precision.
         seconds: about what a turn of a variant takes.
         say: told what is being timed.
     """
-    clock, floors = _clock(like.device), []
+    clock, on_gpu = _clock(like.device), like.device.type == "cuda"
+    floors: dict[Half | None, list[float]] = {variant.half: [] for variant in variants}
+    began = clock()
     for turn in range(ROUNDS + 1):
-        floors.append(flops / matmul_rate(width, like, clock))
+        if turn > 1 and clock() - began > ENOUGH:
+            break
+        for kind, found in floors.items():
+            found.append(flops / matmul_rate(width, like if kind is None else like.to(DTYPES[kind]), clock))
         for variant in variants:
             say(variant.name)
             forget_peak(str(like.device))
-            variant.turn(clock, floors[-1])
-            variant.peak_mb = peak_memory_mb(str(like.device)) if like.device.type == "cuda" else None
+            variant.turn(clock, floors[variant.half][-1])
+            variant.peak_mb = peak_memory_mb(str(like.device)) if on_gpu else None
             if turn == 0:
                 variant.size(seconds)
-    return median(floors)
+    return {kind: median(found) for kind, found in floors.items()}
 
 
-def _captured(step: Step, steps: int, settled: Speed | None = None) -> Speed:
-    """Every step by a CUDA graph, whether it pays or not."""
-    return Speed(captured=True)
+def _exact(whole: Problem, sizes: Sequence[int]) -> list[Variant]:
+    """What a fork would run, and beside it what the engine makes of it, in one precision."""
+    reference = Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False))
+    cached = Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True), reference)
+    kept = [] if whole.inside_image_tower else [cached]  # else nothing of these towers can be kept
+    packs = [Variant(_called(k), k, _engine(whole, k), reference) for k in sizes]
+    if whole.features.device.type == "cuda":
+        graph = Speed(captured=True)
+        packs += [
+            Variant(f"{_called(k)}, CUDA graph", k, _engine(whole, k, graph), reference, least=CAPTURED_STEPS)
+            for k in sizes
+        ]
+    return [reference, *kept, *packs]
 
 
-def _engine(whole: Problem, cells: int, choose: Choose = plainly) -> Callable[[int], Callable[[], Tensor]]:
+def _halved(whole: Problem, sizes: Sequence[int], half: Half) -> list[Variant]:
+    """Every pack in fp32, and behind it in half precision."""
+    variants: list[Variant] = []
+    for k in sizes:
+        exact = Variant(_called(k), k, _engine(whole, k))
+        variants += [exact, Variant(f"{_called(k)}, {half}", k, _engine(whole, k, Speed(half)), exact, half)]
+    return variants
+
+
+def _called(cells: int) -> str:
+    return f"pack of {cells}" if cells > 1 else "exact shortcuts"
+
+
+def _engine(whole: Problem, cells: int, speed: Speed = PLAIN) -> Callable[[int], Callable[[], Tensor]]:
     """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
     on_cpu = whole.features.device.type == "cpu"
     waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
@@ -186,7 +215,7 @@ def _engine(whole: Problem, cells: int, choose: Choose = plainly) -> Callable[[i
     def of(steps: int) -> Callable[[], Tensor]:
         given = whole.part(cells, steps)
         parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
-        runs = [packed(part, choose) for part in parts]
+        runs = [packed(part, lambda *step: speed) for part in parts]
         return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
 
     return of
@@ -232,15 +261,14 @@ def _looped(loop: ReferenceLoop) -> Tensor:
 
 
 def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]) -> dict[str, float]:
-    """The largest gap of each variant's first cell to the reference over ``steps`` steps; none if ``steps`` is 0."""
-    if not steps:
-        return {}
+    """The largest gap of each variant's first cell to what it is compared with; none if ``steps`` is 0."""
+    losses: dict[str, Tensor] = {}
     found: dict[str, float] = {}
-    say(f"losses over {steps} steps: {variants[0].name}")
-    truth = variants[0].of(steps)()[:, 0].double()
-    for variant in variants[1:]:
+    for variant in variants if steps else ():
         say(f"losses over {steps} steps: {variant.name}")
-        found[variant.name] = float((variant.of(steps)()[:, 0].double() - truth).abs().max())
+        losses[variant.name] = variant.of(steps)()[:, 0].double()
+        if variant.base is not None:
+            found[variant.name] = float((losses[variant.name] - losses[variant.base.name]).abs().max())
     return found
 
 

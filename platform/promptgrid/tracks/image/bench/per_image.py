@@ -17,6 +17,7 @@ from promptgrid.tracks.image.bench.measure import Row, Variant, timed
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family
 from promptgrid.tracks.image.engine.adapting import adapted
+from promptgrid.tracks.image.engine.speed import Half
 
 IMAGES = 8
 """Distinct test images, looked at again and again."""
@@ -88,11 +89,15 @@ def bench_per_image(
     packs: tuple[int, ...],
     timing: Timing,
     say: Callable[[str], None],
+    half: Half | None = None,
 ) -> list[Row]:
     """Rows of one family: an image at a time, the same from kept features, and images adapted to side by side.
 
-    ``difference`` is the largest gap of a cosine to the reference, over ``IMAGES`` images.
+    ``difference`` is the largest gap of a cosine to the reference, over ``IMAGES`` images. Nothing is adapted in
+    ``half`` precision: with it there are no rows.
     """
+    if half is not None:
+        return []
     tried = PerImage(family, kind, backbone, classes)
 
     def looped(cached: bool) -> Callable[[int], Callable[[], Tensor]]:
@@ -114,8 +119,14 @@ def bench_per_image(
             cached = variant.name == "cached features"
             found = tried.reference(IMAGES, cached=True) if cached else tried.together(IMAGES, variant.pack)
             gaps[variant.name] = float((found - truth).abs().max()) / backbone.logit_scale
-    floor = timed(variants, tried.flops(), backbone.text.width, tried.features, timing.seconds,
-                  lambda what: say(f"{said}: {what}"))  # fmt: skip
+    floors = timed(
+        variants,
+        tried.flops(),
+        backbone.text.width,
+        tried.features,
+        timing.seconds,
+        lambda what: say(f"{said}: {what}"),
+    )
     return [
         Row(
             family=name,
@@ -124,9 +135,10 @@ def bench_per_image(
             batch=tried.plan.views,
             variant=variant.name,
             pack=variant.pack,
+            precision=str(tried.features.dtype).replace("torch.float", "fp"),
             ms=1e3 * variant.best,
             ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * floor,
+            floor_ms=1e3 * floors[None],
             share=median(variant.shares),
             difference=gaps.get(variant.name),
             steps=timing.steps,

@@ -14,6 +14,7 @@ from promptgrid.tracks.image.bench.measure import Row, bench
 from promptgrid.tracks.image.bench.per_image import bench_per_image
 from promptgrid.tracks.image.bench.problem import FAMILIES, Family
 from promptgrid.tracks.image.engine.packing import Shape, cell_memory_mb
+from promptgrid.tracks.image.engine.speed import half_of
 from promptgrid.tracks.image.resolve import Resolver
 
 NAMES = "concepts"
@@ -41,12 +42,13 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
         raise Refused("the towers of this backbone cannot be reached", where="--backbone", got=timing.backbone)
     if timing.precision == "fp64":
         backbone = backbone.double()
+    half = half_of(timing.device) if timing.precision == "amp" else None
     for name, family in chosen.items():
         method = resolver.method(family.method)
         for count in timing.classes:
             packs = tuple(_that_fit(timing, f"{name}, {count} classes", _memory(family, backbone, resolver, count)))
             timer = bench if method(**family.settings).adaptation is None else bench_per_image
-            yield from timer(family, name, method, backbone, names[:count], packs, timing, say)
+            yield from timer(family, name, method, backbone, names[:count], packs, timing, say, half)
 
 
 def class_names(resolver: Resolver) -> tuple[str, ...]:

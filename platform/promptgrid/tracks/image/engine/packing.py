@@ -18,6 +18,8 @@ LARGEST = 64
 """Cells in a pack: beyond, a step is bound by arithmetic on every machine we measured."""
 LONGEST = 90.0
 """Expected seconds of a pack: a grid of one method on one task still keeps several workers busy."""
+LEAST_ROOM = 0.25
+"""The share of a machine's room that is left to cells, however much their pack holds beside them."""
 CALL_SECONDS = 2e-3
 """What a step takes beside its arithmetic; the cells of a pack share it (counted as eight)."""
 
@@ -77,15 +79,20 @@ def group_of(cell: Cell, method: type[Method]) -> str:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one cell is expected to take: training steps, seconds and MB of activations."""
+    """What one cell is expected to take: training steps, seconds and MB of activations.
+
+    ``shared_mb`` is held once by a pack, however many cells it has.
+    """
 
     steps: int
     seconds: float
     memory_mb: float
+    shared_mb: float = 0.0
 
     def load(self, room: Room) -> float:
         """The share of a pack that it fills."""
-        return max(1.0 / LARGEST, self.memory_mb / room.memory_mb, self.seconds / LONGEST)
+        left = max(LEAST_ROOM * room.memory_mb, room.memory_mb - self.shared_mb)
+        return max(1.0 / LARGEST, self.memory_mb / left, self.seconds / LONGEST)
 
 
 def packs_of(cells: Iterable[Cell], expect: Callable[[Cell], Expectation], room: Room = ROOMS["cpu"]) -> list[Pack]:
@@ -121,7 +128,7 @@ def _pack(part: list[tuple[Expectation, Cell]]) -> Pack:
     return Pack(
         cells=tuple(cell for _, cell in part),
         seconds=sum(one.seconds for one, _ in part),
-        gpu_memory_mb=GPU_BASE_MB + sum(one.memory_mb for one, _ in part),
+        gpu_memory_mb=GPU_BASE_MB + max(one.shared_mb for one, _ in part) + sum(one.memory_mb for one, _ in part),
     )
 
 
@@ -172,6 +179,13 @@ def cell_memory_mb(method: Method, shape: Shape, batch: int) -> float:
     image = tokens * shape.vision_width * layers if _looks(method) else 0
     kept = shape.images * shape.image_size**2 * 3 if _looks(method) else 0
     return (12 * 4 * (text + image) + kept) / 2**20 + 0.5
+
+
+def halves_mb(method: Method, shape: Shape) -> float:
+    """The frozen blocks that take part in a step once more, in half precision: 12 width² numbers a layer."""
+    text = shape.text_width**2 * shape.text_layers if _text_tokens(method, shape, 1) else 0
+    image = shape.vision_width**2 * shape.vision_layers if INSIDE_IMAGES & method.needs else 0
+    return 2 * 12 * (text + image) / 2**20
 
 
 def _text_tokens(method: Method, shape: Shape, batch: int) -> int:

@@ -1,4 +1,4 @@
-"""Shortcuts that a GPU may take, chosen by measurement while a program runs; on a CPU it is always plain fp32.
+"""Shortcuts of a step, chosen by measurement while a program runs; unasked, a CPU always computes in plain fp32.
 
 A step on a GPU is some thousand small kernels, and Python takes longer to launch them than the GPU to run them, unless
 a pack is large. So steps are captured as one CUDA graph: the same kernels on the same numbers, launched at once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -19,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from promptgrid.contract import Params
+from promptgrid.tracks.image.backbones.halves import towers_in
+from promptgrid.tracks.image.engine.bf16_units import bf16_units
 
 GAIN = 0.9
 """A shortcut is taken when a step takes at most this share of its time without it."""
@@ -32,8 +34,10 @@ COPIES = {torch.ops.aten._to_copy, torch.ops.aten.copy_}
 WARM = 2
 """Steps as they are before one is captured: what is computed once and kept has to be there."""
 REPEATS = 3
+LONG = 2.0
+"""Seconds behind which a step is not repeated once more to be timed."""
 Half = Literal["bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ALIKE = {None: 1e-3, "bf16": 5e-2, "fp16": 5e-2}
 """How far a compiled step may be from the plain one, as a share of each cell's largest number in a tensor."""
 FAINT = 1e-3
@@ -45,23 +49,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Speed:
-    """How the gradients of a step are computed. Its text goes into the provenance."""
+    """How the gradients of a step are computed. Its text goes into the provenance.
+
+    ``note`` says why half precision, though asked for, was not taken.
+    """
 
     autocast: Half | None = None
     compiled: bool = False
     captured: bool = False
+    note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         names = (
             (f"{self.autocast} autocast", self.autocast),
             ("compiled", self.compiled),
             ("CUDA graph", self.captured),
+            (self.note, self.note),
         )
         return ", ".join(name for name, on in names if on)
 
     def of(self, step: Callable[..., Found], device: torch.device) -> Callable[..., Found]:
         """``step`` computed this way on ``device``."""
-        cast = step if self.autocast is None else _cast(step, device, _DTYPES[self.autocast])
+        cast = step if self.autocast is None else _cast(step, device, DTYPES[self.autocast])
         if self.captured:
             return _Captured(cast, device)
         return _Compiled(cast) if self.compiled else cast
@@ -73,8 +82,10 @@ class Speed:
 
 
 def _cast(step: Callable[..., Found], device: torch.device, dtype: torch.dtype) -> Callable[..., Found]:
+    """On a GPU the whole step; on a CPU its towers: autocast there would round logits of 30 and their losses too."""
+
     def cast(*args: Any) -> Found:
-        with torch.autocast(device.type, dtype):
+        with torch.autocast(device.type, dtype) if device.type == "cuda" else towers_in(dtype):
             return step(*args)
 
     return cast
@@ -188,13 +199,14 @@ def plainly(step: Step, steps: int, settled: Speed | None = None) -> Speed:
 
 
 def chooser(device: str, precision: str) -> Choose:
-    """What chooses on ``device``: plain fp32 on a CPU, measurement on a GPU.
+    """What chooses on ``device``: measurement on a GPU, and on a CPU where half precision is asked for.
 
     Autocast is tried only where the suite says ``precision: amp``: it changes numbers, so it is part of the cell's
-    key. It is bf16, or fp16 on a GPU that can but emulate bf16 (before Ampere). Compiling is a matter of speed alone.
+    key. It is bf16, or fp16 on a GPU that can but emulate bf16 (before Ampere); a CPU that has no bf16 units is not
+    asked. Compiling is a matter of speed alone, and of GPUs.
     """
     if not device.startswith("cuda"):
-        return plainly
+        return _on_cpu if precision == "amp" else plainly
 
     refused = {"compiled": False, "captured": False}
 
@@ -221,8 +233,18 @@ def chooser(device: str, precision: str) -> Choose:
     return choose
 
 
+def _on_cpu(step: Step, steps: int, settled: Speed | None = None) -> Speed:
+    """bf16 autocast where it is quicker on this CPU: timed in the CPU seconds of a process of one thread."""
+    if not bf16_units():
+        return replace(PLAIN, note="fp32: this CPU has no bf16 units")
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    return fastest(step, 0, half=half_of("cpu"), clock=clock, settled=settled)
+
+
 def half_of(device: str) -> Half:
-    """The half precision that the GPU ``device`` computes in; NVIDIA's before Ampere can but emulate bf16."""
+    """The half precision that ``device`` computes in; GPUs of NVIDIA before Ampere can but emulate bf16."""
+    if not device.startswith("cuda"):
+        return "bf16"
     native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     return "bf16" if native else "fp16"
 
@@ -255,6 +277,7 @@ def fastest(
     least = _seconds(step, best, clock)
     if settled is None and half is not None:
         best, least = _better(step, Speed(autocast=half), best, least, clock)
+        best = best if best.autocast else replace(best, note=f"fp32: {half} autocast was not quicker")
     plain = best
     if graphs:
         best, least = _better(step, replace(plain, captured=True), best, least, clock)
@@ -301,10 +324,10 @@ def _largest(values: Tensor) -> Tensor:
 
 
 def _seconds(step: Step, speed: Speed, clock: Callable[[], float]) -> float:
-    """The least seconds of a step, after one that warms up."""
+    """The least seconds of a step, after one that warms up; of long steps few are timed."""
     step(speed, 0)
-    times = []
-    for _ in range(REPEATS):
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < LONG:
         began = clock()
         step(speed, 0)
         times.append(clock() - began)
