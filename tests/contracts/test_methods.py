@@ -146,7 +146,7 @@ def test_what_was_learned_is_used_again(name: str, packed: dict[str, list[Outcom
     outcome = packed[name][0]
     store.commit(outcome)
     record = store.read(outcome.record.cell.key)
-    learned = track().restore(record, store.state(record.cell.key), "cpu")
+    learned = track().restore(record, store.state(record.cell.key), store.about(record.cell.key), "cpu")
     dataset = track().resolver.dataset("pictures")
     logits = learned.logits([dataset.read(index) for index in dataset.splits["test"]])
     unit = 1.0 if name == "linear_probe" else backbone().logit_scale
