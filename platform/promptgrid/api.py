@@ -313,7 +313,7 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         command=command,
         version=__version__,
         revision=", ".join(revisions),
-        titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
+        titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in track.describe("methods")},
         axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
         published=track.published(),

@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[Build, Words]] = {
     "class-of-equal-images": (class_of_copies, ("'fox'", "1 image")),
     "no-test-folder": (folder("train/cat", "train/dog"), ("no test images",)),
     "no-train-folder": (folder("test/cat", "test/dog"), ("no train images",)),
-    "unknown-split-folder": (folder("train/cat", "test/cat", "validation/cat"), ("unknown split folder", "validation")),
+    "unknown-split-folder": (folder("train/cat", "test/cat", "extra/cat"), ("unknown split folder", "'extra'")),
     "class-only-in-test": (
         folder("train/cat", "train/dog", "test/cat", "test/fox"),
         ("'fox' of test/", "missing in train"),

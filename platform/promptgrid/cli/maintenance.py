@@ -39,7 +39,7 @@ def sync(
 
     found = api.open_store(store)
     planned = api.plan(suite, found)
-    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync")
+    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync", titles=planned.titles)
     counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
     _facts(f"MLflow at {done.uri}", counts)
     if done.failed or done.problem:

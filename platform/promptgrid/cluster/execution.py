@@ -185,7 +185,9 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
 
     submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
-        return MirrorProcess(store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission)
+        return MirrorProcess(
+            store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission, titles=plan.titles
+        )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
         return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks
 from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Suite
+from promptgrid.spec.headings import headings
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -32,6 +33,7 @@ class Plan:
         failed: keys that failed and are not tried again without being asked for.
         scouts: keys of packs to begin with, because nothing is known of what their method takes.
         machine: what the packs are made for.
+        titles: what people call the datasets, no two alike.
     """
 
     suite: Suite
@@ -41,6 +43,7 @@ class Plan:
     failed: frozenset[str]
     scouts: frozenset[str] = frozenset()
     machine: Machine = "cpu"
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -112,9 +115,16 @@ def plan_squares(
     finished = store.finished(cells)
     wanted = store.to_run(cells, retry_failed)
     failed = frozenset(cells.keys() - finished - wanted)
-    plan = _packed(Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto")), wanted, store, track)
+    titles = _titles(resolved, track)
+    bare = Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto"), titles=titles)
+    plan = _packed(bare, wanted, store, track)
     _check_needs(list(plan.packs), cells, store)
     return plan
+
+
+def _titles(cells: Iterable[Cell], track: Track) -> dict[str, str]:
+    names = dict.fromkeys(name for cell in cells for name in (cell.dataset, cell.source) if name)
+    return headings({name: track.title(name) for name in names})
 
 
 def packed_for(machine: Machine, plan: Plan, store: Store) -> Plan:

@@ -20,9 +20,12 @@ from promptgrid.tracks.image.engine.pixels import PREPROCESSING
 from promptgrid.tracks.image.engine.restyled import VERSION
 from promptgrid.tracks.image.engine.views import AUGMENTATION
 from promptgrid.tracks.image.own_code import source_digest
+from promptgrid.tracks.image.prompt_lengths import PromptLengths
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 1
+MOST_WORK, MOST_SEEDS, MOST = 1_000_000, 2**31 - 1, 100_000
+"""Plain numbers end somewhere: those that say how long, those that name a stream, and those that say how large."""
 
 
 class Resolver:
@@ -42,6 +45,7 @@ class Resolver:
         self._open = lru_cache(maxsize=64)(self._open_dataset)
         self._facts = lru_cache(maxsize=64)(self._backbone_facts)
         self.assets = Assets(datasets, self.dataset, self._facts)
+        self.prompts = PromptLengths(self.dataset, lambda name: self.backbone_family(name).prompt_room(name))
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
@@ -85,6 +89,7 @@ class Resolver:
         facts = self._facts(request.backbone)
         built = _build(method, settings)
         self.assets.admit(built, request, protocol)
+        self.prompts.admit(request, settings)
         needs = self._source_keys(request, built)
         card = self.dataset(request.dataset).card
         identity: dict[str, Any] = {
@@ -248,9 +253,20 @@ def _check_type(key: str, value: Setting, hint: Any, where: str) -> None:
 
 def _check_range(key: str, value: Setting, method: type[Method], where: str) -> None:
     known = method.knobs().get(key)
-    if known and isinstance(value, int | float) and not known.low <= value <= known.high:
-        expected = f"{known.low} to {known.high}"
-        raise Refused(f"setting {key!r} is out of range", where=where, got=value, expected=expected)
+    if isinstance(value, bool | str):
+        return
+    low, high = (known.low, known.high) if known else _plain_range(key, method.defaults().get(key))
+    if not low <= value <= high:
+        raise Refused(f"setting {key!r} is out of range", where=where, got=value, expected=f"{low} to {high}")
+
+
+def _plain_range(key: str, default: object) -> tuple[float, float]:
+    """Where a plain field's values lie: from 0 (1 for a batch), unless its default is below, up to what makes sense."""
+    words = key.split("_")
+    long = {"epochs", "iterations", "steps"} & set(words)
+    high = MOST_SEEDS if "seed" in words else MOST_WORK if long else MOST
+    low = min(int(key == "batch_size"), default) if isinstance(default, int | float) else -high
+    return low, high
 
 
 def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from promptgrid.contract import Backbone, BackboneFamily
+from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.backbones.open_clip_models import reachable, sizes
+from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 ALIASES = {"bundled": "bundled-vit"}
@@ -33,11 +35,11 @@ class BundledModels(BackboneFamily):
         return rows
 
     def knows(self, backbone: str) -> bool:
-        return (FOLDER / ALIASES.get(backbone, backbone) / "card.yaml").is_file()
+        return ALIASES.get(backbone, backbone) in {path.parent.name for path in FOLDER.glob("*/card.yaml")}
 
     def facts(self, backbone: str) -> dict[str, object]:
         name = ALIASES.get(backbone, backbone)
-        config = json.loads((FOLDER / name / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+        config = _config(name)
         text, image = reachable(config)
         return {
             "digest": str(_card(name)["sha256"]),
@@ -45,6 +47,9 @@ class BundledModels(BackboneFamily):
             "image_size": config["vision_cfg"]["image_size"],
             "sizes": sizes(config),
         }
+
+    def prompt_room(self, backbone: str) -> PromptRoom | None:
+        return clip_room(_config(ALIASES.get(backbone, backbone)))
 
     def load(self, backbone: str, device: str) -> Backbone:
         torchvision_cure.apply()
@@ -54,6 +59,11 @@ class BundledModels(BackboneFamily):
         model, tokenizer, preprocess = load_bundled(name)
         digest = str(self.facts(name)["digest"])
         return DualEncoder(name, digest, model.to(device), tokenizer, preprocess["mean"], preprocess["std"])
+
+
+@cache
+def _config(name: str) -> dict[str, Any]:
+    return dict(json.loads((FOLDER / name / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"])
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from promptgrid.contract import Dataset
 from promptgrid.spec import DatasetCard, Refused
+from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.content import content_hashes
 from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, DamagedImage, decode
 
@@ -32,9 +33,17 @@ class FilesDataset(Dataset):
     """Images in files. Index order: train, then val, then test, each in its source's own order.
 
     ``notes`` are sentences about what was made safe or looks odd (duplicates, ignored files); each is also logged.
+    ``left_out`` names what lies below the root and is no part of it, with why.
     """
 
-    def __init__(self, card: DatasetCard, root: Path, splits: dict[str, list[Row]], notes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        card: DatasetCard,
+        root: Path,
+        splits: dict[str, list[Row]],
+        notes: Sequence[str],
+        left_out: Sequence[tuple[str, str]] = (),
+    ) -> None:
         rows = [row for split in splits.values() for row in split]
         self.card = card
         self.root = root
@@ -42,6 +51,7 @@ class FilesDataset(Dataset):
         self.labels = [row.label for row in rows]
         self.splits = {}
         self.notes = tuple(notes)
+        self.left_out = tuple(left_out)
         start = 0
         for name, split in splits.items():
             self.splits[name] = list(range(start, start + len(split)))
@@ -59,7 +69,7 @@ class FilesDataset(Dataset):
 
 def existing_folder(text: str, where: str) -> Path:
     """The folder ``text`` with every link resolved, ``~`` expanded."""
-    folder = Path(text).expanduser()
+    folder = user_path(text, where)
     if not text or not folder.is_dir():
         above = next((parent for parent in folder.parents if parent.is_dir()), Path("/"))
         problem = "not a folder" if folder.exists() else "no such folder"

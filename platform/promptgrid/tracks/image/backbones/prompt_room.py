@@ -1,0 +1,36 @@
+"""How many tokens a text tower reads, told from its config before any weights are there."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.tracks.image.backbones import torchvision_cure
+
+CONTEXT = 77
+"""Tokens that CLIP's text tower reads, where a config does not say."""
+
+
+def clip_room(config: dict[str, Any]) -> PromptRoom | None:
+    """The room of a model with CLIP's own tokenizer; None with another one, which is known once it is loaded.
+
+    Args:
+        config: open_clip's ``model_cfg``.
+    """
+    text = config.get("text_cfg", {})
+    if {"hf_tokenizer_name", "hf_model_name"} & set(text):
+        return None
+    return PromptRoom(_tokens, int(text.get("context_length", CONTEXT)))
+
+
+@cache
+def _tokenizer() -> Any:
+    torchvision_cure.apply()
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
+
+
+def _tokens(text: str) -> int:
+    return len(_tokenizer().encode(text)) + 2
