@@ -20,7 +20,6 @@ from promptgrid.spec.search import SearchEntry
 MAX_CELLS = 1_000_000
 MAX_WHOLE = 2**53
 """Whole numbers beyond it are no longer told apart as the numbers that methods compute with."""
-MAX_WORDS = 1000
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 _ENTRY_KEYS = {"name", "label", "readings"}
 
@@ -226,8 +225,6 @@ def _refuse_senseless(key: str, value: Setting) -> None:
         raise ValueError(f"setting {key!r} is {value}, expected a finite number")
     if isinstance(value, int) and abs(value) > MAX_WHOLE:
         raise ValueError(f"setting {key!r} is a number of {value.bit_length()} bits, expected at most 53")
-    if isinstance(value, str) and len(value) > MAX_WORDS:
-        raise ValueError(f"setting {key!r} has {len(value):,} characters, expected at most {MAX_WORDS:,}")
 
 
 def _repeated(values: list[Any]) -> Any:

@@ -25,7 +25,8 @@ from promptgrid.tracks.image.sources import admit_joined, admit_source, source_r
 
 SCHEMA = 1
 MOST_WORK, MOST_SEEDS, MOST = 1_000_000, 2**31 - 1, 100_000
-"""Plain numbers end somewhere: those that say how long, those that name a stream, and those that say how large."""
+MOST_WORDS = 1000
+"""Plain settings end somewhere: those that say how long, those that name a stream, and those that say how large."""
 
 
 class Resolver:
@@ -253,6 +254,9 @@ def _check_type(key: str, value: Setting, hint: Any, where: str) -> None:
 
 def _check_range(key: str, value: Setting, method: type[Method], where: str) -> None:
     known = method.knobs().get(key)
+    if isinstance(value, str) and len(value) > MOST_WORDS:
+        expected = f"at most {MOST_WORDS:,}"
+        raise Refused(f"setting {key!r} has {len(value):,} characters", where=where, got=value, expected=expected)
     if isinstance(value, bool | str):
         return
     low, high = (known.low, known.high) if known else _plain_range(key, method.defaults().get(key))

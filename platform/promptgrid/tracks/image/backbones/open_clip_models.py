@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +13,13 @@ from typing import Any, ClassVar
 import torch
 
 from promptgrid.contract import Backbone, BackboneFamily
+from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec import Refused, digest, nearest
+from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.tracks.image.backbones.checkpoints import admit, readable
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
+from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
 
@@ -38,7 +43,18 @@ class Spelling:
     def file(self) -> Path | None:
         """The checkpoint file, where the weights are one."""
         looks_like_path = "/" in self.weights or self.weights.endswith((".safetensors", ".pt", ".pth", ".bin"))
-        return Path(self.weights) if looks_like_path else None
+        return user_path(self.weights, "backbones") if looks_like_path else None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of ``local-dir:``, where the model is one."""
+        written = self.model.removeprefix(FOLDER)
+        return user_path(written, "backbones") if self.model.startswith(FOLDER) else None
+
+    @property
+    def built_by(self) -> str:
+        """The name by which open_clip builds it."""
+        return f"{FOLDER}{self.folder}" if self.folder else self.model
 
 
 class OpenClipModels(BackboneFamily):
@@ -59,20 +75,26 @@ class OpenClipModels(BackboneFamily):
 
     def facts(self, backbone: str) -> dict[str, object]:
         spelling = Spelling.of(backbone)
-        config = _config(spelling.model)
+        config = _config(spelling.built_by)
         text, image = reachable(config)
+        digest = _weights_digest(spelling)
+        if (file := _checkpoint(spelling)) is not None:
+            admit(file, spelling.model, bool(config.get("quick_gelu")), _bare(spelling.built_by))
         return {
-            "digest": _weights_digest(spelling),
+            "digest": digest,
             "offers": sorted(offers(text, image)),
             "image_size": config.get("vision_cfg", {}).get("image_size", 224),
             "sizes": sizes(config),
         }
 
+    def prompt_room(self, backbone: str) -> PromptRoom | None:
+        return clip_room(_config(Spelling.of(backbone).built_by))
+
     def load(self, backbone: str, device: str) -> Backbone:
         spelling = Spelling.of(backbone)
         model, preprocess = _create(spelling, device)
         _refuse_broken(model, backbone)
-        tokenizer = _open_clip().get_tokenizer(spelling.model)
+        tokenizer = _open_clip().get_tokenizer(spelling.built_by)
         digest = str(self.facts(backbone)["digest"])
         return DualEncoder(backbone, digest, model, tokenizer, preprocess["mean"], preprocess["std"])
 
@@ -171,11 +193,29 @@ def _quick_gelu(model: str) -> bool:
 
 
 def _folder_digest(spelling: Spelling) -> str:
-    folder = Path(spelling.model.removeprefix(FOLDER))
-    files = sorted(folder.glob("open_clip_*.safetensors")) or sorted(folder.glob("open_clip_*.bin"))
-    if not files:
+    file = _checkpoint(spelling)
+    if file is None:
         raise Refused("no weights there", where=spelling.model, expected="open_clip_model.safetensors")
-    return _file_digest(files[0], spelling.sha256)
+    return _file_digest(file, spelling.sha256)
+
+
+def _checkpoint(spelling: Spelling) -> Path | None:
+    """The checkpoint of a folder or a path; None where the weights come from a tag, a hub or nowhere."""
+    if (folder := spelling.folder) is None:
+        return spelling.file
+    files = sorted(folder.glob("open_clip_*.safetensors")) or sorted(folder.glob("open_clip_*.bin"))
+    return files[0] if files else None
+
+
+@lru_cache(maxsize=32)
+def _bare(model: str) -> Callable[[], Any]:
+    """Builds the model ``model`` without memory, to be compared with a checkpoint."""
+
+    def build() -> Any:
+        with torch.device("meta"):
+            return _open_clip().create_model(model, load_weights=False, device="meta")
+
+    return build
 
 
 def _file_digest(file: Path, pinned: str) -> str:
@@ -196,17 +236,21 @@ def _hash(file: Path, changed: int, pinned: str) -> str:
 def _create(spelling: Spelling, device: str) -> tuple[Any, dict[str, Any]]:
     """The model and its preprocessing, through open_clip's own factory, unpickling nothing."""
     clip = _open_clip()
-    weights = None if spelling.weights in {"", "random"} else spelling.weights
+    file = _checkpoint(spelling)
+    weights = None if spelling.weights in {"", "random"} or file else spelling.weights
     if spelling.weights == "random":
         torch.manual_seed(0)  # open_clip draws its initial weights from the global stream
     try:
         model = clip.create_model(
-            spelling.model,
+            spelling.built_by,
             pretrained=weights,
             device=device,
             weights_only=True,
-            load_weights=spelling.weights != "random",
+            load_weights=spelling.weights != "random" and file is None,
         )
+        if file is not None:
+            with readable(file) as path:
+                clip.load_checkpoint(model, str(path), weights_only=True)
     except Refused:
         raise
     except Exception as error:
