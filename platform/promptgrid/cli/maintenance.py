@@ -11,6 +11,7 @@ import typer
 
 from promptgrid import api
 from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile, _facts
+from promptgrid.spec.paths import user_path
 
 
 def submit(
@@ -72,7 +73,9 @@ def pretrain(
     """Train a bundled backbone again from pinned public sources (needs the `pretrain` extra and the registries)."""
     from promptgrid.tracks.image.pretrain.from_sources import pretrain_from_sources
 
-    folder = pretrain_from_sources(pool, out, backbone=backbone, minutes=minutes, threads=threads, device=device)
+    folder = pretrain_from_sources(
+        user_path(pool), user_path(out), backbone=backbone, minutes=minutes, threads=threads, device=device
+    )
     typer.echo(f"weights: {folder}")
 
 

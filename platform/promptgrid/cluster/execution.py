@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from promptgrid.cluster.admission import admit
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
@@ -96,6 +97,7 @@ def execute(
     """
     chosen = options or Options()
     _check(local, workers, address, chosen)
+    admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
     board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)
     with StopSignals() as signals:
@@ -141,11 +143,15 @@ def _run(
         _repack(dispatcher, plan, device)
         run_local(dispatcher, dispatcher.store, track_named(plan.suite.track), threads=options.threads, device=device)
         return
+    from promptgrid.cluster.address import is_own
     from promptgrid.cluster.session import ray_session
+    from promptgrid.cluster.sharing import refuse_unshared
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
+        if not is_own(address):
+            refuse_unshared(dispatcher.store.root)
         from promptgrid.cluster.tune import TuneRun, scratch_folder
 
         _repack(dispatcher, plan, session.machines.kind(options.device))
