@@ -16,6 +16,8 @@ OWN = frozenset({"", "local"})
 """What Ray takes for a cluster of our own."""
 AUTO = "auto"
 _ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_SETTINGS = 4
 _EXPECTED = "HOST:PORT as `ray start --head` prints it, or auto"
 
 
@@ -48,29 +50,68 @@ def refuse_silent(address: str | None, where: str, seconds: float = SECONDS) -> 
     found = _ADDRESS.fullmatch(address)
     if found is None or not 0 < int(found["port"]) < 2**16:
         raise Refused("not a cluster's address", where=where, got=address, expected=_EXPECTED)
-    refuse_unreached(found["host"].strip("[]"), int(found["port"]), f"{where} {address}", seconds)
+    try:
+        refuse_unreached(
+            found["host"].strip("[]"), int(found["port"]), f"{where} {address}", "cluster", seconds, _greet
+        )
+    except Refused as error:
+        hint = "start one with `ray start --head`, or leave the address out to use this machine"
+        raise Refused(error.problem, where=error.where, hint=hint) from error
 
 
-def refuse_unreached(host: str, port: int, where: str, seconds: float = SECONDS) -> None:
+def refuse_unreached(
+    host: str,
+    port: int,
+    where: str,
+    what: str,
+    seconds: float = SECONDS,
+    greet: Callable[[socket.socket], None] = lambda line: None,
+) -> None:
     """Refuse a host that does not take a connection within ``seconds``, looking its name up included.
+
+    Args:
+        host: its name or number.
+        port: where ``what`` (a cluster, a dashboard) should listen.
+        where: what named it, for the message.
+        what: what is looked for, for the message.
+        seconds: the longest wait.
+        greet: speaks on the connection; raises OSError where the answer is not what it should be.
 
     Raises:
         Refused: no such host, nobody listens there, or no answer.
     """
     trouble: list[OSError] = []
-    asked = threading.Thread(target=_connect, args=(host, port, seconds, trouble.append), daemon=True)
+    asked = threading.Thread(target=_connect, args=(host, port, seconds, greet, trouble.append), daemon=True)
     asked.start()
     asked.join(seconds)
-    hint = "start a cluster with `ray start --head`, or leave the address out to use this machine"
     if asked.is_alive() or any(isinstance(error, TimeoutError) for error in trouble):
-        raise Refused(f"no answer within {seconds:g} s", where=where, hint=hint)
+        raise Refused(f"no Ray {what} answers within {seconds:g} s", where=where)
     if trouble:
-        what = "no such host" if isinstance(trouble[0], socket.gaierror) else f"nobody answers: {trouble[0].strerror}"
-        raise Refused(what, where=where, hint=hint)
+        unknown = isinstance(trouble[0], socket.gaierror)
+        why = "no such host" if unknown else trouble[0].strerror or type(trouble[0]).__name__
+        raise Refused(f"no Ray {what} answers: {why}", where=where)
 
 
-def _connect(host: str, port: int, seconds: float, tell: Callable[[OSError], None]) -> None:
+def _connect(
+    host: str, port: int, seconds: float, greet: Callable[[socket.socket], None], tell: Callable[[OSError], None]
+) -> None:
     try:
-        socket.create_connection((host, port), timeout=seconds).close()
+        with socket.create_connection((host, port), timeout=seconds) as line:
+            greet(line)
     except OSError as error:
         tell(error)
+
+
+def _greet(line: socket.socket) -> None:
+    """Say hello as every gRPC client does; a head of Ray answers with its HTTP/2 settings (RFC 9113, section 3.4)."""
+    if os.environ.get("RAY_USE_TLS", "0") == "1":
+        return  # it answers only to whoever shows a certificate: left to Ray
+    line.sendall(_PREFACE)
+    answer = b""
+    while len(answer) < 9:
+        part = line.recv(9 - len(answer))
+        if not part:
+            raise OSError(0, "what listens there hung up")
+        answer += part
+    if answer[3] != _SETTINGS:
+        raise OSError(0, "what listens there is not Ray")

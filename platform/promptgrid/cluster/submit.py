@@ -66,7 +66,7 @@ def submit(
         raise Refused("the suite lies outside the folder that is sent", where=str(suite), expected=f"inside {root}")
     check_address(address)
     parts = urlsplit(address)
-    refuse_unreached(str(parts.hostname), parts.port or _PORTS[parts.scheme], f"--address {address}")
+    refuse_unreached(str(parts.hostname), parts.port or _PORTS[parts.scheme], f"--address {address}", "dashboard")
     where = ("--store", store) if store else ()
     entry = shlex.join(["promptgrid", "run", str(inside.relative_to(root)), *where, *arguments])
     if has_token() and "ray" not in sys.modules:
