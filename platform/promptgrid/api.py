@@ -242,6 +242,7 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
     found = open_store(store)
     folder = user_path(out, "--out") if out is not None else Path("reports") / chosen.name
+    refuse_unusable(folder.absolute(), "--out", to_write=True)
     given = _report_input(chosen, found, f"promptgrid run {source}")
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)

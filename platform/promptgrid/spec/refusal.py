@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
+LONGEST = 400
+"""Characters of a place that are shown."""
+
+
 class Refused(ValueError):
     """Input that cannot be run. The message names where, what was found, and what was expected.
 
@@ -15,7 +19,8 @@ class Refused(ValueError):
     def __init__(
         self, problem: str, *, where: str = "", got: object = None, expected: str = "", hint: str = ""
     ) -> None:
-        parts = [f"{where}: {problem}" if where else problem]
+        place = where if len(where) <= LONGEST else f"{where[:LONGEST]}..."
+        parts = [f"{place}: {problem}" if where else problem]
         if got is not None:
             shown = repr(got)
             parts.append(f"got {shown if len(shown) <= 120 else shown[:117] + '...'}")

@@ -14,12 +14,13 @@ PROBE = b"promptgrid was here\n" * 4096
 """What is written to find a full disk: about as much as a small record."""
 
 
-def refuse_unusable(folder: Path, where: str) -> None:
+def refuse_unusable(folder: Path, where: str, *, to_write: bool = False) -> None:
     """Refuse a folder that is none and cannot become one. Nothing is written.
 
     Args:
         folder: an absolute path.
         where: what named it (``--store``), for the message.
+        to_write: whether one that is there must take files, too.
 
     Raises:
         Refused: it is a file, lies below one, is a link to nowhere, or would have to be made where nothing may be.
@@ -29,9 +30,9 @@ def refuse_unusable(folder: Path, where: str) -> None:
         if mode is None:
             continue
         if stat.S_ISDIR(mode):
-            if place != folder and not os.access(place, os.W_OK | os.X_OK):
-                raise Refused(f"{folder} cannot be made: {place} may not be written", where=where,
-                              hint="choose another folder")  # fmt: skip
+            if (to_write or place != folder) and not os.access(place, os.W_OK | os.X_OK):
+                made = "" if place == folder else f"{folder} cannot be made: "
+                raise Refused(f"{made}{place} may not be written", where=where, hint="choose another folder")
             return
         what = "a link to nowhere" if stat.S_ISLNK(mode) else "a file, not a folder"
         raise Refused(f"{place} is {what}", where=where, hint="choose another folder, or move it out of the way")
