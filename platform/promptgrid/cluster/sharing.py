@@ -40,16 +40,19 @@ def blind_hosts(seen: Mapping[str, bool]) -> list[str]:
 
 
 def _seen(probe: Path) -> dict[str, bool]:
-    """{host: whether it sees ``probe``} of those that answered in time."""
+    """{host: whether it sees ``probe``} of other machines than this one, as far as they answered in time."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     looked = ray.remote(num_cpus=0)(_looks)
+    here = ray.util.get_node_ip_address()
     asked = {}
     for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"]:
+        if node["Alive"] and node["NodeManagerAddress"] != here:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             asked[looked.options(scheduling_strategy=there).remote(str(probe))] = str(node["NodeManagerHostname"])
+    if not asked:
+        return {}
     done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=SECONDS)
     seen = {}
     for answer in done:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from promptgrid.contract.backbone import PromptRoom
+from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
 
 CONTEXT = 77
@@ -22,6 +24,21 @@ def clip_room(config: dict[str, Any]) -> PromptRoom | None:
     if {"hf_tokenizer_name", "hf_model_name"} & set(text):
         return None
     return PromptRoom(_tokens, int(text.get("context_length", CONTEXT)))
+
+
+def refuse_cut(tokenizer: Any, texts: Sequence[str], backbone: str) -> None:
+    """Refuse texts that ``tokenizer`` would cut off, which those of `transformers` do without a word.
+
+    Raises:
+        Refused: it names the tokens and the tower's.
+    """
+    inner, most = getattr(tokenizer, "tokenizer", None), getattr(tokenizer, "context_length", None)
+    if not callable(inner) or not isinstance(most, int):
+        return
+    for text in texts:
+        tokens = len(inner(text)["input_ids"])
+        if tokens > most:
+            raise Refused(f"a prompt has {tokens} tokens, {backbone} reads {most}", got=text)
 
 
 @cache
