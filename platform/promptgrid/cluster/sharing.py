@@ -45,7 +45,7 @@ def _seen(probe: Path) -> dict[str, bool]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     looked = ray.remote(num_cpus=0)(_looks)
-    here = ray.util.get_node_ip_address()
+    here = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     asked = {}
     for node in ray.nodes():  # type: ignore[no-untyped-call]
         if node["Alive"] and node["NodeManagerAddress"] != here:
