@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from tests.tracks.image.backbones.small_clip import as_openai_wrote_it, small_model, under_their_names
@@ -53,6 +54,10 @@ def safetensors_cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:5000])
 
 
+def numpy_pickle(file: Path) -> None:
+    np.savez(file, params=np.array([Payload()], dtype=object))
+
+
 def prefixed(prefix: str) -> Callable[[], State]:
     return lambda: {f"{prefix}{name}": value for name, value in state().items()}
 
@@ -79,6 +84,8 @@ NONE: dict[str, Write] = {
     "gzip": holding(lambda: b"\x1f\x8b\x08" + bytes(40)),
     "cut-off": cut_off,
     "safetensors-cut-off": safetensors_cut_off,
+    "half-a-zip": holding(lambda: b"PK\x03\x04" + b"x" * 100),
+    "numpy-pickle": numpy_pickle,
     "namespace": saved(lambda: {"args": argparse.Namespace(lr=1), "model": {}}),
     "payload": holding(lambda: pickle.dumps(Payload())),
     "payload-of-old": holding(lambda: pickle.dumps(Payload(), 0)),

@@ -150,15 +150,16 @@ def try_headings(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: p
 
 
 def try_checkpoint(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: pytest.MonkeyPatch) -> None:
-    file = tmp / "open_clip_pytorch_model.bin"
+    file = tmp / given.get("file", "open_clip_pytorch_model.bin")
+    spelling = f"ViT-B-32@{file}" if "file" in given else f"local-dir:{tmp}"
     CHECKPOINTS[given["checkpoint"]](file)
     config = {"model_cfg": SMALL | {"quick_gelu": given.get("quick_gelu", False)}}
     (tmp / "open_clip_config.json").write_text(json.dumps(config))
     if row["outcome"] == "refused":
         row = row | {"says": [str(file), *row["says"]]}
-        refused(row, lambda: OpenClipModels().facts(f"local-dir:{tmp}"))
+        refused(row, lambda: OpenClipModels().facts(spelling))
         return
-    assert OpenClipModels().facts(f"local-dir:{tmp}")["digest"]
+    assert OpenClipModels().facts(spelling)["digest"]
     assert checkpoints.read(file).keys() >= {name for name in state() if not name.endswith("attn_mask")}
 
 

@@ -8,6 +8,19 @@ from promptgrid.cluster.address import is_own, named, refuse_silent
 from promptgrid.spec import Refused
 from promptgrid.store.place import refuse_unwritable
 
+MOST_WORKERS, MOST_THREADS = 100_000, 4096
+
+
+def refuse_counts(workers: int | None, threads: int) -> None:
+    """Refuse more workers or threads than any machine takes, and fewer than one.
+
+    Raises:
+        Refused: see above.
+    """
+    for flag, number, most in (("--workers", workers, MOST_WORKERS), ("--threads", threads, MOST_THREADS)):
+        if number is not None and not 1 <= number <= most:
+            raise Refused("too few or too many", where=flag, got=number, expected=f"1 to {most:,}")
+
 
 def admit(root: Path, address: str | None, *, local: bool, device: str, writes: bool) -> None:
     """Refuse a run that could not keep, reach or compute what it is asked for.

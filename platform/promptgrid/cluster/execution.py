@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from promptgrid.cluster.admission import admit
+from promptgrid.cluster.admission import admit, refuse_counts
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
@@ -97,6 +97,7 @@ def execute(
     """
     chosen = options or Options()
     _check(local, workers, address, chosen)
+    refuse_counts(workers, chosen.threads)
     admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
     board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)

@@ -188,13 +188,13 @@ def run_search(
         Refused: the options contradict each other. Nothing was started.
     """
     chosen = options or Options()
-    admit(search.store.root, address, local=local, device=chosen.device, writes=True)
     how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": chosen}
     if search.entry.algorithm != "random":
         if local:
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
         from promptgrid.cluster.search_tune import run_tuned
 
+        admit(search.store.root, address, local=local, device=chosen.device, writes=True)
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
         searched = execute(search.plan(retry_failed=retry_failed), search.store, **how)

@@ -24,7 +24,7 @@ from promptgrid.tracks.image.prompt_lengths import PromptLengths
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 1
-MOST_WORK, MOST_SEEDS, MOST = 1_000_000, 2**31 - 1, 100_000
+MOST_WORK, MOST_BATCH, MOST_SEEDS, MOST = 1_000_000, 100_000, 2**31 - 1, 4096
 MOST_WORDS = 1000
 """Plain settings end somewhere: those that say how long, those that name a stream, and those that say how large."""
 
@@ -268,7 +268,7 @@ def _plain_range(key: str, default: object) -> tuple[float, float]:
     """Where a plain field's values lie: from 0 (1 for a batch), unless its default is below, up to what makes sense."""
     words = key.split("_")
     long = {"epochs", "iterations", "steps"} & set(words)
-    high = MOST_SEEDS if "seed" in words else MOST_WORK if long else MOST
+    high = MOST_SEEDS if "seed" in words else MOST_WORK if long else MOST_BATCH if key == "batch_size" else MOST
     low = min(int(key == "batch_size"), default) if isinstance(default, int | float) else -high
     return low, high
 

@@ -32,6 +32,7 @@ OPENAI = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's archives carry beside the weights."""
 ARRAYS = (".npz", ".npy")
 _SIZES = re.compile(r"size mismatch for ([\w.]+): [^:]*?Size\((.*?)\) from checkpoint.*?Size\((.*?)\)")
+_DAMAGED = re.compile(r"invalid load key|truncated|[Rr]an out of input|magic number|storage has wrong")
 _ONLY_TENSORS = "save the weights alone: torch.save(model.state_dict(), 'weights.pt'), or as safetensors"
 
 
@@ -78,6 +79,7 @@ def read(file: Path) -> State:
 @lru_cache(maxsize=32)
 def _admit(file: Path, model: str, quick_gelu: bool, build: Callable[[], Any], stamp: tuple[int, int, int]) -> None:
     if file.suffix in ARRAYS:
+        _try_on(file, file, model, build)
         return
     content = _content(file)
     state = _named(content, file)
@@ -91,9 +93,15 @@ def _admit(file: Path, model: str, quick_gelu: bool, build: Callable[[], Any], s
     broken = next((name for name, value in state.items() if _not_finite(value)), None)
     if broken:
         raise Refused(f"the weights hold NaN or infinity in {broken}", where=str(file))
+    with _readable(file, content) as path:
+        _try_on(path, file, model, build)
+
+
+def _try_on(path: Path, file: Path, model: str, build: Callable[[], Any]) -> None:
+    """Have open_clip load ``path``, a readable form of ``file``, into a model without memory."""
     from open_clip.factory import load_checkpoint
 
-    with _readable(file, content) as path, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="for .* copying from a non-meta parameter")  # that is the point
         try:
             load_checkpoint(build(), str(path), weights_only=True)
@@ -153,18 +161,21 @@ def _content(file: Path) -> Any:
     except torchscript.NotPlain as error:
         raise Refused(f"a TorchScript archive that holds more than weights: {error}", where=str(file)) from error
     except pickle.UnpicklingError as error:
-        raise _refused_pickle(error, file) from error
+        if not _DAMAGED.search(str(error)):
+            raise _refused_pickle(error, file) from error
+        raise _damaged(error, file) from error
     except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise Refused(
-            f"a damaged or cut off checkpoint of {file.stat().st_size:,} bytes: {_one_line(error)}",
-            where=str(file),
-            hint="fetch it again",
-        ) from error
+        raise _damaged(error, file) from error
     raise Refused(
         f"no checkpoint of a known kind; it begins with {head[:12]!r}",
         where=str(file),
         expected="safetensors, or a state dict that torch.save wrote",
     )
+
+
+def _damaged(error: Exception, file: Path) -> Refused:
+    problem = f"a damaged or cut off checkpoint of {file.stat().st_size:,} bytes: {_one_line(error)}"
+    return Refused(problem, where=str(file), hint="fetch it again")
 
 
 def _refuse_impostors(head: bytes, file: Path) -> None:
