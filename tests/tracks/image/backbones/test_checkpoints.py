@@ -75,3 +75,10 @@ def test_a_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert OpenClipModels().load("local-dir:~", "cpu").width == 32
     with pytest.raises(Refused, match=f"{tmp_path}/none.pt"):
         OpenClipModels().facts("ViT-B-32@~/none.pt")
+
+
+def test_nobody_is_warned_of_weights_that_are_read_a_moment_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    OpenClipModels().load(folder_with(tmp_path, SOUND["plain"]), "cpu")
+    assert [record.getMessage() for record in caplog.records if "weights" in record.getMessage()] == []

@@ -6,6 +6,7 @@ Nothing is ever unpickled beyond plain tensors. What is no state dict is refused
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 import tempfile
@@ -51,6 +52,17 @@ def admit(file: Path, model: str, quick_gelu: bool, build: Callable[[], Any]) ->
     """
     status = file.stat()
     _admit(file, model, quick_gelu, build, (status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """open_clip warns that a model has no weights, where those are still to be put in, or never."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec import Refused, digest, nearest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.checkpoints import admit, readable
+from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
@@ -212,7 +212,7 @@ def _bare(model: str) -> Callable[[], Any]:
     """Builds the model ``model`` without memory, to be compared with a checkpoint."""
 
     def build() -> Any:
-        with torch.device("meta"):
+        with torch.device("meta"), without_warnings():
             return _open_clip().create_model(model, load_weights=False, device="meta")
 
     return build
@@ -241,13 +241,14 @@ def _create(spelling: Spelling, device: str) -> tuple[Any, dict[str, Any]]:
     if spelling.weights == "random":
         torch.manual_seed(0)  # open_clip draws its initial weights from the global stream
     try:
-        model = clip.create_model(
-            spelling.built_by,
-            pretrained=weights,
-            device=device,
-            weights_only=True,
-            load_weights=spelling.weights != "random" and file is None,
-        )
+        with without_warnings():
+            model = clip.create_model(
+                spelling.built_by,
+                pretrained=weights,
+                device=device,
+                weights_only=True,
+                load_weights=spelling.weights != "random" and file is None,
+            )
         if file is not None:
             with readable(file) as path:
                 clip.load_checkpoint(model, str(path), weights_only=True)
