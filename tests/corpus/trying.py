@@ -13,14 +13,14 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 from tests.corpus.broken_checkpoints import CHECKPOINTS, RAN, state
-from tests.corpus.broken_datasets import classes_in, coded, picture
+from tests.corpus.broken_datasets import BROKEN, classes_in, coded, open_dataset, picture
 from tests.corpus.pictures import PICTURES
 from tests.tracks.image.backbones.small_clip import SMALL
 from typer.testing import CliRunner
 
 from promptgrid.api import plan
 from promptgrid.cli.main import app
-from promptgrid.spec import Refused
+from promptgrid.spec import Refused, read_suite
 from promptgrid.spec.headings import headings
 from promptgrid.tracks.image.backbones import checkpoints
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
@@ -69,8 +69,11 @@ def told(value: Any, words: dict[str, Any]) -> Any:
     return value
 
 
+BIG = {"DEEP": "[" * 20_000, "HUGE": "x" * 1_000_001}
+
+
 def words_for(tmp: Path, home: Path) -> dict[str, Any]:
-    return {"HOME": str(home), "TMP": str(tmp), "SUITE": str(tmp / "suite.yaml"), "LONG": "n" * 5000}
+    return {"HOME": str(home), "TMP": str(tmp), "SUITE": str(tmp / "suite.yaml"), "LONG": "n" * 5000} | BIG
 
 
 def try_row(row: dict[str, Any], tmp: Path, home: Path, patch: pytest.MonkeyPatch) -> None:
@@ -168,6 +171,20 @@ def try_suite(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: pyte
     refused(row, lambda: plan({**sound, **given["suite"]}, tmp / "store"))
 
 
+def try_dataset(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: pytest.MonkeyPatch) -> None:
+    root = tmp / "data"
+    root.mkdir()
+    name = BROKEN[given["dataset"]](root)
+    refused(row, lambda: open_dataset(name, root))
+
+
+def try_text(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: pytest.MonkeyPatch) -> None:
+    file = tmp / "suite.yaml"
+    file.write_bytes(given["text"].encode() if "text" in given else bytes.fromhex(given["bytes"]))
+    row = row | {"says": [str(file), *row["says"]]}
+    refused(row, lambda: read_suite(file))
+
+
 def try_command(row: dict[str, Any], given: dict[str, Any], tmp: Path, patch: pytest.MonkeyPatch) -> None:
     (tmp / "suite.yaml").write_text(json.dumps({**SOUND, "datasets": ["weather"]}))
     for path, text in given.get("files", {}).items():
@@ -207,5 +224,8 @@ KINDS: dict[str, Callable[[dict[str, Any], dict[str, Any], Path, pytest.MonkeyPa
     "headings": try_headings,
     "checkpoint": try_checkpoint,
     "suite": try_suite,
+    "dataset": try_dataset,
+    "text": try_text,
+    "bytes": try_text,
     "command": try_command,
 }

@@ -27,7 +27,7 @@ class Refused(ValueError):
             parts.append(f"expected {expected}")
         if hint:
             parts.append(hint)
-        super().__init__("; ".join(parts))
+        super().__init__(" ".join("; ".join(parts).splitlines()))
         self.problem = problem
         self.where = where
 
