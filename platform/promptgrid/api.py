@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
 from promptgrid.spec.parquet import read_frame
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
 from promptgrid.store import Store
+from promptgrid.store.place import refuse_unusable, refuse_unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +44,17 @@ def default_store() -> Path:
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:
-    """The store at ``store``, by default :func:`default_store`."""
-    return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
+    """The store at ``store``, by default :func:`default_store`.
+
+    Raises:
+        Refused: it is no folder and cannot become one.
+    """
+    if isinstance(store, Store):
+        return store
+    where = "--store" if store is not None else "$PROMPTGRID_STORE" if "PROMPTGRID_STORE" in os.environ else "the store"
+    found = Store(user_path(store if store is not None else default_store(), where))
+    refuse_unusable(found.root, where)
+    return found
 
 
 def as_suite(suite: SuiteLike) -> Suite:
@@ -230,10 +241,13 @@ def report(suite: SuiteLike, store: Store | str | Path | None = None, out: str |
     chosen = as_suite(suite)
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
     found = open_store(store)
-    given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
+    folder = user_path(out, "--out") if out is not None else Path("reports") / chosen.name
+    refuse_unusable(folder.absolute(), "--out", to_write=True)
+    given = _report_input(chosen, found, f"promptgrid run {source}")
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
-    return write_report(given, Path(out) if out is not None else Path("reports") / chosen.name)
+    refuse_unwritable(folder.absolute(), "--out")
+    return write_report(_with_transfer(given, found), folder)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
@@ -251,7 +265,7 @@ def load_results(path: str | Path) -> pd.DataFrame:
     """
     from promptgrid.leaderboard import store_frame
 
-    where = Path(path)
+    where = user_path(path)
     if where.is_file():
         try:
             return read_frame(where)
@@ -283,7 +297,10 @@ def load_method(
             (architecture, tokenizer, preprocessing, weights) are not those of the record, naming what differs.
     """
     from promptgrid import catalog
+    from promptgrid.cluster.admission import refuse_no_gpu
 
+    if device.startswith("cuda"):
+        refuse_no_gpu("load_method")
     found = open_store(store)
     key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
     whole, about = found.read(key), found.about(key)
@@ -327,7 +344,7 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         command=command,
         version=__version__,
         revision=", ".join(revisions),
-        titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
+        titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in track.describe("methods")},
         axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
         published=track.published(),

@@ -17,7 +17,7 @@ from promptgrid.store import Store, mirror_runs
 from promptgrid.store.mirror import Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
-from promptgrid.store.run_text import run_text
+from promptgrid.store.run_text import run_digest, run_text
 from promptgrid.store.scrubbing import Scrubber
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
@@ -346,3 +346,14 @@ def test_a_mirrorer_without_a_server_ends_quietly(store: Store, squares: Squares
     report = mirrorer.close()
     assert (report.written, report.failed) == (0, 3)
     assert report.problem
+
+
+def test_a_run_is_called_by_the_title_of_its_dataset() -> None:
+    record = make_record(make_cell(10, dataset="imagefolder:/data/birds"))
+    titles = {"imagefolder:/data/birds": "Birds of a garden"}
+    named, plain = (run_text(record, ["CoOp"], "tiny", Scrubber(), told) for told in (titles, None))
+    assert "Birds of a garden" in named.name
+    assert "imagefolder" not in named.name
+    assert named.tags["dataset_title"] == "Birds of a garden"
+    assert named.params["dataset"] == plain.params["dataset"] == "imagefolder:/data/birds"
+    assert run_digest(record, ["CoOp"], titles) != run_digest(record, ["CoOp"])

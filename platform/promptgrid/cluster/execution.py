@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from promptgrid.cluster.admission import admit, refuse_counts
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
@@ -96,6 +97,8 @@ def execute(
     """
     chosen = options or Options()
     _check(local, workers, address, chosen)
+    refuse_counts(workers, chosen.threads)
+    admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
     board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs)
     with StopSignals() as signals:
@@ -141,11 +144,15 @@ def _run(
         _repack(dispatcher, plan, device)
         run_local(dispatcher, dispatcher.store, track_named(plan.suite.track), threads=options.threads, device=device)
         return
+    from promptgrid.cluster.address import is_own
     from promptgrid.cluster.session import ray_session
+    from promptgrid.cluster.sharing import refuse_unshared
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
+        if not is_own(address):
+            refuse_unshared(dispatcher.store.root)
         from promptgrid.cluster.tune import TuneRun, scratch_folder
 
         _repack(dispatcher, plan, session.machines.kind(options.device))
@@ -185,7 +192,9 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
 
     submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
-        return MirrorProcess(store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission)
+        return MirrorProcess(
+            store, plan.suite, plan.squares, uri=options.mirror_uri, submission=submission, titles=plan.titles
+        )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)
         return None

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -45,16 +45,25 @@ class MirrorProcess:
         squares: (method label, cell) of the whole grid.
         uri: MLflow tracking URI; by default what MLflow's environment or the store says.
         submission: names this run of the grid.
+        titles: what people call the datasets.
     """
 
     def __init__(
-        self, store: Store, suite: Suite, squares: Iterable[tuple[str, Cell]], *, uri: str | None, submission: str
+        self,
+        store: Store,
+        suite: Suite,
+        squares: Iterable[tuple[str, Cell]],
+        *,
+        uri: str | None,
+        submission: str,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self._given: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="promptgrid-mirror-")
         task = Path(self._folder.name) / "task.jsonl"
         with task.open("w") as file:
             head = {"store": str(store.root), "suite": suite.model_dump(), "uri": uri, "submission": submission}
+            head["titles"] = dict(titles or {})
             file.write(json.dumps(head) + "\n")
             for label, cell in squares:
                 file.write(f'{{"label":{json.dumps(label)},"cell":{cell.model_dump_json()}}}\n')
@@ -130,6 +139,7 @@ def main(task: Path, orders: IO[str]) -> None:
         squares,
         uri=head["uri"],
         submission=head["submission"],
+        titles=head["titles"],
         told=lambda cells: _note(task.with_name(SO_FAR), cells),
     ).start()
     for line in orders:

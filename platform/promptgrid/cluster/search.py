@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
+from promptgrid.cluster.admission import admit
 from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
@@ -186,12 +187,14 @@ def run_search(
     Raises:
         Refused: the options contradict each other. Nothing was started.
     """
-    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": options or Options()}
+    chosen = options or Options()
+    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": chosen}
     if search.entry.algorithm != "random":
         if local:
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
         from promptgrid.cluster.search_tune import run_tuned
 
+        admit(search.store.root, address, local=local, device=chosen.device, writes=True)
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
         searched = execute(search.plan(retry_failed=retry_failed), search.store, **how)

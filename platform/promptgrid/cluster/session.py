@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.cluster.resources import Machines
+from promptgrid.cluster.socket_room import parents, ray_folder
 from promptgrid.cluster.token import MODE, has_token, secure_token
 from promptgrid.spec import Refused
 
@@ -150,10 +150,9 @@ def _start(cpus: int) -> Path | None:
     """Our own cluster, gone with this process; the folder to remove afterwards, None where the user chose it."""
     import ray
 
-    sweep(Path(tempfile.gettempdir()))
-    folder = None
-    if not os.environ.get("RAY_TMPDIR"):
-        folder = Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-"))
+    for parent in parents():
+        sweep(parent)
+    folder = ray_folder(f"pg-{os.getpid()}-")
     options: dict[str, Any] = {"_temp_dir": str(folder)} if folder else {}
     for start in range(STARTS):
         try:

@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +56,17 @@ class Mirror:
     """Writes records of one suite for one submission; open for as long as it is the store's one writer."""
 
     def __init__(
-        self, store: Store, suite: Suite, squares: Sequence[tuple[str, Cell]], *, uri: str | None, submission: str
+        self,
+        store: Store,
+        suite: Suite,
+        squares: Sequence[tuple[str, Cell]],
+        *,
+        uri: str | None,
+        submission: str,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
+        self.titles = dict(titles or {})
         self.suite = suite
         self.submission = submission
         self.uri = tracking_uri(store, uri)
@@ -133,7 +141,7 @@ class Mirror:
 
     def _mirror(self, records: Sequence[Record], report: MirrorReport) -> None:
         """Write those of ``records`` that MLflow does not have as they are."""
-        digests = {record.cell.key: run_digest(record, self._labels(record)) for record in records}
+        digests = {record.cell.key: run_digest(record, self._labels(record), self.titles) for record in records}
         fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
         old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
         self._runs.delete(old)
@@ -154,7 +162,8 @@ class Mirror:
     def _draft(self, record: Record, wanted: str) -> Draft:
         tags = {"cell_key": record.cell.key, "submission": self.submission, "kind": "cell"}
         tags["mlflow.parentRunId"] = self._parent_run()
-        return Draft(run_text(record, self._labels(record), self.suite.name, self._scrub), tags, wanted)
+        text = run_text(record, self._labels(record), self.suite.name, self._scrub, self.titles)
+        return Draft(text, tags, wanted)
 
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.suite.name)
@@ -198,11 +207,17 @@ class Mirror:
 
 
 def sync(
-    store: Store, suite: Suite, squares: Sequence[tuple[str, Cell]], *, uri: str | None = None, submission: str
+    store: Store,
+    suite: Suite,
+    squares: Sequence[tuple[str, Cell]],
+    *,
+    uri: str | None = None,
+    submission: str,
+    titles: Mapping[str, str] | None = None,
 ) -> MirrorReport:
     """Make MLflow show every finished and failed cell of ``squares`` exactly once. Never raises for MLflow's sake."""
     began = time.monotonic()
-    mirror = Mirror(store, suite, squares, uri=uri, submission=submission)
+    mirror = Mirror(store, suite, squares, uri=uri, submission=submission, titles=titles)
     report = None
     try:
         with mirror.opened():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from promptgrid.spec import Cell, Suite
 from promptgrid.store.mirror import Mirror, MirrorReport, problem_of, sync
@@ -31,9 +31,10 @@ class Mirrorer:
         uri: str | None,
         submission: str,
         told: Callable[[int], None] = lambda cells: None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self._told = told
-        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission)
+        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission, titles=titles)
         self._squares = squares
         self._keys: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -65,7 +66,14 @@ class Mirrorer:
 
     def _sync(self) -> MirrorReport:
         mirror = self._mirror
-        return sync(mirror.store, mirror.suite, self._squares, uri=mirror.uri, submission=mirror.submission)
+        return sync(
+            mirror.store,
+            mirror.suite,
+            self._squares,
+            uri=mirror.uri,
+            submission=mirror.submission,
+            titles=mirror.titles,
+        )
 
     def _work(self) -> None:
         try:
