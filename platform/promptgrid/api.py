@@ -347,6 +347,7 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in track.describe("methods")},
         axes={row["name"]: row.get("axes", {}) for row in track.describe("methods")},
+        parities=track.parities(),
         published=track.published(),
         known_as=_known_as(track, [cell for _, cell in planned.squares]),
         searches=searches,

@@ -52,3 +52,11 @@ def test_doctor_finds_this_machine_fit(invoke: Invoke) -> None:
     assert lines["standard library"]
     assert lines["torch computes"]
     assert lines["plug-ins"]
+
+
+def test_recommended_groups_say_in_which_form_they_would_be_learned() -> None:
+    """Of the methods that learn several tasks at once: what they choose beside the choices of all others."""
+    from promptgrid.cli.groups import _forms
+
+    found = {form: set(methods) for form, methods in _forms("image").items()}
+    assert found == {"softmax: all_tasks, batches: mixed": {"mvlpt_coop", "mvlpt_upt", "mvlpt_vpt"}}

@@ -15,6 +15,7 @@ from promptgrid.contract import Adaptation, Batch, Method, Number, Params, Split
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
 from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
@@ -60,7 +61,27 @@ def _spoil(self: Any, params: Params, task: Task) -> Tensor:
     return task.text + params["shift"]
 
 
+def _centred(self: Any, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
+    """Scores that tell an image from the others of its batch."""
+    z = Sound.head(self, params, image, text, task)
+    return z - z.mean(0)
+
+
+def _whitened(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
+    """Features normed by the batch, as a batch norm in training does."""
+    return (batch.features - batch.features.mean(0)) / batch.features.std(0, unbiased=False).clamp_min(1e-3)
+
+
+def _balanced(self: Any, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
+    """Scores that share the classes out among the images of a batch."""
+    z = Sound.head(self, params, image, text, task)
+    return z - z.logsumexp(0)
+
+
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "a head of the batch": ({"head": _centred}, "scores an image otherwise by itself"),
+    "features of the batch": ({"image": _whitened}, "scores an image otherwise by itself"),
+    "answers shared out": ({"head": _balanced}, "scores are a function of one image"),
     "name": ({"name": "My-Method"}, "lower_snake_case"),
     "kind": ({"kind": "magic"}, "kind 'magic' is none of"),
     "paper": ({"paper": " "}, "`paper` is empty"),
@@ -116,6 +137,29 @@ def test_a_method_that_cannot_be_packed_is_caught_unless_it_says_so() -> None:
     with pytest.raises(AssertionError, match="does not run under vmap"):
         check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False))
     check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False, packs=False))
+
+
+def test_scores_of_a_batch_are_for_protocols_that_say_so() -> None:
+    class Whole(FewShot):
+        joint = True
+
+    together = _with(head=_centred, joint=True, zero_shot_at_start=False)
+    check_method(together)
+    with pytest.raises(Refused, match="scores images by each other, protocol 'few_shot' each by itself"):
+        FewShot().admit(together())
+    Whole().admit(together())
+    Whole().admit(Sound())
+
+
+def test_a_joint_method_sees_the_whole_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptgrid.contract.conformance import Trial
+    from promptgrid.tracks.image.engine import scoring
+
+    monkeypatch.setattr(scoring, "CHUNK", 3)
+    for parts, same in (({"joint": True}, True), ({}, False)):
+        trial = Trial.of(_with(head=_centred, zero_shot_at_start=False, **parts)(), PracticeBackbone())
+        found = scoring.logits_of(trial.method, trial.start, trial.task, trial.batch.features)
+        assert torch.allclose(found, trial.logits(trial.start), atol=1e-4) is same
 
 
 class Loud(PracticeBackbone):
@@ -256,9 +300,22 @@ def _of_no_view(self: Method, params: Params, views: Batch, task: Task) -> Tenso
     return params["shift"].sum() * 0.0
 
 
+SEEN: list[Tensor] = []
+
+
+def _remembering(self: Any, params: Params, views: Batch, task: Task) -> Tensor:
+    """Pulls a test image towards what earlier ones were taken for."""
+    logits = self.forward(params, views, task).logits
+    earlier = torch.stack(SEEN).mean(0) if SEEN else torch.zeros(logits.shape[1])
+    SEEN.append(logits.softmax(-1).mean(0).detach())
+    return -(logits.log_softmax(-1).mean(0) * (earlier + 0.1)).sum()
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
+        ({"head": _centred, "zero_shot_at_start": False}, "scores an image otherwise by itself"),
+        ({"adapt_loss": _remembering}, "depends on images seen before"),
         ({"select_views": _one_place}, r"select_views gave \[0, 0, 0\] of 8 views"),
         ({"adapt_loss": _of_no_view}, "no gradient of a test image reaches 'shift'"),
     ],

@@ -34,7 +34,16 @@ READS_FEATURES = [
 every_method = pytest.mark.parametrize("name", METHODS)
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "coop": [{"class_specific": True}, {"position": "middle"}, {"words": "a photo of a", "context_length": 4}],
-    "vpt": [{"deep": False}, {"place": "end", "before_norm": True}],
+    "vpt": [{"deep": False}, {"place": "end", "before_norm": True, "start": "normal", "texts": "dataset"}],
+    "upt": [{"attends": "across"}],
+    "mvlpt_coop": [{"softmax": "own_task", "batches": "by_task"}],
+    "prograd": [{"every_token": True}],
+    "taskres": [{"underscores": "spaces"}],
+    "clip_lora": [{"texts": "dataset", "keep_last": False}],
+    "lafter": [{"guesses_by": "frozen"}],
+    "upl": [{"vote": "probabilities"}],
+    "fpl": [{"braces": True}],
+    "tip_adapter": [{"search_on": "few"}],
 }
 
 

@@ -64,6 +64,18 @@ def test_other_settings_or_two_candidates_are_no_partner():
     ]
 
 
+def test_a_row_says_in_which_form_tasks_were_learned_together(tmp_path):
+    form = {"softmax": "all_tasks", "batches": "mixed"}
+    report = make_study(**{**SMALL, "methods": (ZERO, ALONE, {**TOGETHER, **form})})
+    rows = {row["label"]: row for row in table_of(report)["rows"]}
+    together = rows["MVLPT, learned together, adapt"]
+    assert together["single"] == "CoOp, one task", "what it says of several tasks beside is no other setting"
+    assert together["form"] == "batches mixed, softmax all tasks"
+    assert rows["CoOp, one task"]["form"] == ""
+    assert "against CoOp, one task; batches mixed, softmax all tasks" in write_report(report, tmp_path).html.read_text()
+    assert {row["form"] for row in table_of(make_study(**SMALL))["rows"]} == {""}
+
+
 def test_the_section_is_on_the_page_and_only_there(tmp_path, full):
     text = write_report(make_study(**SMALL), tmp_path).html.read_text()
     assert 'id="multitask"' in text

@@ -18,7 +18,7 @@ from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.engine.restyled import Beside
-from promptgrid.tracks.image.engine.support import epoch_batches, streams
+from promptgrid.tracks.image.engine.support import streams
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 
@@ -178,15 +178,17 @@ class Bench:
     def plain(self, cell: Cell, exact: bool = False) -> Plain:
         """The reference's task for ``cell``: pictures through open_clip's own transform, batches as drawn."""
         task, split = self.task, self.track.resolver.protocol(cell.protocol).split(self.task, cell.shots, cell.seed)
-        train = self.pictures(split.train)
+        train, size = self.pictures(split.train), int(cell.settings.get("batch_size", BATCH))
+        keep_last = bool(cell.settings.get("keep_last", False))
         return Plain(
             clip=self.exact_clip if exact else self.clip,
             classes=tuple(task.card.classes),
             template=task.card.template,
             train=train,
             val=self.pictures(split.val),
-            batches=batches(cell, len(train.labels), int(cell.settings.get("batch_size", BATCH))),
-            later=batches(cell, len(train.labels), int(cell.settings.get("batch_size", BATCH)), turn=1),
+            whole_val=self.pictures(self.task.splits["val"]),
+            batches=batches(cell, len(train.labels), size, keep_last=keep_last),
+            later=batches(cell, len(train.labels), size, turn=1, keep_last=keep_last),
             domains=tuple(task.domain_labels[index] for index in split.train),
             shown=self.shown,
             captions=self.captions,
@@ -200,16 +202,17 @@ class Bench:
         return Pictures(torch.stack([self.clip.read(self.task.read(index)) for index in indices]), labels)
 
 
-def batches(cell: Cell, images: int, size: int, turn: int = 0, epochs: int = EPOCHS) -> Batches:
+def batches(
+    cell: Cell, images: int, size: int, turn: int = 0, epochs: int = EPOCHS, keep_last: bool = False
+) -> Batches:
     """The engine's documented streams: the positions of each step, and the seed of its dropout, in round ``turn``."""
-    orders, drops = streams((cell,), "batches", turn), streams((cell,), "dropout", turn)
-    return [
-        [
-            (chosen[0], int(torch.randint(2**62, (), generator=drops[0])))
-            for chosen in epoch_batches(orders, images, size)
-        ]
-        for _ in range(epochs)
-    ]
+    (orders,), (drops,) = streams((cell,), "batches", turn), streams((cell,), "dropout", turn)
+    found = []
+    for _ in range(epochs):
+        cut = torch.randperm(images, generator=orders).split(size)
+        whole = cut if keep_last or len(cut[0]) < size else [batch for batch in cut if len(batch) == size]
+        found.append([(batch, int(torch.randint(2**62, (), generator=drops))) for batch in whole])
+    return found
 
 
 def first(bench: Bench, cell: Cell, method: Method, task: Any, turn: int = 0) -> Params:

@@ -1,9 +1,13 @@
-"""CLIP-LoRA: W + (alpha / sqrt(r)) B A on q, k, v of all blocks of both towers (Zanella and Ben Ayed, CVPRW 2024)."""
+"""CLIP-LoRA: W + (alpha / sqrt(r)) B A on q, k, v of all blocks of both towers (Zanella and Ben Ayed, CVPRW 2024).
+
+Texts are ``a photo of a {}.`` on every dataset; an epoch ends in the images that a batch leaves over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,8 +62,20 @@ def adapted(blocks: Any, down: Tensor, up: Tensor, scale: float, mask: Mask) -> 
             del block.attention
 
 
-def logits(plain: Plain, params: Params, pixels: Tensor, alpha: float = 1.0, rank: int = 2, **settings: Any) -> Tensor:
-    return _forward(plain, params, pixels, alpha / rank**0.5, 0.0, None)
+def logits(
+    plain: Plain,
+    params: Params,
+    pixels: Tensor,
+    alpha: float = 1.0,
+    rank: int = 2,
+    texts: str = "photo",
+    **settings: Any,
+) -> Tensor:
+    return _forward(_worded(plain, texts), params, pixels, alpha / rank**0.5, 0.0, None)
+
+
+def _worded(plain: Plain, texts: str) -> Plain:
+    return replace(plain, template="a photo of a {}.") if texts == "photo" else plain
 
 
 def _forward(plain: Plain, params: Params, pixels: Tensor, scale: float, rate: float, seed: int | None) -> Tensor:
@@ -96,10 +112,13 @@ def train(
     alpha: float,
     rank: int,
     rate: float,
+    texts: str = "photo",
     **settings: Any,
 ) -> Params:
+    worded = _worded(plain, texts)
+
     def loss(params: Params, chosen: Tensor, seed: int) -> Tensor:
-        scores = _forward(plain, params, plain.train.pixels[chosen], alpha / rank**0.5, rate, seed)
+        scores = _forward(worded, params, plain.train.pixels[chosen], alpha / rank**0.5, rate, seed)
         return F.cross_entropy(scores, plain.train.labels[chosen])
 
     params, leaves = leaves_of(begin, NAMES)

@@ -21,5 +21,5 @@ def logits(plain: Pooled, params: Params, pixels: Tensor, **settings: Any) -> Te
 
 
 def train(plain: Pooled, begin: Params, strategy: str = STRATEGY, **settings: Any) -> Params:
-    names = ("learning_rate", "weight_decay", "epochs", "confident", "rounds")
+    names = ("learning_rate", "weight_decay", "epochs", "confident", "rounds", "braces")
     return menghini(plain, plain.start_of, logits, strategy, **{name: settings[name] for name in names})

@@ -17,7 +17,7 @@ def start(plain: Pooled, drawn: Params, **settings: Any) -> Params:
 
 
 def logits(plain: Pooled, params: Params, pixels: Tensor, **settings: Any) -> Tensor:
-    context, layers = mixed(params | {"tokens": params["tokens"][None]})
+    context, layers = mixed(params | {"tokens": params["tokens"][None]}, attends="across")
     with inserting(plain.clip.model.visual, layers[0], "after_class", True):
         images = plain.clip.image(pixels)
     return plain.clip.cosine_logits(images, plain.clip.encode(*coop.prompts(plain, context)))

@@ -15,7 +15,7 @@ def start(plain: Pooled, drawn: Params, **settings: Any) -> Params:
 
 
 def logits(plain: Pooled, params: Params, pixels: Tensor, **settings: Any) -> Tensor:
-    return vpt.logits(plain, {"tokens": params["tokens"][None]}, pixels, "after_class", before_norm=True)
+    return vpt.logits(plain, {"tokens": params["tokens"][None]}, pixels, "after_class", True, texts="dataset")
 
 
 def train(plain: Pooled, begin: Params, strategy: str, **settings: Any) -> Params:

@@ -1,4 +1,7 @@
-"""LaFTer: a classifier of noisy sentence features, then a student taught by it (Mirza et al., NeurIPS 2023)."""
+"""LaFTer: a classifier of noisy sentence features, then a student taught by it (Mirza et al., NeurIPS 2023).
+
+The classifier stays; the tower that it looks through is the student's own, whose LayerNorms move, without the tokens.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,19 @@ def start(plain: Pooled, drawn: Params, text_steps: int, noise: float, text_rate
     return drawn | student.check_start(plain, drawn) | {"teacher": weight, "head": weight}
 
 
-def train(plain: Pooled, begin: Params, learning_rate: float, weight_decay: float, **settings: Any) -> Params:
+def train(
+    plain: Pooled,
+    begin: Params,
+    learning_rate: float,
+    weight_decay: float,
+    guesses_by: str = "learning",
+    **settings: Any,
+) -> Params:
     unseen = first_unseen(plain)
 
-    def guess(pixels: Tensor) -> Tensor:
-        return unseen + (unit(plain.clip, pixels) @ begin["teacher"].T)[:, unseen:].argmax(1)
+    def guess(params: Params, pixels: Tensor) -> Tensor:
+        own = F.normalize(student.moved(plain, params, pixels), dim=-1)
+        seen = own if guesses_by == "learning" else unit(plain.clip, pixels)
+        return unseen + (seen @ begin["teacher"].T)[:, unseen:].argmax(1)
 
     return student.train(plain, begin, guess, learning_rate, weight_decay)

@@ -65,7 +65,7 @@ def start(plain: Pooled, drawn: Params, **settings: Any) -> Params:
 def train(plain: Pooled, begin: Params, learning_rate: float, weight_decay: float, **settings: Any) -> Params:
     unseen = first_unseen(plain)
 
-    def guess(pixels: Tensor) -> Tensor:
+    def guess(params: Params, pixels: Tensor) -> Tensor:
         hidden = torch.relu(plain.clip.image(pixels) @ begin["align_in"].T + begin["align_in_bias"])
         return unseen + (hidden @ begin["align_out"].T + begin["align_out_bias"])[:, unseen:].argmax(1)
 

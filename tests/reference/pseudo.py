@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from tests.reference.clip import Clip
+from tests.reference.clip import Clip, said
 from tests.reference.descent import detached, leaves_of
 from tests.reference.task import Params, Pooled
 from torch import Tensor
@@ -23,9 +23,14 @@ def needs_pool(method: type[Method]) -> bool:
     return "unlabelled" in method.needs
 
 
-def zero_shot(plain: Pooled, pixels: Tensor) -> Tensor:
-    """(N, C) logits of frozen CLIP by the dataset's own template."""
+def zero_shot(plain: Pooled, pixels: Tensor, braces: bool = False) -> Tensor:
+    """(N, C) logits of frozen CLIP by the dataset's own template, or by the sentences of the code of Menghini et al.
+
+    Those have a pair of braces that is never filled, and the name right behind it: ``a photo of a {}tench``.
+    """
     texts = plain.clip.classes_in(plain.template, plain.classes)
+    if braces:
+        texts = F.normalize(plain.clip.text(["a photo of a {}" + said(name) for name in plain.classes]), dim=-1)
     return plain.clip.scale * unit(plain.clip, pixels) @ texts.T
 
 
@@ -79,6 +84,7 @@ def menghini(
     epochs: int,
     confident: int,
     rounds: int,
+    braces: bool = False,
 ) -> Params:
     """FPL, IFPL, GRIP: label the pool, learn from a fresh start, label it again with what was learned.
 
@@ -87,10 +93,10 @@ def menghini(
     first, params = first_unseen(plain), {}
     for turn in range(1 if strategy == "fpl" else rounds):
         with torch.no_grad():
-            said = zero_shot(plain, plain.pool) if turn == 0 else logits(plain, params, plain.pool)
+            scores = zero_shot(plain, plain.pool, braces) if turn == 0 else logits(plain, params, plain.pool)
         classes = len(plain.classes) - first
         most = confident if strategy != "grip" else growing(len(plain.pool), classes, turn, rounds)
-        chosen = leaderboards(said[:, first:], most)
+        chosen = leaderboards(scores[:, first:], most)
         pixels = torch.cat([plain.train.pixels, plain.pool[[i for i, _ in chosen]]])
         labels = torch.cat([plain.train.labels, torch.tensor([c + first for _, c in chosen])])
         few, many = len(plain.train.labels), len(chosen)

@@ -16,17 +16,22 @@ LEARNED = ("tokens", "norm_weights", "norm_biases", "head")
 
 
 def looked_at(plain: Pooled, params: Params, pixels: Tensor) -> Tensor:
-    """(B, width), with every LayerNorm's weight and bias replaced by the frozen ones plus the shifts."""
+    """(B, width), with every LayerNorm's weight and bias replaced by the frozen ones plus the shifts, behind tokens."""
+    with inserting(plain.clip.model.visual, params["tokens"], "after_class", False):
+        return moved(plain, params, pixels)
+
+
+def moved(plain: Pooled, params: Params, pixels: Tensor) -> Tensor:
+    """(B, width) by the tower whose LayerNorms have moved."""
     visual = plain.clip.model.visual
     blocks = visual.transformer.resblocks
     norms = ["ln_pre", *(f"transformer.resblocks.{i}.ln_{j}" for i in range(len(blocks)) for j in (1, 2)), "ln_post"]
     frozen = dict(visual.named_parameters())
-    moved = {}
+    shifted = {}
     for name, weight, bias in zip(norms, params["norm_weights"], params["norm_biases"], strict=True):
-        moved[f"{name}.weight"] = frozen[f"{name}.weight"] + weight
-        moved[f"{name}.bias"] = frozen[f"{name}.bias"] + bias
-    with inserting(visual, params["tokens"], "after_class", False):
-        features: Tensor = torch.func.functional_call(visual, moved, (plain.clip.normalise(pixels),))
+        shifted[f"{name}.weight"] = frozen[f"{name}.weight"] + weight
+        shifted[f"{name}.bias"] = frozen[f"{name}.bias"] + bias
+    features: Tensor = torch.func.functional_call(visual, shifted, (plain.clip.normalise(pixels),))
     return features
 
 
@@ -55,22 +60,22 @@ def check_start(plain: Pooled, drawn: Params) -> Params:
 
 
 def train(
-    plain: Pooled, begin: Params, guess: Callable[[Tensor], Tensor], learning_rate: float, weight_decay: float
+    plain: Pooled, begin: Params, guess: Callable[[Params, Tensor], Tensor], learning_rate: float, weight_decay: float
 ) -> Params:
-    """AdamW without decay on biases, at a constant rate; the label is a guess on the image itself."""
+    """AdamW without decay on biases, at a constant rate; the label is a guess, at each step, on the image itself."""
     params, _ = leaves_of(begin, LEARNED)
     groups = [
         {"params": [params[name] for name in ("tokens", "norm_weights", "head")], "weight_decay": weight_decay},
         {"params": [params["norm_biases"]], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=learning_rate)
-    with torch.no_grad():
-        labels = guess(plain.pool)
     for steps in plain.draw(len(plain.pool), 0):
         for rows, _ in steps:
             optimizer.zero_grad()
+            with torch.no_grad():
+                labels = guess(params, plain.pool[rows])
             spoken = F.log_softmax(logits(plain, params, plain.pool[rows]), dim=1)
-            right = F.nll_loss(spoken, labels[rows])
+            right = F.nll_loss(spoken, labels)
             (0.9 * right + 0.1 * -spoken.mean(1).mean()).backward()
             optimizer.step()
     return detached(params)

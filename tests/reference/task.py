@@ -30,7 +30,7 @@ class Plain:
     ``later`` are those of a second stage, ``domains`` names the domain of each image of ``train``. ``shown`` are other
     images with a caption each, ``start_rng`` the stream that the start is drawn from. ``said`` holds descriptions
     by class. ``beside`` gives the views (B, 2, 3, s, s) of MoCo and of AugMix of positions in ``train``, at a step with
-    this seed.
+    this seed. ``whole_val`` are all validation images of these classes, of which ``val`` are a few.
     """
 
     clip: Clip
@@ -46,6 +46,7 @@ class Plain:
     start_rng: Callable[[], Generator] = Generator
     said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Callable[[Tensor, int], Tensor] = field(default=lambda chosen, seed: torch.zeros(0))
+    whole_val: Pictures = field(default=Pictures(torch.zeros(0), torch.zeros(0)))
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ BRIEF: dict[str, Any] = {"epochs": EPOCHS, "batch_size": 4}
 
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "upl": ("upl", SSL, {"members": 2, "confident": 2}),
-    "upl-ul": ("upl", UL, {"members": 3, "confident": 2, "context_length": 4}),
+    "upl-probabilities": ("upl", UL, {"members": 3, "confident": 2, "context_length": 4, "vote": "probabilities"}),
     "fpl": ("fpl", SSL, {"confident": 2, "epochs": 7, "batch_size": 8, "learning_rate": 0.01}),
     "fpl-trzsl": ("fpl", TRZSL, {"confident": 3}),
+    "fpl-braces": ("fpl", UL, {"confident": 2, "braces": True}),
     "ifpl": ("ifpl", SSL, {"confident": 1, "rounds": 2}),
     "grip": ("grip", SSL, {"rounds": 3, "batch_size": 32}),
     "grip-trzsl": ("grip", TRZSL, {"rounds": 2, "batch_size": 32, "context_length": 4}),
@@ -56,6 +57,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tfup_t-ul": ("tfup_t", UL, {"batch_size": 32, "spread": 1.0, "learning_rate": 0.003}),
     "tfup_t-trzsl": ("tfup_t", TRZSL, {"batch_size": 32, "threshold": 0.6, "learning_rate": 0.003}),
     "lafter": ("lafter", SSL, {"batch_size": 32, "text_steps": 20, "tokens": 5}),
+    "lafter-frozen": ("lafter", UL, {"batch_size": 32, "text_steps": 20, "tokens": 5, "guesses_by": "frozen"}),
     "lafter-trzsl": ("lafter", TRZSL, {"batch_size": 32, "text_steps": 20, "tokens": 5}),
     "nola": ("nola", UL, {"batch_size": 32, "second": "given", "tokens": 5}),
     "nola-trzsl": ("nola", TRZSL, {"batch_size": 32, "second": "given", "tokens": 5}),
@@ -127,6 +129,8 @@ def test_the_first_round_in_float64(bench: Bench, case: str) -> None:
         second=bench.exact.encode_pixels(pixels) if "second_backbone" in method.needs else None,
         pseudo=torch.arange(len(pixels)) >= len(few.labels),
     )
+    if method.beside:
+        album = replace(album, beside=lambda positions, seed: pixels[positions].unsqueeze(1))
     task = replace(task.without_images(), mixture=(len(few.labels), len(chosen.labels)))
     schedule = Schedule.of(method, task, len(pixels))
     assert schedule is not None

@@ -16,7 +16,13 @@ logits = tip_adapter.logits
 
 
 def train(
-    plain: Plain, begin: Params, learning_rate: float, weight_decay: float, search: bool = True, **settings: Any
+    plain: Plain,
+    begin: Params,
+    learning_rate: float,
+    weight_decay: float,
+    search: bool = True,
+    search_on: str = "whole",
+    **settings: Any,
 ) -> Params:
     def loss(params: Params, chosen: Tensor, seed: int) -> Tensor:
         return F.cross_entropy(logits(plain, params, plain.train.pixels[chosen]), plain.train.labels[chosen])
@@ -24,4 +30,4 @@ def train(
     params, leaves = leaves_of(begin, ["keys"])
     optimizer = torch.optim.AdamW(leaves, lr=learning_rate, eps=1e-4, weight_decay=weight_decay)
     trained = by_iteration(plain, params, leaves, optimizer, loss, last=0.0)
-    return tip_adapter.train(plain, trained, search)
+    return tip_adapter.train(plain, trained, search, search_on)

@@ -1,4 +1,4 @@
-"""UPL: CoOp on the surest guesses of zero-shot CLIP, each member by itself; the mean of their probabilities."""
+"""UPL: CoOp on the surest guesses of zero-shot CLIP, each member by itself; the mean of their logits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def start(plain: Pooled, drawn: Params, **settings: Any) -> Params:
     return drawn
 
 
-def logits(plain: Pooled, params: Params, pixels: Tensor, **settings: Any) -> Tensor:
-    each = [coop.logits(plain, {"context": context}, pixels).softmax(-1) for context in params["context"]]
-    return torch.stack(each).mean(0).log()
+def logits(plain: Pooled, params: Params, pixels: Tensor, vote: str = "logits", **settings: Any) -> Tensor:
+    each = torch.stack([coop.logits(plain, {"context": context}, pixels) for context in params["context"]])
+    return each.mean(0) if vote == "logits" else each.softmax(-1).mean(0).log()
 
 
 def train(

@@ -1,4 +1,10 @@
-"""UPT in MVLPT's deep form, its block from torch.nn modules (Zang et al., 2022; Shen et al., WACV 2024)."""
+"""UPT in MVLPT's deep form, its block from torch.nn modules (Zang et al., 2022; Shen et al., WACV 2024).
+
+The shape that the block is handed decides who sees whom. CLIP's block, and ``nn.MultiheadAttention`` as it is made by
+default, read (sequence, batch, width): attention runs along axis 0. MVLPT joins the L tokens as (1, L, width), so that
+the sequence has length 1 and axis 1 is a batch of L: a token attends to itself alone, softmax of one number is 1, and
+attention is the value of that token. ``across`` is (L, 1, width): one sequence of L tokens, a batch of one.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +35,12 @@ MODULES = {
 
 
 class Block(nn.Module):
-    """CLIP's ResidualAttentionBlock: one head over the sequence, MLP of four widths, QuickGELU."""
+    """CLIP's ResidualAttentionBlock on (sequence, batch, width): one head, MLP of four widths, QuickGELU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.attn = nn.MultiheadAttention(width, 1, batch_first=True)
+        self.attn = nn.MultiheadAttention(width, 1)
+        assert not self.attn.batch_first, "axis 0 is the sequence"
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
@@ -53,9 +60,11 @@ def start(plain: Plain, drawn: Params, **settings: Any) -> Params:
     return drawn | known | {name: torch.ones_like(drawn[name]) for name in ones}
 
 
-def logits(plain: Plain, params: Params, pixels: Tensor, position: str = "end", **settings: Any) -> Tensor:
+def logits(
+    plain: Plain, params: Params, pixels: Tensor, position: str = "end", attends: str = "alone", **settings: Any
+) -> Tensor:
     visual = plain.clip.model.visual
-    context, layers = mixed(params)
+    context, layers = mixed(params, attends)
     with inserting(visual, layers[0], "after_class", False), overwriting(visual.transformer.resblocks, layers, 1):
         images = plain.clip.image(pixels)
     return plain.clip.cosine_logits(images, plain.clip.encode(*coop.prompts(plain, context, position)))
@@ -69,13 +78,15 @@ def train(plain: Plain, begin: Params, learning_rate: float, weight_decay: float
     return sgd(plain, begin, list(begin), loss, learning_rate, weight_decay)
 
 
-def mixed(params: Params) -> tuple[Tensor, Tensor]:
+def mixed(params: Params, attends: str = "alone") -> tuple[Tensor, Tensor]:
     """The context (M, d_t) and the visual tokens (layers, n, d_v) that enter the towers."""
     context, tokens = params["context"], params["tokens"]
-    sequence = torch.cat([_map(params, "text_in", context), _map(params, "vision_in", tokens.flatten(0, 1))])
-    block = Block(sequence.shape[-1]).to(sequence.dtype)
+    joined = torch.cat([_map(params, "text_in", context), _map(params, "vision_in", tokens.flatten(0, 1))])
+    length, width = joined.shape
+    handed = joined.view(1, length, width) if attends == "alone" else joined.view(length, 1, width)
+    block = Block(width).to(joined.dtype)
     weights = {theirs: params[ours] for ours, theirs in MODULES.items()}
-    mixed = torch.func.functional_call(block, weights, (sequence[None],))[0]
+    mixed = torch.func.functional_call(block, weights, (handed,)).view(length, width)
     back = _map(params, "text_out", mixed[: len(context)]), _map(params, "vision_out", mixed[len(context) :])
     return back[0], back[1].view(tokens.shape)
 

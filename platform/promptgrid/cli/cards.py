@@ -34,7 +34,9 @@ def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
         "cost": _cost(card["cost"]),
         "needs": [", ".join(card["needs"])] if card["needs"] else [],
         "protocols": _protocols(card["protocols"]),
+        "images": _views(card["views"]),
         "selection": [f"original: {rule['original'] or 'not said'}", f"here: {rule['ours']}"],
+        "parity": _parity(card["parity"]),
         "quirks": [f"{each['quirk']} (here: {each['here']})" for each in card["quirks"] or []],
         "deviations": list(card["deviations"]),
         "our reading": list(card["open_choices"]),
@@ -52,6 +54,14 @@ def _count(found: Mapping[str, Any]) -> str:
     growth = [f"{found[f'per_{what}']:,} more with a {what}" for what in ("class", "shot") if found[f"per_{what}"]]
     size = f" at {found['classes']} classes, {found['shots']} shots" if growth else ""
     return f"{found['count']:,} numbers on {found['backbone']}{size}" + "".join(f", {part}" for part in growth)
+
+
+def _views(found: Mapping[str, Any] | None) -> list[str]:
+    return [] if found is None else [f"views: {found['default']}, {found['means']}", str(found["papers"])]
+
+
+def _parity(found: Mapping[str, Any] | None) -> list[str]:
+    return [] if found is None else [line for line in (found["said"], found["note"], found["how"]) if line]
 
 
 def _losses(found: Mapping[str, Any] | None, adapts: bool) -> list[str]:

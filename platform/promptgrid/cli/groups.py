@@ -9,6 +9,7 @@ import typer
 
 from promptgrid import api
 from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile
+from promptgrid.spec import read_suite
 
 
 def groups(
@@ -30,10 +31,31 @@ def groups(
 
     tasks, gain = gains_of(api.results(suite, store), label, reading, over or label)
     found = ["+".join(tasks[task] for task in group) for group in recommended_groups(gain, size)]
+    forms = _forms(read_suite(suite).track)
     if as_json:
-        typer.echo(json.dumps({"tasks": len(tasks), "sources": found}))
+        typer.echo(json.dumps({"tasks": len(tasks), "sources": found, "learned_by": forms}))
         return
     typer.echo("\n".join(found) or f"no two of {len(tasks)} tasks gain from each other")
+    for form, methods in forms.items():
+        typer.echo(f"as `sources`, learned together by {', '.join(methods)} with {form}", err=True)
+
+
+def _forms(track: str) -> dict[str, list[str]]:
+    """In which form the multitask methods of a track learn a group by default: that form, and who has it.
+
+    A form is what a method chooses between beside the choices of single-task methods: which classes compete, how
+    batches are filled.
+    """
+    from promptgrid import catalog
+
+    rows = catalog.track(track).describe("methods")
+    several = [row for row in rows if row.get("axes", {}).get("supervision") == "multi_task"]
+    others = {name for row in rows if row not in several for name in row.get("choices", {})}
+    found: dict[str, list[str]] = {}
+    for row in several:
+        own = [f"{name}: {row['settings'][name]}" for name in row.get("choices", {}) if name not in others]
+        found.setdefault(", ".join(own), []).append(row["name"])
+    return found
 
 
 COMMANDS: dict[str, Command] = {"groups": groups}

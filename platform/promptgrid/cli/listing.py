@@ -34,7 +34,8 @@ def methods(
             show_card(rows[0], wing.card(name))
             return
     if as_json:
-        rows = [row | {"card": wing.card(row["name"])} for row in rows]
+        cards = {row["name"]: wing.card(row["name"]) for row in rows}
+        rows = [row | {"parity": cards[row["name"]].get("parity"), "card": cards[row["name"]]} for row in rows]
     _show(rows, as_json, ["name", "kind", "about", "paper"])
 
 

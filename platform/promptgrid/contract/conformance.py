@@ -20,6 +20,7 @@ from torch import Tensor
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.backbone import Backbone
 from promptgrid.contract.black_box import face_of
+from promptgrid.contract.conformance_company import check_adaptation, check_company
 from promptgrid.contract.conformance_data import (
     CLASSES,
     NEW_CLASSES,
@@ -122,6 +123,7 @@ def check_method(method: type[Method], backbone: Backbone | None = None, **setti
     trial = Trial.of(method(**settings), backbone)
     for check in (check_start, check_pool, check_logits, check_state, check_gradients, check_pack, check_new_classes):
         check(trial)
+    check_company(trial)
     check_zero_shot_start(trial)
     check_adaptation(trial)
     check_tracked(trial)
@@ -281,42 +283,6 @@ def check_zero_shot_start(trial: Trial) -> None:
     zero_shot = trial.batch.normalised @ trial.task.text.mT
     gap = float((trial.logits(trial.start) / trial.task.scale - zero_shot).abs().max())
     assert gap <= TOLERANCE, f"{trial.method.name} should begin as zero-shot CLIP, cosines differ by {gap:.2g}"
-
-
-def check_adaptation(trial: Trial) -> None:
-    """What is fitted to a test image is reached by its loss, and no image changes what another one learns."""
-    method, name = trial.method, trial.method.name
-    if method.adaptation is None:
-        return
-    leaves = {key: value for key, value in trial.shaken().items() if key not in method.frozen}
-    held = {key: value for key, value in trial.start.items() if key in method.frozen}
-    task = trial.task.without_images()
-    seen = {"features": trial.batch.features}
-    if trial.batch.patches is not None:
-        seen["patches"] = trial.batch.patches
-    places = method.select_views(trial.logits(trial.start), Batch(**seen), task)
-    sound = len(set(places.tolist())) == len(places) > 0 and set(places.tolist()) <= set(range(len(trial.labels)))
-    assert sound, f"{name}: select_views gave {places.tolist()} of {len(trial.labels)} views"
-
-    def loss(own: Params, views: dict[str, Tensor]) -> Tensor:
-        return method.adapt_loss(own | held, Batch(**views), task)
-
-    def gradients(function: Callable[..., Tensor], params: Params, views: dict[str, Tensor]) -> Params:
-        own = {key: value.clone().requires_grad_() for key, value in params.items()}
-        grads = torch.autograd.grad(
-            function(own, views).sum(), list(own.values()), allow_unused=True, materialize_grads=True
-        )
-        return dict(zip(own, grads, strict=True))
-
-    images = [{key: value[rows] for key, value in seen.items()} for rows in (places, places.flip(0) - 1)]
-    alone = [gradients(loss, leaves, image) for image in images]
-    for key in leaves:
-        reached = bool(alone[0][key].abs().sum() > 0)
-        assert reached, f"{name}: no gradient of a test image reaches {key!r}; fit it, or name it in `frozen`"
-    together = gradients(torch.func.vmap(loss), _stacked([leaves] * len(images)), _stacked(images))
-    for key in leaves:
-        for i in range(len(images)):
-            assert_close(together[key][i], alone[i][key], f"{name}: the gradient of {key!r} depends on other images")
 
 
 def same_bits(one: Params, other: Params) -> bool:

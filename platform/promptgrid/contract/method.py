@@ -19,8 +19,8 @@ from promptgrid.contract.taxonomy import Axes
 Params = dict[str, Tensor]
 Number = float | Tensor
 Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
-View = Literal["moco", "augmix"]
-"""Of a training image, anew at every step: as MoCo v3 changes it, as AugMix does."""
+View = Literal["moco", "augmix", "centre"]
+"""Of a training image: anew at every step, as MoCo v3 or AugMix changes it; or its centre crop, as it is tested."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Recipe:
     step only, while its momentum gathers all gradients. ``clip`` bounds the norm of a cell's whole gradient.
     ``averaging`` (mean, deviation): kept is the sum of the parameters behind each epoch e = 1, 2, ..., weighted by
     N(e; mean, deviation²) over its sum (PromptSRC's GPA); ``selection: val`` chooses among epochs as they are.
+    ``keep_last``: where batches do not divide the images, an epoch ends in a smaller one; in Dassl it is left out.
 
     ``warmup: linear`` climbs from 0 over the warm-up epochs, and the cosine then runs over the epochs that are left.
     ``span`` is the part of the cosine that is walked, for a fit that another one goes on with. ``inverse`` (slope,
@@ -86,6 +87,7 @@ class Recipe:
     undecayed: tuple[str, ...] = ()
     clips: tuple[tuple[str, float], ...] = ()
     polynomial: tuple[float, float] | None = None
+    keep_last: bool = False
 
 
 class Outputs(NamedTuple):
@@ -163,7 +165,8 @@ class Method(ABC):
     ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
     from. ``beside`` names views of each training image that stand in a batch beside the one it is learned from, for
     methods that need ``vision_blocks``. ``texts_per_image``: every image is scored against class texts of its own,
-    which is what such a method costs.
+    which is what such a method costs. ``joint``: an image's scores depend on those that are scored with it, so that
+    only a protocol takes the method that is ``joint`` too.
     """
 
     name: ClassVar[str]
@@ -179,6 +182,7 @@ class Method(ABC):
     stages: ClassVar[int] = 1
     beside: ClassVar[tuple[View, ...]] = ()
     texts_per_image: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
 
     @property
     def open_vocabulary(self) -> bool:
@@ -214,7 +218,7 @@ class Method(ABC):
         return task.text
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        """(B, width) image features, not necessarily normalised."""
+        """(B, width) image features, not necessarily normalised, each of its own image alone."""
         return batch.features
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:

@@ -56,6 +56,8 @@ class Protocol(ABC):
     start afresh. ``narrows``: a pair may be scored on less than the target's own classes, so that a method which learns
     nothing has to be scored there too, to be compared. ``offers`` are the assets it gives to methods that need them.
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
+    ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
+    other protocols the scores of an image are a function of that image.
     """
 
     name: ClassVar[str]
@@ -67,6 +69,7 @@ class Protocol(ABC):
     narrows: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset()
     traced: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
@@ -84,6 +87,9 @@ class Protocol(ABC):
         if self.open_vocabulary and not method.open_vocabulary:
             raise Refused(f"method {method.name!r} cannot be scored on classes it was not trained on, "
                           f"as protocol {self.name!r} asks", where="methods")  # fmt: skip
+        if method.joint and not self.joint:
+            raise Refused(f"method {method.name!r} scores images by each other, protocol {self.name!r} each by itself",
+                          where="methods")  # fmt: skip
 
     def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
         """The split of a cell on ``dataset`` that starts from what was learned on ``source``.

@@ -24,13 +24,15 @@ class Labelled:
 
     ``augmented`` is there where the suite declares ``views``: called, it gives (V, N, width) features of V augmented
     views of each image. ``pixels`` is there for methods inside the image tower when they finish: called, it gives the
-    images themselves (N, 3, size, size) uint8.
+    images themselves (N, 3, size, size) uint8. ``whole`` is there on the few validation images: called, it gives all
+    that the dataset has of the task's classes.
     """
 
     features: Tensor
     labels: Tensor
     augmented: Callable[[], Tensor] | None = None
     pixels: Callable[[], Tensor] | None = None
+    whole: Callable[[], Labelled] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,9 @@ class Task:
 
         ``middle`` puts half the context behind the name, ``front`` all of it; ``behind`` is frozen text between the
         context and the name (MaPLe's "of a"). Cached.
+
+        A name has as many tokens as it has by itself, and the full stop is what is left (CoOp's rule): behind a bracket
+        or a quotation mark there may be one token for both, which then stays with the name.
         """
         return _prompts(self.backbone, self.classes, context_length, position, behind)
 
@@ -190,14 +195,15 @@ def _prompts(
 ) -> PromptTokens:
     filler = " ".join(["X"] * context_length)
     lead = f"{behind} " if behind else ""
-    tokens = backbone.tokenize([f"{filler} {lead}{name}.".strip() for name in spoken(classes)])
-    ends = tokens.argmax(-1)
+    names = [f"{lead}{name}" for name in spoken(classes)]
+    tokens = backbone.tokenize([f"{filler} {name}.".strip() for name in names])
+    ends, alone = tokens.argmax(-1), backbone.tokenize(names).argmax(-1) - 1
     moved = torch.zeros_like(tokens)
     slots = torch.full_like(tokens, -1)
     first = context_length // 2 if position == "middle" else context_length if position == "end" else 0
-    for row, (ids, end) in enumerate(zip(tokens.tolist(), ends.tolist(), strict=True)):
+    for row, (ids, end, length) in enumerate(zip(tokens.tolist(), ends.tolist(), alone.tolist(), strict=True)):
         body = ids[1 + context_length : end]  # behind, the name and the full stop
-        name, stop = body[:-1], body[-1:]
+        name, stop = body[:length], body[length:]
         after = context_length - first
         order = [ids[0], *ids[1 : 1 + first], *name, *ids[1 : 1 + after], *stop, *ids[end:]]
         moved[row] = torch.tensor(order)

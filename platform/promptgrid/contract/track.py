@@ -181,6 +181,13 @@ class Track(ABC):
         """Everything known about one method, for people and scripts; empty for a track that keeps no cards."""
         return {}
 
+    def parities(self) -> dict[str, dict[str, Any]]:
+        """By method, how it stands to its authors' code: ``result`` in a word or two, ``said`` in a line, ``note``.
+
+        Methods of which nobody said so are left out.
+        """
+        return {}
+
     def published(self) -> list[dict[str, Any]]:
         """Figures that papers report, a row each: shown beside results, never ranked with them."""
         return []

@@ -123,6 +123,13 @@ def _coverage(row: Row) -> Entry:
     return Entry(f"{row.done}/{row.planned}", row.done / row.planned, note=reasons or "every planned cell finished")
 
 
+def _verified(row: Row) -> Entry:
+    if not row.parity:
+        return Entry(DASH, None, note="its card does not say")
+    note = ". ".join(part.rstrip(".") for part in (row.parity["said"], row.parity.get("note", "")) if part)
+    return Entry(row.parity["result"], row.parity["result"], note=note)
+
+
 def _score(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
     def entry(row: Row) -> Entry:
         value = pick(row)
@@ -269,6 +276,15 @@ COLUMNS: tuple[Column, ...] = (
         "Selection",
         "Which checkpoint counts; never chosen on test data.",
         lambda r: Entry(r.selection, r.selection),
+        text=True,
+    ),
+    Column(
+        "verified",
+        "Verified",
+        "Against the authors' code: equal to it, in part, mended since and not compared again, not compared, or "
+        "there is none.",
+        _verified,
+        lambda standing: any(row.parity for row in standing.rows),
         text=True,
     ),
 )

@@ -34,7 +34,8 @@ class ReportInput:
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
     ``published`` are rows of figures that papers report (see ``Track.published``), ``known_as`` maps those of our
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
-    ``axes`` maps methods to their place in the taxonomy, axis by axis.
+    ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
+    code (see ``Track.parities``).
     For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
@@ -56,6 +57,7 @@ class ReportInput:
     titles: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Sequence[Mapping[str, Any]] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, Correct] = field(default_factory=dict)

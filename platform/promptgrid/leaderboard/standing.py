@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,8 @@ class Range:
 class Row:
     """One method of a standing. ``place`` counts complete rows by mean; None for a row with holes.
 
-    ``source`` is the mean score on the tasks learned from, where those are no part of ``mean``.
+    ``source`` is the mean score on the tasks learned from, where those are no part of ``mean``. ``parity`` says how the
+    method stands to its authors' code; it is empty where nobody said so.
     """
 
     label: str
@@ -66,6 +68,7 @@ class Row:
     evaluate: Range = Range()
     memory: Range = Range()
     reasons: dict[str, int] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -206,6 +209,7 @@ def _row(
         evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
         memory=_range([s.record.cost.peak_memory_mb for s in done if s.record]),
         reasons=dict(Counter(square.reason for square in squares if square.status != "done")),
+        parity=report.parities.get(first.cell.method, {}),
     )
     if row.reference or reference not in means.index:
         return row

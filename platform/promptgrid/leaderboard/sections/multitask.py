@@ -12,7 +12,6 @@ from promptgrid.leaderboard import statistics as st
 from promptgrid.leaderboard.section import Facts, Section, beside
 from promptgrid.leaderboard.squares import is_multitask
 from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.spec import canonical_json
 
 
 def facts(board: Board) -> Facts | None:
@@ -38,8 +37,8 @@ def _table(board: Board, standing: Standing) -> dict[str, Any]:
 def single_task(board: Board, standing: Standing, label: str) -> str | None:
     """The row of plain cells that learned each task alone as ``label`` did together; None where there is none.
 
-    The same method and settings; else the only other method that learns with exactly these settings (a multitask mode
-    shares them with the method it is made of).
+    The same method and settings; else the only other method all of whose settings are the same (a multitask mode has
+    those of the method it is made of, and says beside them how several tasks are learned).
     """
     mine = next(square.cell for square in standing.squares if square.label == label)
     plain = {
@@ -47,10 +46,18 @@ def single_task(board: Board, standing: Standing, label: str) -> str | None:
         for square in standing.squares
         if not square.cell.reading and not board.is_zero_shot(square.label)
     }
-    settings = canonical_json(mine.settings)
-    alike = [other for other, cell in plain.items() if mine.settings and canonical_json(cell.settings) == settings]
+    alike = [other for other, cell in plain.items() if cell.settings and cell.settings.items() <= mine.settings.items()]
     same = [other for other in alike if plain[other].method == mine.method]
     return same[0] if same else alike[0] if len(alike) == 1 else None
+
+
+def form(standing: Standing, label: str) -> str:
+    """How ``label`` learns several tasks at once: its settings of kinds that methods of one task here do not have."""
+    joined = {square.cell.method for square in standing.squares if is_multitask(square.cell)}
+    others = {name for square in standing.squares if square.cell.method not in joined for name in square.cell.settings}
+    mine = next(square.cell.settings for square in standing.squares if square.label == label)
+    own = sorted(mine.keys() - others) if others else []
+    return ", ".join(f"{name} {mine[name]}" for name in own).replace("_", " ")
 
 
 def _row(standing: Standing, label: str, alone: str | None) -> dict[str, Any]:
@@ -60,6 +67,7 @@ def _row(standing: Standing, label: str, alone: str | None) -> dict[str, Any]:
     return {
         "label": label,
         "single": alone,
+        "form": form(standing, label) if alone else "",
         "scores": standing.means.loc[label].to_numpy(dtype=float).tolist(),
         "differences": [gaps.get(name, math.nan) for name in standing.datasets],
         "mean_difference": float(known.mean()) if len(known) else math.nan,

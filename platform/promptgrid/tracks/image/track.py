@@ -28,6 +28,7 @@ from promptgrid.contract.track import Learned, Timing, unknown
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
+from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
 from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
@@ -181,6 +182,10 @@ class ImageTrack(Track):
 
     def card(self, method: str) -> dict[str, Any]:
         return card_of(self.resolver, method, self.published())
+
+    def parities(self) -> dict[str, dict[str, Any]]:
+        found = {name: written(method)["parity"] for name, method in self.resolver.methods.items()}
+        return {name: parity for name, parity in found.items() if parity is not None}
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)

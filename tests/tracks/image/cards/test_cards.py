@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +16,7 @@ from promptgrid.spec import Refused
 from promptgrid.tracks.image import methods
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.counting import learned_numbers
+from promptgrid.tracks.image.cards.parity import RESULTS
 from promptgrid.tracks.image.cards.prose import said, written
 from promptgrid.tracks.image.cards.shapes import bundled, vit_b16
 
@@ -145,7 +147,7 @@ def test_a_third_party_has_a_card_without_writing_one(monkeypatch: pytest.Monkey
     monkeypatch.setitem(RESOLVER.methods, "stranger", Stranger)
     card = card_of(RESOLVER, "stranger", [])
     assert card["problems"] == []
-    assert card["missing"] == ["axes", "learns", "selection", "quirks (an empty list where there are none)"]
+    assert card["missing"] == ["axes", "learns", "selection", "parity", "quirks (an empty list where there are none)"]
     assert [found["count"] for found in card["learns"]["counts"]] == [1, 1]
     assert card["losses"]["names"] == ["cross_entropy"]
 
@@ -169,7 +171,18 @@ def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("colour: red\n", "unknown keys"), ("quirks:\n  - quirk: odd\n", "a quirk")],
+    [
+        ("colour: red\n", "unknown keys"),
+        ("quirks:\n  - quirk: odd\n", "a quirk"),
+        ("learns: a shift\n", "a card says `parity`"),
+        ("parity: {result: equal}\n", "a parity"),
+        ("parity: {result: no public code, code: a/b 1234567}\n", "a parity"),
+        ("parity: {result: fine, code: a/b 1234567}\n", "a parity"),
+        ("parity: {result: equal, code: a/b 1234567, start: small}\n", "a parity"),
+        ("parity: {result: not compared, code: a/b 1234567, start: 1.0e-5}\n", "a parity"),
+        ("parity: {result: equal, code: a/b 1234567, by: me}\n", "a parity"),
+        ("parity: {result: mended, code: a/b 1234567}\n", "a parity"),
+    ],
 )
 def test_a_bad_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
     from promptgrid.tracks.image.cards import prose
@@ -179,6 +192,26 @@ def test_a_bad_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(prose.inspect, "getfile", lambda method: str(tmp_path / "mine.py"))
     with pytest.raises(Refused, match=problem):
         written(Stranger)
+
+
+def test_parity_is_told_in_a_line_with_its_numbers() -> None:
+    coop, taskres, kapt, kgcoop = (CARDS[name]["parity"] for name in ("coop", "taskres", "kapt", "kgcoop"))
+    numbers = "equal to the authors' code; apart by 6e-07 at the start, 3e-05 after training (KaiyangZhou/CoOp ff61507)"
+    assert coop["said"] == numbers
+    assert kgcoop["said"].startswith("equal to the authors' code; apart by at most 1e-05 (")
+    assert (taskres["result"], taskres["code"]) == ("mended", "geekyutao/TaskRes 5195359")
+    assert ".119" in taskres["note"]
+    assert (kapt["result"], kapt["said"], kapt["how"]) == ("no public code", RESULTS["no public code"], "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_of_a_parity_is_a_commit(name: str) -> None:
+    parity = CARDS[name]["parity"]
+    assert TRACK.parities()[name] == parity
+    assert not parity["code"] or re.search(r" [0-9a-f]{7}$", parity["code"])
+    mentioned = CARDS[name]["source"] + (RESOLVER.methods[name].__doc__ or "")
+    told = parity["code"].split(" ")[-1] in mentioned or mentioned.startswith("as ")
+    assert told, "the docstring names the same commit"
 
 
 def test_counting_needs_no_weights() -> None:

@@ -23,7 +23,7 @@ def card_beside(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> typ
 
 
 def test_a_finding_has_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = "found:\n  - {found: it learns, by: promptgrid report suites/x.yaml}\n"
+    told = "parity: {result: no public code}\nfound:\n  - {found: it learns, by: promptgrid report suites/x.yaml}\n"
     method = card_beside(tmp_path, told, monkeypatch)
     assert prose.written(method)["found"] == [{"found": "it learns", "by": "promptgrid report suites/x.yaml"}]
 

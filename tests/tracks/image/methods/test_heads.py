@@ -16,7 +16,15 @@ from promptgrid.tracks.image.methods.zero_shot import ZeroShot
 
 
 @pytest.mark.parametrize(
-    "method", [ClipAdapter(ratio=0.0), TaskRes(), TipAdapter(alpha=0.0), TipAdapterF(alpha=0.0), ClipLora()], ids=repr
+    "method",
+    [
+        ClipAdapter(ratio=0.0),
+        TaskRes(underscores="spaces"),
+        TipAdapter(alpha=0.0),
+        TipAdapterF(alpha=0.0),
+        ClipLora(texts="dataset"),
+    ],
+    ids=repr,
 )
 def test_what_adds_nothing_is_zero_shot(method, make_task, batch_of):
     task, (batch, _) = make_task(seed=3), batch_of()
@@ -43,7 +51,7 @@ def test_the_adapter_is_blended_before_it_is_normalised(make_task, batch_of):
 
 def test_taskres_adds_to_the_text_before_it_is_normalised(make_task):
     task = make_task(template="a drawing of {}.")
-    tokens = task.backbone.tokenize([f"a drawing of {name.replace('_', ' ')}." for name in task.classes])
+    tokens = task.backbone.tokenize([f"a drawing of {name}." for name in task.classes])
     raw = task.backbone.encode_text(task.backbone.embed_tokens(tokens), tokens.argmax(-1))
     params = TaskRes().init(task, torch.Generator())
     torch.testing.assert_close(TaskRes(alpha=0.7).text({**params, "residual": torch.ones_like(raw)}, task), raw + 0.7)

@@ -111,19 +111,25 @@ def test_maples_later_maps_start_as_clones(make_task):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "template", "words"),
+    ("dataset", "template", "settings", "learned", "said"),
     [
-        ("meadow", "a photo of a {}, a type of animal.", "a photo of a"),
-        ("OxfordPets", "a photo of a {}, a type of pet.", "a type of pet, a photo of a"),
+        ("meadow", "a photo of a {}, a type of animal.", {}, "a photo of a", "{16} owl . >"),
+        ("OxfordPets", "a photo of a {}, a type of pet.", {}, "a type of pet, a photo of", "{16} a owl . >"),
+        ("OxfordPets", "a photo of a {}.", {"every_token": True}, "a type of pet, a photo of a", "{16} owl . >"),
     ],
 )
-def test_prograd_starts_with_zeros_and_the_templates_words_last(dataset, template, words, make_task):
-    task = make_task(dataset=dataset, template=template)
-    context = ProGrad().init(task, torch.Generator())["context"]
-    tail = task.words(words)
-    assert torch.equal(context[-len(tail) :], tail)
-    assert context.shape[0] == 16
-    assert not context[: -len(tail)].any()
+def test_prograd_learns_as_many_tokens_as_the_template_has_words(
+    dataset, template, settings, learned, said, make_task, seen
+):
+    """They stand last behind zeros; a comma leaves the last token frozen behind them."""
+    task, method = make_task(dataset=dataset, template=template), ProGrad(**settings)
+    params = method.init(task, torch.Generator())
+    tail = task.words(learned)
+    assert torch.equal(params["context"][-len(tail) :], tail)
+    assert params["context"].shape[0] == 16
+    assert not params["context"][: -len(tail)].any()
+    method.text({"context": params["context"] + 1.0}, task)
+    assert " ".join(seen[-1][1][0]) == said.replace("{16}", " ".join("<" + "?" * 16))
 
 
 def test_prograd_starts_at_random_where_the_template_begins_with_the_name(make_task):

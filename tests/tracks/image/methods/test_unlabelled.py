@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from tests.contracts.small_world import MemoryCache, Pictures, SmallBackbones, brief, request, track
+from tests.contracts.small_world import MemoryCache, Pictures, SmallBackbones, backbone, brief, request, track
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -132,7 +132,7 @@ def test_images_of_unseen_classes_are_guessed_to_be_of_those(make_task, batch_of
     said = torch.randn(10, CLASSES, generator=torch.Generator().manual_seed(5))
     out = Outputs(batch.features, task.text, said, replace(batch, plain=torch.ones(10, 16), second=torch.zeros(10, 7)))
     loss = F.cross_entropy(said, torch.full((10,), wanted), label_smoothing=0.1)
-    taught = LaFTer().losses({"teacher": sure[:, None].expand(-1, 16)}, out, labels, task)
+    taught = LaFTer(guesses_by="frozen").losses({"teacher": sure[:, None].expand(-1, 16)}, out, labels, task)
     assert float(taught["consistency"]) == pytest.approx(float(loss), rel=1e-5)
     head = {"align_in": torch.zeros(4, 7), "align_in_bias": torch.zeros(4), "align_out": torch.zeros(CLASSES, 4)}
     taught = nola.NoLA().losses(head | {"align_out_bias": sure}, out, labels, task)
@@ -163,7 +163,7 @@ def test_lafter_takes_its_label_from_the_view_without_augmentation(two_looks) ->
     teacher = torch.randn(CLASSES, 16, generator=torch.Generator().manual_seed(6))
     weak, strong = ((F.normalize(seen, dim=-1) @ teacher.mT).argmax(-1) for seen in (out.batch.plain, out.image))
     assert taught_by(out.logits, weak, 0.1) != pytest.approx(taught_by(out.logits, strong, 0.1), rel=1e-3)
-    found = LaFTer().losses({"teacher": teacher}, out, labels, task)
+    found = LaFTer(guesses_by="frozen").losses({"teacher": teacher}, out, labels, task)
     assert float(found["consistency"]) == pytest.approx(taught_by(out.logits, weak, 0.1), rel=1e-5)
 
 
@@ -207,16 +207,20 @@ def test_where_views_are_declared_the_view_without_augmentation_is_kept_beside_t
         assert not torch.allclose(batch.plain, batch.features, atol=1e-3)
         if name == "nola":
             torch.testing.assert_close(batch.second, batch.plain)
+        if name == "lafter":
+            torch.testing.assert_close(backbone().encode_patches(batch.beside[0, :, 0]), batch.plain[0])
 
 
-def test_upl_scores_by_the_mean_of_its_members_probabilities(make_task, batch_of) -> None:
+@pytest.mark.parametrize("vote", ["logits", "probabilities"])
+def test_upl_scores_by_the_mean_of_its_members(vote: str, make_task, batch_of) -> None:
     task, (batch, labels) = pooled(make_task), batch_of()
-    method = UPL(members=3, context_length=2)
+    method = UPL(members=3, context_length=2, vote=vote)
     params = method.init(task, torch.Generator().manual_seed(0))
     found = method.forward(params, batch, task)
-    alone = [UPL(members=1, context_length=2).forward({"context": one[None]}, batch, task).logits.exp()
-             for one in params["context"]]  # fmt: skip
-    torch.testing.assert_close(found.logits.exp(), torch.stack(alone).mean(0))
+    one_of = UPL(members=1, context_length=2, vote=vote)
+    alone = torch.stack([one_of.forward({"context": one[None]}, batch, task).logits for one in params["context"]])
+    mean = alone.mean(0) if vote == "logits" else alone.exp().mean(0).log()
+    torch.testing.assert_close(found.logits, mean, atol=1e-4, rtol=1e-5)
     own = [float(UPL(members=1, context_length=2).losses({}, replace_text(found, i), labels, task)["cross_entropy"])
            for i in range(3)]  # fmt: skip
     assert float(method.losses(params, found, labels, task)["cross_entropy"]) == pytest.approx(sum(own), rel=1e-5)

@@ -6,10 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from promptgrid.contract import Method
+from promptgrid.spec import Suite
 from promptgrid.tracks.image.cards.admission import admissions
 from promptgrid.tracks.image.cards.counting import cost, counts, losses, recipe
 from promptgrid.tracks.image.cards.prose import said, written
 from promptgrid.tracks.image.resolve import Resolver
+
+VIEWS = {
+    "default": Suite.model_fields["views"].default,
+    "means": "the centre crop of each training image, in every epoch, where a suite says nothing",
+    "papers": "nearly all papers draw a fresh random crop and flip in every epoch: `views: online` in a suite",
+}
+"""Which views of the training images a method sees: a matter of the suite, the same for all methods."""
 
 
 def card_of(resolver: Resolver, name: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -42,6 +50,8 @@ def card_of(resolver: Resolver, name: str, figures: Sequence[Mapping[str, Any]])
         "needs": sorted(kind.needs),
         "protocols": admissions(resolver, name),
         "selection": {"original": card["selection"], "ours": card["ours"]},
+        "parity": card["parity"],
+        "views": VIEWS if _trains_on_images(method) else None,
         "quirks": card["quirks"],
         "found": card["found"],
         "deviations": words["deviations"],
@@ -59,10 +69,16 @@ def missing(card: Mapping[str, Any]) -> list[str]:
         "axes": card["axes"],
         "learns": card["learns"]["what"],
         "selection": card["selection"]["original"],
+        "parity": card["parity"],
         "quirks (an empty list where there are none)": card["quirks"] is not None,
         "open_choices of a reading": card["open_choices"] or not card["reading"],
     }
     return [part for part, there in parts.items() if not there]
+
+
+def _trains_on_images(method: Method) -> bool:
+    """Whether views make a difference: nothing is augmented for what looks at texts and test images alone."""
+    return method.kind != "zero-shot" and method.adaptation is None
 
 
 def _computed(part: str, compute: Callable[[Method], Any], method: Method, problems: list[str]) -> Any:

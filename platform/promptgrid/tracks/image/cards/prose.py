@@ -10,9 +10,10 @@ from typing import Any
 from promptgrid.contract import Method
 from promptgrid.spec import Refused
 from promptgrid.spec.reading import read_yaml
+from promptgrid.tracks.image.cards.parity import parsed
 
 OURS = "the last step (`selection: val` in a suite: the best on validation images); nothing is chosen on test images"
-KEYS = frozenset({"learns", "selection", "ours", "quirks", "reading", "open_choices", "found"})
+KEYS = frozenset({"learns", "selection", "ours", "parity", "quirks", "reading", "open_choices", "found"})
 
 
 def said(method: type[Method]) -> dict[str, Any]:
@@ -30,12 +31,14 @@ def written(method: type[Method]) -> dict[str, Any]:
     """The card ``cards/<name>.yaml`` beside the module of ``method``, with defaults for what it leaves out.
 
     ``learns`` in words, ``selection`` rule of the original's code, ``ours`` where it is not the platform's own,
-    ``quirks`` of the original's code with what is done about them ``here``; ``reading`` where no code is public and
-    the method is our reading of the paper, with its ``open_choices``; what was ``found`` about it here, ``by`` a
-    command that prints the figures.
+    ``parity`` with the authors' code, which every card says (None where no card was written), ``quirks`` of the
+    original's code with what is done about them ``here``; ``reading`` where no code is public and the method is our
+    reading of the paper, with its ``open_choices``; what was ``found`` about it here, ``by`` a command that prints the
+    figures.
 
     Raises:
-        Refused: a key that no card has, a quirk without saying what is done about it, a finding without its command.
+        Refused: a key that no card has, a quirk without saying what is done about it, a finding without its command, no
+            parity or a strange one.
     """
     path = Path(inspect.getfile(method)).parent / "cards" / f"{method.name}.yaml"
     given = read_yaml(path) if path.is_file() else {}
@@ -48,10 +51,16 @@ def written(method: type[Method]) -> dict[str, Any]:
     for finding in given.get("found", []):
         if set(finding) != {"found", "by"}:
             raise Refused("a finding", where=str(path), got=finding, expected="found: ..., by: a command")
+    if given:
+        if not isinstance(given.get("parity"), dict):
+            raise Refused("a card says `parity`", where=str(path), got=given.get("parity"),
+                          expected="parity: {result: not compared, code: repository and commit}")  # fmt: skip
+        given = given | {"parity": parsed(given["parity"], str(path)).as_dict()}
     defaults: dict[str, Any] = {
         "learns": "",
         "selection": "",
         "ours": OURS,
+        "parity": None,
         "quirks": None,
         "reading": 0,
         "open_choices": [],

@@ -140,7 +140,7 @@ def _fit(method: Method, task: Task, images: int) -> tuple[int, int]:
     recipe = method.recipe(task)
     if recipe is None:
         return 0, images
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size)
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size, recipe.keep_last)
     return steps, min(recipe.batch_size, images)
 
 

@@ -125,9 +125,14 @@ class Desk:
         look = partial(self._look, indices, views)
         return Album(seen.labels, look, views.drawn_from, tasks, second, domains=domains, beside=beside)
 
-    def _beside(self, indices: tuple[int, ...]) -> Beside | None:
-        """The views that the method asks for beside each image; None where it asks for none."""
+    def _beside(self, indices: tuple[int, ...], pixels: Tensor | None = None) -> Callable[[Tensor, int], Tensor] | None:
+        """The views that the method asks for beside each image; None where it asks for none.
+
+        ``pixels`` (N, 3, height, width) are the images as test images are seen, where those are at hand.
+        """
         kinds, how = self.bench.method.beside, self.bench.backbone.preprocessing
+        if pixels is not None and kinds == ("centre",):
+            return partial(_centred, pixels)
         return Beside(self.bench.dataset, indices, kinds, how) if kinds else None
 
     def _domains(self, indices: tuple[int, ...]) -> Tensor | None:
@@ -163,15 +168,16 @@ class Desk:
         labels = torch.cat([labelled.labels, chosen.labels.to(labelled.labels)])
         pseudo = torch.arange(len(indices), device=labels.device) >= len(shots)
         second = second_features(self.bench, "train", indices)
-        views = Views.of(ready.cell, self.bench.dataset)
-        if views.count:
-            look = partial(self._look_again, indices, views)
-            return Album(labels, look, views.drawn_from, second=second, pseudo=pseudo, plain=features)
         pixels = None
         if task.unlabelled_pixels is not None:
             own = self.pixels("train", shots)
             pixels = torch.cat([task.unlabelled_pixels[:0] if own is None else own, task.unlabelled_pixels[pool]])
-        return Album.still(features, labels, pixels, second=second, pseudo=pseudo)
+        views, beside = Views.of(ready.cell, self.bench.dataset), self._beside(indices, pixels)
+        if views.count:
+            look = partial(self._look_again, indices, views)
+            album = Album(labels, look, views.drawn_from, second=second, pseudo=pseudo, plain=features)
+            return replace(album, beside=beside)
+        return replace(Album.still(features, labels, pixels, second=second, pseudo=pseudo), beside=beside)
 
     def _look_again(
         self, indices: tuple[int, ...], views: Views, first: int, last: int
@@ -220,6 +226,8 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
         return Prepared(cell, split, bench.build(cell), bare_task(cell, split, bench), nothing, carried)
     train = bench.desk.labelled("train", split.train, split.classes)
     val = bench.desk.labelled("val", split.val, split.classes) if split.val else None
+    if val is not None:
+        val = replace(val, whole=lambda: _whole_validation(split, bench))
     views = Views.of(cell, bench.dataset)
     if views.count:
         train = replace(train, augmented=lambda: bench.desk.augmented(split.train, views))
@@ -229,6 +237,13 @@ def prepare(cell: Cell, bench: Bench) -> Prepared:
     own = stocked(method, split, bench)
     task = replace(bare_task(cell, split, bench), support=train if split.train else None, validation=val, **own)
     return Prepared(cell, split, method, task, bench.desk.album(split.train, split.classes, views), carried)
+
+
+def _whole_validation(split: Split, bench: Bench) -> Labelled:
+    """Every validation image that the dataset has of the classes of ``split``."""
+    dataset, known = bench.dataset, set(split.classes)
+    own = tuple(index for index in dataset.splits["val"] if dataset.labels[index] in known)
+    return bench.desk.labelled("val", own, split.classes)
 
 
 def _carried(cell: Cell, bench: Bench) -> Params | None:
@@ -265,6 +280,11 @@ def _spoken(dataset: Dataset, classes: Sequence[int]) -> dict[str, Any]:
         "task_of_class": tuple(dataset.tasks[label] for label in classes) if dataset.tasks else (),
         "templates": tuple(dataset.templates[label] for label in classes) if dataset.templates else (),
     }
+
+
+def _centred(pixels: Tensor, positions: Tensor, seed: int) -> Tensor:
+    """(B, 1, 3, size, size) of the images at ``positions``: nothing is drawn."""
+    return pixels[positions].unsqueeze(1)
 
 
 def _tasks(dataset: Dataset, indices: Sequence[int]) -> list[int]:

@@ -65,7 +65,8 @@ def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Pro
 
     Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
     too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
-    no mask, and a mean over a padded batch would be another loss. So are, for methods that keep a row for each
+    no mask, and a mean over a padded batch would be another loss; as are those whose epochs end in a smaller batch at
+    another step, or of another size. So are, for methods that keep a row for each
     training image (kind ``cache``), cells with other numbers of images; cells that tell other classes apart; and, for
     methods that train on a pool, cells of other shots or with other numbers of images in any round. Where the method
     does not pack, every cell is a program.
@@ -78,7 +79,8 @@ def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Pro
             mixtures = mixtures_of(cell, bench)
             pooled = (cell.shots, mixtures) if any(pool for _, pool in mixtures) else ()
             alone = "" if bench.method.packs else cell.key
-            name = schedules[0].batch, rows, split.classes, schedules[0].rule, pooled, alone
+            sizes = tuple(schedule.sizes for schedule in schedules)
+            name = sizes, rows, split.classes, schedules[0].rule, pooled, alone
             groups.setdefault(name, []).append((cell, schedules))
     programs = []
     for members in groups.values():

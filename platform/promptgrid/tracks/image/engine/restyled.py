@@ -1,4 +1,4 @@
-"""Views that a method asks for beside the one an image is learned from: MoCo v3's and AugMix's."""
+"""Views that a method asks for beside the one an image is learned from: MoCo v3's, AugMix's, or the centre crop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL.Image import Image, Resampling, Transform, fromarray, merge
 from torch import Tensor
 
 from promptgrid.contract import Dataset, Preprocessing, stream
+from promptgrid.tracks.image.engine.pixels import prepared
 from promptgrid.tracks.image.engine.views import cropped
 
 VERSION = "drawn from the seed of the step, version 1"
@@ -27,7 +28,7 @@ class Beside:
     """Views of the training images ``indices`` of ``dataset``, of each of ``kinds`` one at every step.
 
     A view depends on its dataset, kind and image and on the seed of the step: all cells that draw the same batches see
-    the same views, and the next epoch brings new ones.
+    the same views, and the next epoch brings new ones. ``centre`` depends on the image alone.
     """
 
     dataset: Dataset
@@ -88,6 +89,11 @@ def augmix(image: Image, how: Preprocessing, rng: torch.Generator) -> Image:
     return fromarray(np.rint(found).astype(np.uint8))
 
 
+def centre(image: Image, how: Preprocessing, rng: torch.Generator) -> Image:
+    """The image as it is tested."""
+    return fromarray(prepared(image, how).permute(1, 2, 0).numpy())
+
+
 def _jittered(view: Image, which: int, way: float) -> Image:
     """One of brightness, contrast, saturation and hue moved by ``way`` (-1 .. 1) of its range."""
     if which == 0:
@@ -127,4 +133,5 @@ OPERATIONS: tuple[Operation, ...] = (
     lambda view, level, sign: _moved(view, 1, 0, 0, 0, 1, sign * _whole(level, view.height / 3)),
 )
 """Autocontrast, equalise, posterise, rotate, solarise, two shears, two translations."""
-RESTYLED: dict[str, Callable[[Image, Preprocessing, torch.Generator], Image]] = {"moco": moco, "augmix": augmix}
+Restyle = Callable[[Image, Preprocessing, torch.Generator], Image]
+RESTYLED: dict[str, Restyle] = {"moco": moco, "augmix": augmix, "centre": centre}

@@ -23,6 +23,7 @@ class Schedule:
         batch: images a step; fewer than the recipe's where there are fewer training images.
         each: steps an epoch.
         total: steps in all.
+        short: images of an epoch's last step where those are fewer than ``batch``, else 0.
     """
 
     recipe: Recipe
@@ -30,6 +31,7 @@ class Schedule:
     batch: int
     each: int
     total: int
+    short: int = 0
 
     @classmethod
     def of(cls, method: Method, task: Task, images: int, by_task: Sequence[int] = ()) -> Schedule | None:
@@ -45,9 +47,21 @@ class Schedule:
             raise ValueError(f"method {method.name!r} trains by descent and has no labelled image to train on")
         by_task = by_task if recipe.batches == "by_task" else ()
         batch = min(recipe.batch_size, images, *by_task)
-        each = sum(count // batch for count in by_task) if by_task else steps_per_epoch(images, recipe.batch_size)
+        each = steps_per_epoch(images, recipe.batch_size, recipe.keep_last)
+        if by_task:
+            each = sum(count // batch for count in by_task)
         total = recipe.iterations or recipe.epochs * each
-        return cls(recipe, method.step(task), batch, each, total)
+        short = images % batch if recipe.keep_last and not by_task else 0
+        return cls(recipe, method.step(task), batch, each, total, short)
+
+    def size(self, step: int) -> int:
+        """Images of step ``step``, counted from 0."""
+        return self.short if self.short and (step + 1) % self.each == 0 else self.batch
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """What fixes the size of every step: the batch, and where epochs end in a smaller one, how small and when."""
+        return self.batch, self.short, self.each if self.short else 0
 
     @property
     def epochs(self) -> int:
@@ -84,6 +98,9 @@ class Schedule:
         return ends | {self.total}
 
 
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Whole batches only, or one short batch where there is less than one (Dassl's drop_last rule)."""
-    return max(1, images // batch_size)
+def steps_per_epoch(images: int, batch_size: int, keep_last: bool = False) -> int:
+    """Whole batches only, or one short batch where there is less than one (Dassl's drop_last rule).
+
+    With ``keep_last`` what a batch leaves over is a batch too.
+    """
+    return max(1, -(-images // batch_size) if keep_last else images // batch_size)

@@ -48,6 +48,8 @@ def _chunks(
     method: Method, features: Tensor, pixels: Tensor | None, second: Tensor | None, task: Task
 ) -> Iterator[Batch]:
     size = CHUNK if pixels is None else CHUNK_INSIDE_TOWER
+    if method.joint:
+        size = max(1, len(features))
     for start in range(0, features.shape[0], size):
         part = slice(start, start + size)
         seen = shown(task.backbone, method.needs, None if pixels is None else pixels[part])

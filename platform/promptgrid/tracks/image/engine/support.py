@@ -86,7 +86,7 @@ class Feed:
         album, schedule = self.album, self._schedule
         if album.tasks is not None and schedule.recipe.batches == "by_task":
             return order_by_task(self._orders, album.tasks, schedule.batch)
-        return epoch_order(self._orders, len(album.labels), schedule.batch)
+        return epoch_order(self._orders, len(album.labels), schedule.batch, schedule.recipe.keep_last)
 
     def _drawn_views(self, order: Tensor) -> Tensor:
         if self.album.views == ONLINE:
@@ -111,6 +111,7 @@ class Window:
         plain: a step to (A, B, width), for methods that look at an image with and without augmentation.
         domain: a step to (A, B), for methods that tell domains apart.
         beside: a step to (A, B, views, 3, size, size) uint8, for methods that name such views.
+        sizes: of each step, how many of the B places are looked at: fewer in the short last batch of an epoch.
     """
 
     features: Tensor
@@ -123,21 +124,30 @@ class Window:
     plain: Callable[[int], Tensor] | None = None
     domain: Callable[[int], Tensor] | None = None
     beside: Callable[[int], Tensor] | None = None
+    sizes: tuple[int, ...] = ()
+
+    def labels_of(self, step: int) -> Tensor:
+        """(A, B) labels of step ``step`` of this window."""
+        return self.labels[step][:, : self._size(step)]
+
+    def _size(self, step: int) -> int:
+        return self.sizes[step] if self.sizes else self.rows.shape[-1]
 
     def batch(self, step: int, backbone: Backbone, needs: frozenset[str] = frozenset({"vision_blocks"})) -> Batch:
         """The batch (A, B, ...) of step ``step`` of this window, for a method that ``needs`` this of ``backbone``."""
-        rows = self.rows[step]
+        size = self._size(step)
+        rows = self.rows[step][:, :size]
         flat = rows.flatten()
         features = self.features.index_select(0, flat).view(*rows.shape, self.features.shape[-1])
         looks = {"second": self.second, "pseudo": self.pseudo, "plain": self.plain, "domain": self.domain}
-        extras = {name: look(step) for name, look in looks.items() if look is not None}
+        extras = {name: look(step)[:, :size] for name, look in looks.items() if look is not None}
         seen: dict[str, Tensor] = {}
         if self.pictures is not None:
             with torch.no_grad():
                 seen = self.pictures.shown(backbone, needs, flat)
         sights = {name: value.view(*rows.shape, *value.shape[1:]) for name, value in seen.items()}
         if self.beside is not None:
-            pixels = self.beside(step)
+            pixels = self.beside(step)[:, :size]
             with torch.no_grad():
                 patches = backbone.patches(pixels.flatten(0, 2))
             sights["beside"] = patches.view(*pixels.shape[:3], *patches.shape[1:])
@@ -159,6 +169,7 @@ class Support:
         order = sorted(first, key=lambda name: first[name])
         self._feeds = [Feed(cells[first[name]], albums[first[name]], schedules[first[name]], turn) for name in order]
         self._feed_of = torch.tensor([order.index(name) for name in names])
+        self._schedule, self._step = schedules[0], 0
         self._spans: list[tuple[Album, int, int]] = []
         self._seen: tuple[Tensor, Pictures | None] = (torch.zeros(0), None)
 
@@ -168,7 +179,9 @@ class Support:
         return any(feed.album.views == ONLINE for feed in self._feeds)
 
     def window(self, steps: int, active: int) -> Window:
-        """The next ``steps`` steps of the first ``active`` slots."""
+        """The next ``steps`` steps of the first ``active`` slots, which have their sizes in common."""
+        sizes = tuple(self._schedule.size(self._step + step) for step in range(steps))
+        self._step += steps
         feed_of = self._feed_of[:active]
         feeds = self._feeds[: int(feed_of.max()) + 1]
         drawn = [feed.take(steps) for feed in feeds]
@@ -197,6 +210,7 @@ class Support:
             plain=_looked_up([feed.album.plain for feed in feeds], drawn, feed_of_there),
             domain=_looked_up([feed.album.domains for feed in feeds], drawn, feed_of_there),
             beside=_restyled(feeds, drawn, feed_of),
+            sizes=sizes,
         )
 
     def _look(self, spans: list[tuple[Album, int, int]]) -> tuple[Tensor, Pictures | None]:
@@ -271,10 +285,16 @@ def streams(cells: Sequence[Cell], purpose: str, turn: int = 0) -> list[torch.Ge
     return [stream(*_names(cell), purpose, *([turn] if turn else [])) for cell in cells]
 
 
-def epoch_order(generator: torch.Generator, images: int, batch_size: int) -> Tensor:
-    """The (steps, B) positions of one epoch: a fresh shuffle, cut into batches."""
-    steps, size = steps_per_epoch(images, batch_size), min(batch_size, images)
-    return torch.randperm(images, generator=generator)[: steps * size].view(steps, size)
+def epoch_order(generator: torch.Generator, images: int, batch_size: int, keep_last: bool = False) -> Tensor:
+    """The (steps, B) positions of one epoch: a fresh shuffle, cut into batches.
+
+    Where a short last batch is kept its row is filled up with the first positions again, which nobody looks at.
+    """
+    steps, size = steps_per_epoch(images, batch_size, keep_last), min(batch_size, images)
+    order = torch.randperm(images, generator=generator)
+    if keep_last:
+        order = torch.cat([order, order])
+    return order[: steps * size].view(steps, size)
 
 
 def order_by_task(generator: torch.Generator, tasks: Tensor, batch_size: int) -> Tensor:
@@ -292,6 +312,12 @@ def order_by_task(generator: torch.Generator, tasks: Tensor, batch_size: int) ->
     return torch.stack([batch for _, _, batch in sorted(batches, key=lambda each: each[:2])])
 
 
-def epoch_batches(generators: Sequence[torch.Generator], images: int, batch_size: int) -> Iterator[Tensor]:
-    """The (K, B) positions of each step of one epoch, a fresh shuffle for every cell."""
-    yield from torch.stack([epoch_order(generator, images, batch_size) for generator in generators], dim=1)
+def epoch_batches(
+    generators: Sequence[torch.Generator], images: int, batch_size: int, keep_last: bool = False
+) -> Iterator[Tensor]:
+    """The (K, B) positions of each step of one epoch, a fresh shuffle for every cell; the last B may be smaller."""
+    orders = [epoch_order(generator, images, batch_size, keep_last) for generator in generators]
+    left = images
+    for batch in torch.stack(orders, dim=1):
+        yield batch[:, :left]
+        left -= batch.shape[1]

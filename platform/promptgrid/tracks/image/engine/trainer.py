@@ -80,7 +80,7 @@ def fit(
         keep_best: where there is validation, the best checkpoint is kept, the later on ties; else the last step.
     """
     lengths = [schedule.total for schedule in schedules]
-    if lengths != sorted(lengths, reverse=True) or len({schedule.batch for schedule in schedules}) > 1:
+    if lengths != sorted(lengths, reverse=True) or len({schedule.sizes for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
     run = _Run(packed, params, support, schedules, choose, validate, keep_best)
     try:
@@ -156,7 +156,7 @@ class _Run:
             before = queries_of(self.packed.task.backbone)
             if self.now.tracks and not self.estimated:
                 self._track(self.trained, batch, window.seeds[place])
-            loss = self._descend(batch, window.labels[place], window.seeds[place])
+            loss = self._descend(batch, window.labels_of(place), window.seeds[place])
             self.asked.append(queries_of(self.packed.task.backbone) - before)
             with torch.no_grad():
                 self.losses[self.step, : self.active] = loss.detach()
@@ -206,7 +206,8 @@ class _Run:
             self._run_at(speed)
             batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
             try:
-                turns = [self._gradients(batch, window.labels[place], window.seeds[place], turn) for turn in self.turns]
+                labels, seeds = window.labels_of(place), window.seeds[place]
+                turns = [self._gradients(batch, labels, seeds, turn) for turn in self.turns]
             finally:
                 self.held = held
             grads = {name: grad for _, own in turns for name, grad in own.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
 
+PHOTO = "a photo of a {}."
 PARTS: tuple[Part, ...] = ("q", "k", "v")
 IMAGE_SALT = 1_000_000  # keeps the dropout masks of the image tower apart from those of the text tower
 
@@ -25,9 +26,10 @@ class ClipLora(Trained):
 
     Source: Zanella and Ben Ayed, method section; CLIP-LoRA 358f0d7. W + (alpha / √r) B A on q, k and v.
     A starts as torch's Linear (U(±1/√d)), B at zero; dropout ``rate`` on the deltas' input, own masks for q, k and v.
-    Texts come from the dataset's template and are encoded at each step. r 2, alpha 1 (scale alpha / √r, as the code),
-    rate .25; AdamW 2e-4, weight decay .01, batch 32, ``steps_per_shot`` 500 x shots, cosine per step to 1e-6.
-    Learns 184,320 numbers on ViT-B/16. Deviation: fp32 where the original scales fp16 gradients.
+    Texts are "a photo of a {}." on every dataset, as the code has it (``texts: dataset``: the dataset's template), and
+    are encoded at each step. r 2, alpha 1 (scale alpha / √r, as the code), rate .25; AdamW 2e-4, weight decay .01,
+    batch 32, ``steps_per_shot`` 500 x shots, cosine per step to 1e-6. An epoch's last batch may be smaller
+    (``keep_last``). Learns 184,320 numbers on ViT-B/16. Deviation: fp32 where the original scales fp16 gradients.
     """
 
     name: ClassVar[str] = "clip_lora"
@@ -43,9 +45,11 @@ class ClipLora(Trained):
     learning_rate: Number = knob(2e-4, low=1e-6, high=1e-1, log=True)
     weight_decay: Number = knob(0.01, low=0.0, high=0.1)
     steps_per_shot: int = 500
+    keep_last: bool = True
+    texts: Literal["photo", "dataset"] = "photo"
 
     def __post_init__(self) -> None:
-        check(self, rank=1, rate=0.99, steps_per_shot=1)
+        check(self, rank=1, rate=0.99, steps_per_shot=1, texts=("photo", "dataset"))
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         down, up = self._start(task.backbone.text, rng)
@@ -63,11 +67,12 @@ class ClipLora(Trained):
             per="iteration",
             warmup_epochs=0,
             final_rate=1e-6,
+            keep_last=self.keep_last,
         )
 
     def text(self, params: Params, task: Task) -> Tensor:
         edits = Edits(deltas=self._deltas(params["text_down"], params["text_up"], 0), seed=task.seed)
-        return task.backbone.encode_text(*sentences(task, task.template), edits)
+        return task.backbone.encode_text(*sentences(task, task.template if self.texts == "dataset" else PHOTO), edits)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"

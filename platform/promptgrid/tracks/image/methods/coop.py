@@ -58,5 +58,5 @@ class CoOp(Trained):
         return replace(self, epochs=50).recipe(task) if short else super().recipe(task)
 
     def text(self, params: Params, task: Task) -> Tensor:
-        prompts = task.prompts(self.context_length, self.position)
+        prompts = task.prompts(self.context_length, position=self.position)
         return task.backbone.encode_context(prompts, params["context"])

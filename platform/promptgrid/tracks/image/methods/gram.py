@@ -109,7 +109,7 @@ def _host(name: str, more: str, context_length: int, words: str, epochs: int) ->
         raise ValueError(f"host: got {name!r}, expected one of {', '.join(HOSTS)}: methods that learn one text context "
                          "from labelled images and nothing else")  # fmt: skip
     kind = HOSTS[name]
-    own: dict[str, int | str] = {"context_length": context_length, "words": words}
+    own: dict[str, int | str] = {"context_length": context_length, "words": words, "from_template": False}
     if epochs:
         own["epochs"] = epochs
     settings = told(kind, more, "host_settings", OWN)

@@ -8,7 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Params, Task
+from promptgrid.contract import Axes, Chosen, Params, Task
+from promptgrid.contract.task import spoken
+from promptgrid.tracks.image.methods.parts.pseudo import zero_shot
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 from promptgrid.tracks.image.methods.parts.starts import gaussian
 
@@ -27,8 +29,8 @@ class GRIP(Pseudolabelled):
     Deviations: an image that loses its place on a leaderboard applies to its next class, so that none is on two and the
     order of the pool does not matter; no pseudo-labelled image is held out (the original keeps 20 % for a validation
     that chooses nothing); whole batches only; gamma is |pseudo| / |labelled| throughout (the original's turns over
-    after the first round); a full stop stands behind the name; the first guesses are by the dataset's own template;
-    fp32.
+    after the first round); a full stop stands behind the name; the first guesses are by the dataset's own template
+    (the original's begin with a pair of braces that nobody filled, "a photo of a {}tench": ``braces``); fp32.
     """
 
     name: ClassVar[str] = "grip"
@@ -38,9 +40,17 @@ class GRIP(Pseudolabelled):
     needs: ClassVar[frozenset[str]] = frozenset({"text_tokens", "unlabelled"})
 
     context_length: int = 16
+    braces: bool = False
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"context": gaussian(rng, self.context_length, task.backbone.text.width)}
 
     def text(self, params: Params, task: Task) -> Tensor:
         return task.backbone.encode_context(task.prompts(self.context_length), params["context"])
+
+    def relabel(self, task: Task, logits: Tensor | None) -> Chosen:
+        if logits is None and self.braces:
+            logits = zero_shot(
+                task, task.backbone.encode_prompts([f"a photo of a {{}}{x}" for x in spoken(task.classes)])
+            )
+        return super().relabel(task, logits)

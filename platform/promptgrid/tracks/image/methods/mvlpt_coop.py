@@ -15,9 +15,9 @@ class MultitaskCoOp(Multitask, CoOp):
     """MVLPT in CoOp's mode: one context for several tasks.
 
     Source: Shen et al., section 3; sIncerass/MVLPT 6fa518b.
-    CoOp, where every batch is of one task and a label competes with the classes of its own task only. M = 16, class
-    name amid the context, SGD .002, batch 32, 200 epochs. Learns 8,192 numbers on ViT-B/16.
-    Deviations: -inf masks (see :class:`Multitask`); fp32.
+    CoOp on the images of all tasks at once, a label among the classes of all (:class:`Multitask` has other forms).
+    M = 16, class name amid the context, SGD .002, batch 32, 200 epochs. Learns 8,192 numbers on ViT-B/16.
+    Deviations: with ``softmax: own_task`` -inf masks; fp32.
     """
 
     name: ClassVar[str] = "mvlpt_coop"

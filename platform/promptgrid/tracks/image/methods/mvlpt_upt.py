@@ -1,4 +1,4 @@
-"""MVLPT in UPT's mode: one set of mixed tokens for several tasks at once, then the start for each of them."""
+"""MVLPT in UPT's mode: one set of tokens of both towers for several tasks at once, then the start for each of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from promptgrid.tracks.image.methods.upt import UPT
 
 @dataclass(frozen=True)
 class MultitaskUPT(Multitask, UPT):
-    """MVLPT in UPT's mode: mixed text and visual tokens for several tasks.
+    """MVLPT in UPT's mode: text and visual tokens for several tasks.
 
     Source: Shen et al., section 3; sIncerass/MVLPT 6fa518b.
-    UPT, where every batch is of one task and a label competes with the classes of its own task only. 4 + 4 tokens,
-    class name amid the context, SGD .002, batch 32, 200 epochs. Learns 566,400 numbers on ViT-B/16.
-    Deviations: -inf masks (see :class:`Multitask`); fp32.
+    UPT on the images of all tasks at once, a label among the classes of all (:class:`Multitask` has other forms).
+    4 + 4 tokens, class name amid the context, SGD .002, batch 32, 200 epochs. Learns 566,400 numbers on ViT-B/16.
+    Deviations: with ``softmax: own_task`` -inf masks; fp32.
     """
 
     name: ClassVar[str] = "mvlpt_upt"

@@ -15,10 +15,10 @@ class MultitaskVPT(Multitask, VPT):
     """MVLPT in VPT's mode: one set of deep visual tokens for several tasks.
 
     Source: Shen et al., section 3; sIncerass/MVLPT 6fa518b.
-    VPT, where every batch is of one task and a label competes with the classes of its own task only. 16 tokens, SGD
-    .002, batch 32, 200 epochs. Each class is spoken of in its own dataset's template. Learns 147,456 numbers on
-    ViT-B/16.
-    Deviations: -inf masks (see :class:`Multitask`); fp32.
+    VPT on the images of all tasks at once, a label among the classes of all (:class:`Multitask` has other forms).
+    16 tokens, SGD .002, batch 32, 200 epochs. ``texts: dataset`` speaks of each class in its own dataset's template.
+    Learns 147,456 numbers on ViT-B/16.
+    Deviations: with ``softmax: own_task`` -inf masks; fp32.
     """
 
     name: ClassVar[str] = "mvlpt_vpt"

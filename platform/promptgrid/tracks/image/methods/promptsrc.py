@@ -28,8 +28,8 @@ class PromptSRC(IVLP):
     Kept is the sum over epochs weighted by N(e; gpa_mean, gpa_deviation²). Strengths 25, 10, 1; SGD .0025, batch 4,
     20 epochs, gpa (15, 1): the base-to-new recipe. Few-shot is ``epochs: 50``, where gpa left as it is means (30, 30),
     or (45, 5) on the datasets of ``AVERAGES``; cross-dataset is ``depth: 3, gpa_mean: 6, gpa_deviation: 10``.
-    Learns 46,080 numbers on ViT-B/16. Deviations: fp32; the teacher's templates are the first 60
-    (``teacher_templates``) of CLIP's 80 for ImageNet, where the original has a list of 60 of its own.
+    The teacher's templates are the first 60 (``teacher_templates``) of CLIP's 80 for ImageNet. Learns 46,080 numbers on
+    ViT-B/16. Deviation: fp32.
     """
 
     name: ClassVar[str] = "promptsrc"

@@ -18,7 +18,8 @@ class TipAdapterF(TipAdapter):
 
     Source: as Tip-Adapter.
     AdamW .001, epsilon 1e-4, weight decay .01, cosine per iteration, batch 256, 20 epochs (EuroSAT 100), with alpha and
-    beta as before the search; then the search. Learns N x D numbers.
+    beta as before the search; then the search. An epoch's last batch may be smaller (``keep_last``): 592 images are 3
+    steps. Learns N x D numbers.
     Deviations: those of Tip-Adapter; the last epoch is kept (the original reports the best on the TEST set, so expect
     lower figures); without ``views`` each image meets its own key in training, which overfits sooner.
     """
@@ -31,6 +32,7 @@ class TipAdapterF(TipAdapter):
     weight_decay: Number = knob(0.01, low=0.0, high=0.1)
     batch_size: int = 256
     epochs: int = 0
+    keep_last: bool = True
 
     def recipe(self, task: Task) -> Recipe | None:
         epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 20)

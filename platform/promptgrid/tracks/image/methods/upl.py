@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ class UPL(Trained):
     Source: Huang et al., section 3; tonyhuang2022/UPL 8a8bf9c (``upltrainer.py``).
     Of the images that zero-shot CLIP takes for a class, the ``confident`` = 16 with the highest softmax are trained on
     as that class; no label is looked at. Each of ``members`` = 16 contexts of 16 vectors, N(0, 0.02²), descends its own
-    cross-entropy; scores: log of their mean probability. SGD .002, batch 32, 50 epochs. Learns members x 16 x d_t.
+    cross-entropy; scores: the mean of their logits, as the code has it (``vote: probabilities``: the log of their mean
+    probability). SGD .002, batch 32, 50 epochs. Learns members x 16 x d_t.
     Deviations: members draw the same batches; the cell's own backbone labels the pool (UPL; UPL* asks 8 of them); fp32.
     """
 
@@ -37,9 +38,10 @@ class UPL(Trained):
     members: int = 16
     confident: int = 16
     epochs: int = 50
+    vote: Literal["logits", "probabilities"] = "logits"
 
     def __post_init__(self) -> None:
-        check(self, context_length=1, members=1, confident=1)
+        check(self, context_length=1, members=1, confident=1, vote=("logits", "probabilities"))
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"context": gaussian(rng, self.members, self.context_length, task.backbone.text.width)}
@@ -54,7 +56,8 @@ class UPL(Trained):
         return texts_of(task, params["context"])
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-        return mean_vote(super().head(params, image, text, task))
+        each = super().head(params, image, text, task)  # (members, B, C)
+        return each.mean(0) if self.vote == "logits" else mean_vote(each)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         return {"cross_entropy": each_own(super().head(params, out.image, out.text, task), labels)}

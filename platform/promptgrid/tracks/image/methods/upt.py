@@ -1,4 +1,4 @@
-"""UPT: one set of learned tokens for both towers, mixed before it is divided."""
+"""UPT: learned tokens of both towers, which pass one block on their way in."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
 
 @dataclass(frozen=True)
 class UPT(Trained):
-    """UPT: text and visual prompt tokens, made to know each other by one transformer block.
+    """UPT: text and visual prompt tokens that pass one transformer block before they enter their towers.
 
-    Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b), which is deep: the text
-    tokens U_t and the visual tokens U_v of all blocks go through linear maps to ``width`` = 128, one block (one head,
-    MLP of 4 x 128, QuickGELU) whose attention runs over the concatenated length, and linear maps back. Out come CoOp's
-    context and VPT's deep tokens (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and U(±√(6 / (3 p² + d))),
-    ``torch.nn``'s for the maps and the block. 4 + 4 tokens, SGD .002, CoOp's epochs. Learns 566,400 numbers (ViT-B/16).
+    Source: Zang et al., section 3; its repository is empty, so the form is MVLPT's (6fa518b). It is deep: the text
+    tokens U_t and the visual tokens U_v of all blocks, L in all, go through linear maps to ``width`` = 128, one block
+    (one head, MLP of 4 x 128, QuickGELU), and linear maps back. MVLPT hands them to it as (1, L, width) and the block
+    reads (sequence, batch, width): L sequences of one token, so that each passes the block by itself (``attends:
+    alone``). ``across`` is the paper's text: one sequence of all L. Out come CoOp's context and VPT's deep tokens
+    (``after_class``, behind ``ln_pre``). Start: N(0, 0.02²) and U(±√(6 / (3 p² + d))), ``torch.nn``'s for the maps and
+    the block. 4 + 4 tokens, SGD .002, CoOp's epochs. Learns 566,400 numbers (ViT-B/16).
     Deviations: fp32 throughout; MVLPT puts the class name amid the context (``position: middle``).
     """
 
@@ -37,9 +39,10 @@ class UPT(Trained):
     width: int = 128
     deep: bool = True
     position: Literal["end", "middle", "front"] = "end"
+    attends: Literal["alone", "across"] = "alone"
 
     def __post_init__(self) -> None:
-        check(self, context_length=1, tokens=1, width=1, position=POSITIONS)
+        check(self, context_length=1, tokens=1, width=1, position=POSITIONS, attends=("alone", "across"))
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         text, vision = task.backbone.text.width, task.backbone.vision
@@ -49,12 +52,23 @@ class UPT(Trained):
         return {"context": context, "tokens": tokens} | mixer(rng, text, vision.width, self.width)
 
     def text(self, params: Params, task: Task) -> Tensor:
-        prompts = task.prompts(self.context_length, self.position)
-        context, _ = mix(params, params["context"], params["tokens"].flatten(0, 1))
-        return task.backbone.encode_context(prompts, context)
+        prompts = task.prompts(self.context_length, position=self.position)
+        return task.backbone.encode_context(prompts, self._mixed(params)[0])
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"
-        _, visual = mix(params, params["context"], params["tokens"].flatten(0, 1))
-        plan = TokenPlan(visual.view(params["tokens"].shape).unbind(0), "after_class")
+        visual = self._mixed(params)[1].view(params["tokens"].shape)
+        plan = TokenPlan(visual.unbind(0), "after_class")
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))
+
+    def _mixed(self, params: Params) -> tuple[Tensor, Tensor]:
+        """The context (n, text width) and the visual tokens of all blocks (m, vision width) behind the mixer."""
+        text, vision = params["context"], params["tokens"].flatten(0, 1)
+        return mix(params, text, vision) if self.attends == "across" else _alone(params, text, vision)
+
+
+def _alone(params: Params, text: Tensor, vision: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`mix`, each token in a sequence of its own."""
+    words = torch.func.vmap(lambda token: mix(params, token[None], vision[:0])[0][0])(text)
+    looks = torch.func.vmap(lambda token: mix(params, text[:0], token[None])[1][0])(vision)
+    return words, looks

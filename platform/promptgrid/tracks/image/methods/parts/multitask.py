@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from promptgrid.contract import Outputs, Params, Recipe, Task, Trained
+from promptgrid.tracks.image.methods.parts.settings import check
 
 PAPER = "Shen et al., WACV 2024, arXiv:2211.11720"
 
 
 @dataclass(frozen=True)
 class Multitask(Trained):
-    """What the modes share: batches of one task each, taking turns; a label competes with its own task's only.
+    """What the modes share, on a dataset of several tasks (``a+b``): their label spaces stand side by side.
 
-    On a dataset of several tasks (``a+b``) the label spaces stand side by side, and the logits of the other tasks'
-    classes are -inf. MVLPT's code multiplies them by 0 instead, which leaves them in the softmax. On a dataset that
-    is one task nothing differs from the method that the mode is made of: that is the adaptation to a target.
+    ``softmax: all_tasks``: a label competes with the classes of every task, and ``batches: mixed``: batches hold images
+    of any, as MVLPT's scripts run (they leave ``label_pertask`` off). ``own_task``: the logits of other tasks' classes
+    are -inf (the code, where that is on, multiplies them by 0, which leaves them in the softmax). ``by_task``: every
+    batch is of one task, and the tasks take turns. On a dataset that is one task nothing differs from the method that
+    the mode is made of: that is the adaptation to a target. Each task is scored among its own classes in any case.
     """
+
+    softmax: Literal["all_tasks", "own_task"] = "all_tasks"
+    batches: Literal["mixed", "by_task"] = "mixed"
+
+    def __post_init__(self) -> None:
+        of_the_mode = getattr(super(), "__post_init__", None)
+        if of_the_mode is not None:
+            of_the_mode()
+        check(self, softmax=("all_tasks", "own_task"), batches=("mixed", "by_task"))
 
     def recipe(self, task: Task) -> Recipe | None:
         recipe = super().recipe(task)
-        return replace(recipe, batches="by_task") if recipe is not None and task.task_of_class else recipe
+        turns = self.batches == "by_task" and task.task_of_class
+        return replace(recipe, batches="by_task") if recipe is not None and turns else recipe
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
-        return super().losses(params, out._replace(logits=among_own(out.logits, labels, task)), labels, task)
+        if self.softmax == "own_task":
+            out = out._replace(logits=among_own(out.logits, labels, task))
+        return super().losses(params, out, labels, task)
 
 
 def among_own(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
