@@ -90,5 +90,5 @@ def test_a_new_crop_makes_new_views() -> None:
 
 
 def test_the_centre_is_the_image_as_it_is_tested(picture: Image.Image) -> None:
-    found = torch.from_numpy(np.array(RESTYLED["centre"](picture, 32, rng()))).permute(2, 0, 1)
+    found = torch.from_numpy(np.array(RESTYLED["centre"](picture, of(32), rng()))).permute(2, 0, 1)
     assert torch.equal(found, prepared(picture, of(32)))
