@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
 
@@ -41,10 +42,20 @@ def default_store() -> Path:
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:
-    """The store at ``store``, by default :func:`default_store`."""
-    from promptgrid.store import Store
+    """The store at ``store``, by default :func:`default_store`.
 
-    return store if isinstance(store, Store) else Store(Path(store) if store is not None else default_store())
+    Raises:
+        Refused: it is no folder and cannot become one.
+    """
+    from promptgrid.store import Store
+    from promptgrid.store.place import refuse_unusable
+
+    if isinstance(store, Store):
+        return store
+    where = "--store" if store is not None else "$PROMPTGRID_STORE" if "PROMPTGRID_STORE" in os.environ else "the store"
+    found = Store(user_path(store if store is not None else default_store(), where))
+    refuse_unusable(found.root, where)
+    return found
 
 
 def existing_store(store: Store | str | Path | None = None) -> Store:
@@ -282,14 +293,18 @@ def report(
         Refused: none of its cells has finished or failed yet.
     """
     from promptgrid.leaderboard import write_report
+    from promptgrid.store.place import refuse_unusable, refuse_unwritable
 
     chosen = as_suite(suite)
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
     found = open_store(store)
-    given = _with_transfer(_report_input(chosen, found, f"promptgrid run {source}"), found)
+    folder = user_path(out, "--out") if out is not None else Path("results") / chosen.name
+    refuse_unusable(folder.absolute(), "--out", to_write=True)
+    given = _report_input(chosen, found, f"promptgrid run {source}")
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
-    paths = write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
+    refuse_unwritable(folder.absolute(), "--out")
+    paths = write_report(_with_transfer(given, found), folder)
     if mlflow:
         _attach(found, chosen.name, [paths.html, paths.leaderboard_csv])
     return paths
@@ -319,7 +334,7 @@ def load_results(path: str | Path) -> pd.DataFrame:
     from promptgrid.spec.parquet import read_frame
     from promptgrid.store import Store
 
-    where = Path(path)
+    where = user_path(path)
     if where.is_file():
         try:
             return read_frame(where)
@@ -351,7 +366,10 @@ def load_method(
             (architecture, tokenizer, preprocessing, weights) are not those of the record, naming what differs.
     """
     from promptgrid import catalog
+    from promptgrid.cluster.admission import refuse_no_gpu
 
+    if device.startswith("cuda"):
+        refuse_no_gpu("load_method")
     found = open_store(store)
     key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
     whole, about = found.read(key), found.about(key)
@@ -400,7 +418,7 @@ def _report_input(suite: Suite, store: Store, command: str) -> Any:
         command=command,
         version=__version__,
         revision=", ".join(revisions),
-        titles={row["name"]: row["title"] or row["name"] for row in track.describe("datasets")},
+        titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in methods},
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},

@@ -18,7 +18,7 @@ def test_a_plan_says_what_to_know_of_the_data(invoke: Invoke, tmp_path: Path) ->
     assert said.exit_code == 0, said.output
     notes = [line for line in said.stdout.splitlines() if line.startswith("note: ")]
     assert [note.removeprefix(f"note: {dataset}: ") for note in notes] == [
-        "1 files are no images by their names and are ignored",
+        "1 left out (no image by its name): cherry/notes.txt",
         "2 classes have fewer than 16 training images, 'blueberry' the fewest: 4",
     ]
     counts = json.loads(invoke("plan", file, "--store", tmp_path / "store", "--json").stdout)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.corpus.broken_datasets import classes_in
-from tests.corpus.test_damaged_images import POINTER
+from tests.corpus.pictures import POINTER
 
 import promptgrid
 

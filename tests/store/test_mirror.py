@@ -18,7 +18,7 @@ from promptgrid.store.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport
 from promptgrid.store.mirror_report import attach_report, is_mirrored
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
-from promptgrid.store.run_text import run_text
+from promptgrid.store.run_text import run_digest, run_text
 from promptgrid.store.scrubbing import Scrubber
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
@@ -414,3 +414,14 @@ def test_a_dead_mlflow_costs_no_report(store: Store, squares: Squares, monkeypat
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert is_mirrored(store)
     assert attach_report(store, "tiny", [store.root / "x.html"]) != ""
+
+
+def test_a_run_is_called_by_the_title_of_its_dataset() -> None:
+    record = make_record(make_cell(10, dataset="imagefolder:/data/birds"))
+    titles = {"imagefolder:/data/birds": "Birds of a garden"}
+    named, plain = (run_text(record, ["CoOp"], "tiny", Scrubber(), told) for told in (titles, None))
+    assert "Birds of a garden" in named.name
+    assert "imagefolder" not in named.name
+    assert named.tags["dataset_title"] == "Birds of a garden"
+    assert named.params["dataset"] == plain.params["dataset"] == "imagefolder:/data/birds"
+    assert run_digest(record, ["CoOp"], titles) != run_digest(record, ["CoOp"])

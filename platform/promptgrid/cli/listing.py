@@ -9,6 +9,7 @@ import typer
 
 from promptgrid.cli import published, taxonomy
 from promptgrid.cli.cards import show_card
+from promptgrid.cli.preview import show_preview
 from promptgrid.cli.remembered import remembered
 from promptgrid.cli.suites import AsJson, Command
 from promptgrid.cli.tables import Wide, show_table
@@ -36,8 +37,21 @@ def methods(
     _show(rows, as_json, wide, ["name", "kind", "about", "paper"])
 
 
-def datasets(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
-    """List the datasets that ship with promptgrid; `imagefolder:/path` and `coop-split:/path.json` name your own."""
+def datasets(
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="Show what a folder, a split file or a name would become.")
+    ] = None,
+    track: TrackName = "image",
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the datasets that ship with promptgrid, or show what PATH would become: classes, splits, what is left out.
+
+    `imagefolder:/path` and `coop-split:/path.json` name your own in a suite. Example: `promptgrid datasets ~/photos`
+    """
+    if path is not None:
+        show_preview(path, track, as_json)
+        return
     columns = ["name", "title", "classes", "train", "val", "test", "licence", "family"]
     _show(_rows(track, "datasets"), as_json, wide, columns)
 

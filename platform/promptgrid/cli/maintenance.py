@@ -12,6 +12,7 @@ import typer
 from promptgrid import api
 from promptgrid.cli.suites import AsJson, Command, StoreDir, SuiteFile
 from promptgrid.cli.tables import show_facts
+from promptgrid.spec.paths import user_path
 
 
 def submit(
@@ -46,7 +47,7 @@ def sync(
 
     found = api.open_store(store)
     planned = api.plan(suite, found)
-    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync")
+    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync", titles=planned.titles)
     counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
     show_facts(f"MLflow at {done.uri}", counts)
     if done.failed or done.problem:
@@ -90,13 +91,14 @@ def pretrain(
     from promptgrid.tracks.image.pretrain.from_sources import PACKED, pack_from_sources, pretrain_from
 
     if corpus is None:
-        corpus = pack_corpus or pool / PACKED
+        corpus = user_path(pack_corpus or pool / PACKED)
         if pack_corpus or not corpus.is_file():
-            sizes = pack_from_sources(pool, corpus)
+            sizes = pack_from_sources(user_path(pool), corpus)
             typer.echo(f"corpus: {corpus}, " + ", ".join(f"{kind} {size / 1e6:.1f} MB" for kind, size in sizes.items()))
     if pack_corpus is None:
         lengths = {"minutes": minutes, "guide_minutes": guide_minutes}
-        folder = pretrain_from(corpus, out, backbone=backbone, **lengths, threads=threads, device=device)
+        packed, folder = user_path(corpus), user_path(out)
+        folder = pretrain_from(packed, folder, backbone=backbone, **lengths, threads=threads, device=device)
         typer.echo(f"weights: {folder}")
 
 

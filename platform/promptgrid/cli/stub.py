@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,7 @@ from typing import Annotated
 import typer
 
 from promptgrid.spec import Refused
+from promptgrid.spec.paths import user_path
 
 METHOD = '''"""{title}: say in one sentence what is learned and where (Author et al., venue year).
 
@@ -78,6 +81,11 @@ dependencies = ["promptgrid"]
 only-include = ["{module}.py"]
 """
 
+TAKEN = frozenset({*keyword.kwlist, *dir(builtins)}) | frozenset(
+    name for line in re.findall(r"^(?:from [\w.]+ )?import (.+)$", METHOD, re.MULTILINE) for name in line.split(", ")
+)
+"""What Python or the stub itself already calls so."""
+
 
 def new_method(
     name: Annotated[str, typer.Argument(metavar="NAME", help="snake_case, as suites will spell it.")],
@@ -89,18 +97,26 @@ def new_method(
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         raise Refused("not a method name", got=name, expected="snake_case: a letter, then letters, digits, _")
+    title = "".join(part.capitalize() for part in name.split("_"))
+    if keyword.iskeyword(name) or title in TAKEN:
+        raise Refused("that name means something else in the code", got=name, hint="choose another name")
     from promptgrid import catalog
 
     if name in {row["name"] for row in catalog.track("image").describe("methods")}:
         raise Refused("a method of that name exists", got=name, hint="choose another name")
-    folder = out if out is not None else Path(f"promptgrid-{name.replace('_', '-')}")
+    folder = user_path(out, "--out") if out is not None else Path(f"promptgrid-{name.replace('_', '-')}")
     module = f"promptgrid_{name}"
     words = {"name": name, "module": module, "dashed": name.replace("_", "-")}
-    words["title"] = "".join(part.capitalize() for part in name.split("_"))
+    words["title"] = title
     for file, text in {f"{module}.py": METHOD, f"test_{module}.py": TEST, "pyproject.toml": PROJECT}.items():
         path = folder / file
         if path.exists():
             raise Refused("this file exists already and is left as it is", where=str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.format(**words), encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.format(**words), encoding="utf-8")
+        except OSError as error:
+            raise Refused(
+                f"cannot be written: {error.strerror}", where=str(path), hint="choose another --out"
+            ) from error
         typer.echo(f"wrote {path}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from promptgrid.cluster.admission import admit, refuse_counts
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import present
@@ -111,6 +112,8 @@ def execute(
     """
     chosen = options or Options()
     _check(local, workers, address, chosen)
+    refuse_counts(workers, chosen.threads)
+    admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
     board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
     planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)
@@ -181,16 +184,18 @@ def _run_on_ray(
     workers: int | None,
     address: str | None,
 ) -> None:
+    from promptgrid.cluster.address import is_own
     from promptgrid.cluster.session import ray_session
+    from promptgrid.cluster.sharing import refuse_unshared
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
         signals.check()
+        if not is_own(address):
+            refuse_unshared(dispatcher.store.root)
         from promptgrid.cluster.in_flight import scratch_folder
         from promptgrid.cluster.tune import TuneRun
 
-        if session.started and options.device == "cuda" and not session.machines.gpus:
-            raise Refused("this machine has no GPU", where="--device", got="cuda", expected="cpu or auto")
         _repack(dispatcher, plan, session.machines.kind(options.device))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
         folder = scratch_folder(dispatcher.store.root)
@@ -235,6 +240,7 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
             uri=options.mirror_uri,
             submission=submission,
             experiment=options.experiment,
+            titles=plan.titles,
         )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)

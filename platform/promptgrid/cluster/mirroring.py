@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -46,6 +46,7 @@ class MirrorProcess:
         uri: MLflow tracking URI; by default what MLflow's environment or the store says.
         submission: names this run of the grid.
         experiment: MLflow experiment; by default the suite's name.
+        titles: what people call the datasets.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class MirrorProcess:
         uri: str | None,
         submission: str,
         experiment: str = "",
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self._given: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="promptgrid-mirror-")
@@ -64,6 +66,7 @@ class MirrorProcess:
         with task.open("w") as file:
             head = {"store": str(store.root), "suite": suite.model_dump(), "uri": uri, "submission": submission}
             head["experiment"] = experiment
+            head["titles"] = dict(titles or {})
             file.write(json.dumps(head) + "\n")
             for label, cell in squares:
                 file.write(f'{{"label":{json.dumps(label)},"cell":{cell.model_dump_json()}}}\n')
@@ -140,6 +143,7 @@ def main(task: Path, orders: IO[str]) -> None:
         uri=head["uri"],
         submission=head["submission"],
         experiment=head["experiment"],
+        titles=head["titles"],
         told=lambda cells: _note(task.with_name(SO_FAR), cells),
     ).start()
     for line in orders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks, work_seconds
 from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Shared, Suite
+from promptgrid.spec.headings import headings
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -33,6 +34,7 @@ class Plan:
         scouts: keys of packs to begin with, because nothing is known of what their method takes.
         machine: what the packs are made for.
         notes: by dataset, what people should know of its data.
+        titles: what people call the datasets, no two alike.
     """
 
     suite: Suite
@@ -43,6 +45,7 @@ class Plan:
     scouts: frozenset[str] = frozenset()
     machine: Machine = "cpu"
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -115,10 +118,24 @@ def plan_squares(
     finished = store.sound(cells)
     wanted = store.to_run(cells, retry_failed) | (store.finished(cells) - finished)  # a quarantine may be read-only
     failed = frozenset(cells.keys() - finished - wanted)
-    bare = Plan(suite, squares, (), frozenset(finished), failed, machine=present("auto"), notes=track.notes(resolved))
+    bare = Plan(
+        suite,
+        squares,
+        (),
+        frozenset(finished),
+        failed,
+        machine=present("auto"),
+        titles=_titles(resolved, track),
+        notes=track.notes(resolved),
+    )
     plan = _packed(bare, wanted, store, track)
     _check_needs(list(plan.packs), cells, store)
     return plan
+
+
+def _titles(cells: Iterable[Cell], track: Track) -> dict[str, str]:
+    names = dict.fromkeys(name for cell in cells for name in (cell.dataset, cell.source) if name)
+    return headings({name: track.title(name) for name in names})
 
 
 def packed_for(machine: Machine, plan: Plan, store: Store) -> Plan:

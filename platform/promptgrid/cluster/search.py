@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
+from promptgrid.cluster.admission import admit
 from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
@@ -198,6 +199,7 @@ def run_search(
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
         from promptgrid.cluster.search_tune import run_tuned
 
+        admit(search.store.root, address, local=local, device=chosen.device, writes=True)
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
         tried = f"search 1/2, {search.entry.trials} trials on validation images"

@@ -19,6 +19,7 @@ from promptgrid.cluster.asking import no_cluster, wants_token
 from promptgrid.cluster.leftovers import end_leftovers
 from promptgrid.cluster.pulse import Pulse, look_at_ray, machines_of
 from promptgrid.cluster.resources import Machines
+from promptgrid.cluster.socket_room import parents, ray_parent
 from promptgrid.cluster.start import PATIENCE, WORKER_ENVIRONMENT, quiet, start_ray
 from promptgrid.cluster.token import MODE, has_token, secure_token
 from promptgrid.spec import ClusterLost
@@ -223,9 +224,9 @@ def _connect(address: str) -> None:
 
 def _home() -> Path:
     """A new folder for a Ray of our own, named by this process: ``pg-<pid>-...``, where Ray would make its own."""
-    parent = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
-    parent.mkdir(parents=True, exist_ok=True)
-    sweep(parent)
+    parent = ray_parent()
+    for place in parents():
+        sweep(place)
     return Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-", dir=parent))
 
 

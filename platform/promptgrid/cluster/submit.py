@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from promptgrid.cluster.address import refuse_unreached
 from promptgrid.cluster.session import DRIVER_ENVIRONMENT, environment
 from promptgrid.cluster.token import MODE, has_token
 from promptgrid.spec import Refused, read_suite
+from promptgrid.spec.paths import user_path
 
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.kdbx", "id_rsa*", "id_dsa*", "id_ecdsa*",
@@ -32,6 +34,7 @@ EXCLUDES = [*SECRETS, *BULK]
 """Never uploaded: what is secret, what is large, and what the cluster makes for itself. ``.rayignore`` of this
 repository says the same to `ray job submit`."""
 POLL_SECONDS = 1.0
+_PORTS = {"http": 80, "https": 443}
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 
 
@@ -64,13 +67,15 @@ def submit(
     Raises:
         Refused: a bad suite, an unsafe address, or no cluster there. Nothing was started.
     """
-    root = Path(working_dir).resolve()
-    path = Path(suite)
+    root = user_path(working_dir).resolve()
+    path = user_path(suite)
     read_suite(path)
     inside = (path if path.is_absolute() else root / path).resolve()
     if not inside.is_relative_to(root):
         raise Refused("the suite lies outside the folder that is sent", where=str(suite), expected=f"inside {root}")
     check_address(address)
+    parts = urlsplit(address)
+    refuse_unreached(str(parts.hostname), parts.port or _PORTS[parts.scheme], f"--address {address}", "dashboard")
     where = ("--store", store) if store else ()
     entry = shlex.join(["promptgrid", "run", str(inside.relative_to(root)), *where, *arguments])
     if has_token() and "ray" not in sys.modules:
@@ -112,7 +117,7 @@ def check_address(address: str) -> None:
         Refused: not an http address, or not this machine and no token.
     """
     parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or not _has_port(address):
         raise Refused("not a dashboard address", where="--address", got=address, expected="http://host:8265")
     if parts.username or parts.password:
         raise Refused("the address holds a password", where="--address", hint="use RAY_AUTH_TOKEN or ~/.ray/auth_token")
@@ -123,6 +128,14 @@ def check_address(address: str) -> None:
             hint="put the cluster's token into ~/.ray/auth_token or RAY_AUTH_TOKEN and set RAY_AUTH_MODE=token, "
             "or tunnel the port with ssh -L 8265:localhost:8265",
         )
+
+
+def _has_port(address: str) -> bool:
+    """Whether the port of ``address`` is one, or left out."""
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False
 
 
 def _loopback(host: str) -> bool:

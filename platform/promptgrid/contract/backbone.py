@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
@@ -165,6 +165,14 @@ def _said(backbone: Backbone, texts: tuple[str, ...]) -> Tensor:
         return F.normalize(backbone.encode_prompts(texts), dim=-1)
 
 
+@dataclass(frozen=True)
+class PromptRoom:
+    """What a text tower reads: ``count`` gives the tokens of a text with beginning and end, ``most`` is its limit."""
+
+    count: Callable[[str], int]
+    most: int
+
+
 class BackboneFamily(ABC):
     """A way to find backbones: says which ids it knows, what they are, and loads one."""
 
@@ -191,6 +199,10 @@ class BackboneFamily(ABC):
         Raises:
             Refused: an unknown model or tag, a missing checkpoint, a digest that differs.
         """
+
+    def prompt_room(self, backbone: str) -> PromptRoom | None:
+        """How long the texts are that ``backbone`` reads; None where that is not known before it is loaded."""
+        return None
 
     @abstractmethod
     def load(self, backbone: str, device: str) -> Backbone:

@@ -160,6 +160,19 @@ class Track(ABC):
     def describe(self, what: str) -> list[dict[str, Any]]:
         """Rows about ``methods``, ``datasets``, ``backbones`` or ``protocols``, for people and scripts."""
 
+    def preview(self, dataset: str) -> dict[str, Any]:
+        """What a name or a path would become as a dataset: ``address``, ``title``, ``splits``, ``classes`` (rows with
+        counts by split), ``left_out`` and ``unreadable`` (rows of ``path`` and ``why``), ``notes``, and more.
+
+        Raises:
+            Refused: it would become none, and why; or a track that cannot tell.
+        """
+        raise Refused(f"track {self.name!r} does not preview datasets")
+
+    def title(self, dataset: str) -> str:
+        """What people call ``dataset`` (a name of a suite), for headings; the name itself where nobody says more."""
+        return dataset
+
     def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
         """Rows of the track's speed benchmark; ``say`` is told what is being timed.
 

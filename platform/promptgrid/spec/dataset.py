@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -65,9 +67,22 @@ class DatasetCard(BaseModel):
 
     @model_validator(mode="after")
     def distinct(self) -> Self:
-        repeated = {name for name in self.classes if self.classes.count(name) > 1}
-        if repeated and not self.merged:
-            raise ValueError(f"two labels have one name: {sorted(repeated)}")
+        groups = [] if self.merged else alike(self.classes)
+        if groups and len(set(groups[0])) == 1:
+            raise ValueError(f"two labels have one name: {groups[0][:1]}")
+        if groups:
+            raise ValueError(
+                f"class names that a text tower cannot tell apart: {' and '.join(map(repr, groups[0][:4]))}"
+                " (underscores become spaces, capitals do not count); give each a name of its own"
+            )
         if not self.splits.get("test"):
             raise ValueError("there are no test images")
         return self
+
+
+def alike(classes: Iterable[str]) -> list[list[str]]:
+    """Groups of class names that read the same once underscores are spaces and capitals are small letters."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        groups[" ".join(name.replace("_", " ").split()).casefold()].append(name)
+    return [names for names in groups.values() if len(names) > 1]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 400
+"""Characters of a place that are shown."""
+
 
 class Refused(ValueError):
     """Input that cannot be run. The message names where, what was found, and what was expected.
@@ -15,7 +18,8 @@ class Refused(ValueError):
     def __init__(
         self, problem: str, *, where: str = "", got: object = None, expected: str = "", hint: str = ""
     ) -> None:
-        parts = [f"{where}: {problem}" if where else problem]
+        place = where if len(where) <= LONGEST else f"{where[:LONGEST]}..."
+        parts = [f"{place}: {problem}" if where else problem]
         if got is not None:
             shown = repr(got)
             parts.append(f"got {shown if len(shown) <= 120 else shown[:117] + '...'}")
@@ -23,7 +27,7 @@ class Refused(ValueError):
             parts.append(f"expected {expected}")
         if hint:
             parts.append(hint)
-        super().__init__("; ".join(parts))
+        super().__init__(" ".join("; ".join(parts).splitlines()))
         self.problem = problem
         self.where = where
 

@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from promptgrid.spec.cell import Reading, Request, Setting
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.reading import read_yaml
 from promptgrid.spec.refusal import Refused, nearest
 from promptgrid.spec.search import SearchEntry
 
 MAX_CELLS = 1_000_000
+MAX_WHOLE = 2**53
+"""Whole numbers beyond it are no longer told apart as the numbers that methods compute with."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 _ENTRY_KEYS = {"name", "label", "readings"}
 
@@ -55,8 +58,7 @@ class MethodEntry(_Strict):
             if not values:
                 raise ValueError(f"setting {key!r} is an empty list")
             for item in values:
-                if isinstance(item, float) and not math.isfinite(item):
-                    raise ValueError(f"setting {key!r} is {item}, expected a finite number")
+                _refuse_senseless(key, item)
             if len(set(map(repr, values))) != len(values):
                 raise ValueError(f"setting {key!r} repeats a value")
         return settings
@@ -225,6 +227,13 @@ class _Place(NamedTuple):
     reading: Reading = ""
 
 
+def _refuse_senseless(key: str, value: Setting) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"setting {key!r} is {value}, expected a finite number")
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise ValueError(f"setting {key!r} is a number of {value.bit_length()} bits, expected at most 53")
+
+
 def _repeated(values: list[Any]) -> Any:
     """The first value that stands twice in ``values``, else None."""
     return next((value for value, count in Counter(values).items() if count > 1), None)
@@ -237,16 +246,20 @@ def read_suite(path: str | Path) -> Suite:
         Refused: the file cannot be read, a key is unknown, or a value is out of range; the message names the file,
             the key, what was found and the nearest valid spelling.
     """
-    path = Path(path)
-    return parse_suite(read_yaml(path), str(path))
+    found = user_path(path, "suite")
+    return parse_suite(read_yaml(found), str(found))
 
 
 def parse_suite(value: dict[str, Any], where: str) -> Suite:
     """The suite in a mapping; ``where`` names its origin in errors."""
     try:
-        return Suite.model_validate(value)
+        suite = Suite.model_validate(value)
     except ValidationError as error:
         raise _refusal(error, where) from error
+    if suite.sources is None and ("readings" in value or any(entry.readings for entry in suite.methods)):
+        problem = "`readings` say how what was learned on `sources` goes on, and there are no `sources`"
+        raise Refused(problem, where=where, hint="add `sources`, or leave `readings` out")
+    return suite
 
 
 def _refusal(error: ValidationError, where: str) -> Refused:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from promptgrid.spec.paths import user_path
 from promptgrid.store.commit import land, make_folder, staging, write_file
 from promptgrid.store.encoding import plain_json, sealed, unsealed
 from promptgrid.store.mapping import map_arrays
@@ -73,7 +74,7 @@ class FeatureCache:
     """
 
     def __init__(self, root: Path | str, max_bytes: int | None = None, alive: Callable[[], None] | None = None) -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = user_path(root).absolute()
         self.max_bytes = cache_bound() if max_bytes is None else max_bytes
         self._alive = alive or (lambda: None)
         self._base = self.root / "features"

@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +86,10 @@ class Mirror:
         uri: str | None,
         submission: str,
         experiment: str = "",
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
+        self.titles = dict(titles or {})
         self.suite = suite
         self.submission = submission
         self.name = experiment or suite.name
@@ -165,7 +167,7 @@ class Mirror:
     def _mirror(self, records: Sequence[Record], report: MirrorReport) -> None:
         """Write those of ``records`` that MLflow does not have as they are."""
         self._totals.add(records)
-        digests = {record.cell.key: run_digest(record, self._labels(record)) for record in records}
+        digests = {record.cell.key: run_digest(record, self._labels(record), self.titles) for record in records}
         fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
         old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
         self._runs.delete(old)
@@ -186,7 +188,8 @@ class Mirror:
     def _draft(self, record: Record, wanted: str) -> Draft:
         tags = {"cell_key": record.cell.key, "submission": self.submission, "kind": "cell"}
         tags["mlflow.parentRunId"] = self._parent_run()
-        return Draft(run_text(record, self._labels(record), self.suite.name, self._scrub), tags, wanted)
+        text = run_text(record, self._labels(record), self.suite.name, self._scrub, self.titles)
+        return Draft(text, tags, wanted)
 
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.name)
@@ -246,10 +249,11 @@ def sync(
     uri: str | None = None,
     submission: str,
     experiment: str = "",
+    titles: Mapping[str, str] | None = None,
 ) -> MirrorReport:
     """Make MLflow show every finished and failed cell of ``squares`` exactly once. Never raises for MLflow's sake."""
     began = time.monotonic()
-    mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment)
+    mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment, titles=titles)
     report = None
     try:
         with mirror.opened():

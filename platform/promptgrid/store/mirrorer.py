@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from promptgrid.spec import Cell, Suite
 from promptgrid.store.mirror import Mirror, MirrorReport, problem_of, sync
@@ -32,9 +32,12 @@ class Mirrorer:
         submission: str,
         experiment: str = "",
         told: Callable[[int], None] = lambda cells: None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self._told = told
-        self._mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment)
+        self._mirror = Mirror(
+            store, suite, squares, uri=uri, submission=submission, experiment=experiment, titles=titles
+        )
         self._squares = squares
         self._keys: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -67,7 +70,7 @@ class Mirrorer:
     def _sync(self) -> MirrorReport:
         mirror = self._mirror
         asked = {"uri": mirror.uri, "submission": mirror.submission, "experiment": mirror.name}
-        return sync(mirror.store, mirror.suite, self._squares, **asked)
+        return sync(mirror.store, mirror.suite, self._squares, **asked, titles=mirror.titles)
 
     def _work(self) -> None:
         try:

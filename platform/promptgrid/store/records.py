@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy.typing as npt
 
 from promptgrid.spec import RETRIED, Record, scores_digest
+from promptgrid.spec.paths import user_path
 from promptgrid.store import encoding
 from promptgrid.store.attempts import Attempts
 from promptgrid.store.commit import commit_folder
@@ -45,7 +46,7 @@ class Store:
     """
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = user_path(root).absolute()
         self.attempts = Attempts(self.root)
         self.searches = Searches(self.root)
         self._seen = Seen(self.root)

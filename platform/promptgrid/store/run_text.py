@@ -6,7 +6,7 @@ import datetime
 import math
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptgrid.spec import Cell, Record, digest
@@ -40,24 +40,38 @@ class RunText:
     tags: dict[str, str]
 
 
-def run_digest(record: Record, labels: Sequence[str]) -> str:
+def run_digest(record: Record, labels: Sequence[str], titles: Mapping[str, str] | None = None) -> str:
     """Changes exactly when the run of ``record`` would say something else."""
-    return digest([VERSION, encoding.sha256(encoding.record_bytes(record)), list(labels)])
+    named = _titles(record.cell, titles or {})
+    return digest([VERSION, encoding.sha256(encoding.record_bytes(record)), list(labels), list(named)])
 
 
-def run_text(record: Record, labels: Sequence[str], suite: str, scrub: Scrubber) -> RunText:
-    """``record`` as a run, without secrets; ``labels`` are the names of its method in ``suite``."""
+def run_text(
+    record: Record, labels: Sequence[str], suite: str, scrub: Scrubber, titles: Mapping[str, str] | None = None
+) -> RunText:
+    """``record`` as a run, without secrets.
+
+    Args:
+        record: of a cell, finished or failed.
+        labels: the names of its method in the suite.
+        suite: its name.
+        scrub: takes secrets out.
+        titles: what people call the datasets; by default their names.
+    """
+    dataset, source = _titles(record.cell, titles or {})
     cell, label = record.cell, " | ".join(labels) or record.cell.method
     points, left_out = _points(record)
     return RunText(
-        name=scrub(" · ".join(_name(cell, label)))[:_NAME_LENGTH],
+        name=scrub(" · ".join(_name(cell, label, dataset, source)))[:_NAME_LENGTH],
         status="FINISHED" if record.status == "done" else "FAILED",
         started=milliseconds(record.provenance.started),
         ended=milliseconds(record.provenance.finished),
         params={name[:_NAME_LENGTH]: scrub(value)[:_PARAM_LENGTH] for name, value in _params(cell).items()},
         points=points,
         tags={
-            name: scrub(value)[:_TAG_LENGTH] for name, value in _tags(record, label, suite, left_out).items() if value
+            name: scrub(value)[:_TAG_LENGTH]
+            for name, value in (_tags(record, label, suite, left_out) | {"dataset_title": dataset}).items()
+            if value
         },
     )
 
@@ -79,12 +93,17 @@ def metric_name(name: str) -> str:
     return plain[:_NAME_LENGTH]
 
 
-def _name(cell: Cell, label: str) -> list[str]:
+def _titles(cell: Cell, titles: Mapping[str, str]) -> tuple[str, str]:
+    """What people call the dataset of ``cell``, and its source."""
+    return titles.get(cell.dataset, cell.dataset), titles.get(cell.source, cell.source)
+
+
+def _name(cell: Cell, label: str, dataset: str, source: str) -> list[str]:
     """What tells a run from the others of its suite."""
-    started = [f"{cell.reading} of {cell.source}"] if cell.source else []
+    started = [f"{cell.reading} of {source}"] if source else []
     seen = [f"{cell.views} views"] if cell.views else []
     scored = [f"on {cell.scored}"] if cell.scored != "test" else []
-    return [label, cell.dataset, *started, f"{cell.shots} shots", *seen, f"seed {cell.seed}", *scored]
+    return [label, dataset, *started, f"{cell.shots} shots", *seen, f"seed {cell.seed}", *scored]
 
 
 def _params(cell: Cell) -> dict[str, str]:

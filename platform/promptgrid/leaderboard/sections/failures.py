@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from promptgrid.leaderboard.section import Facts, Section, beside
@@ -22,7 +23,7 @@ def facts(board: Board) -> Facts:
         "missing": len(missing),
         "reasons": dict(sorted(Counter(square.reason for square in failed).items())),
         "waiting": dict(Counter(square.label for square in missing)),
-        "listed": [_failure(square) for square in failed[:LISTED]],
+        "listed": [_failure(square, board.report.titles) for square in failed[:LISTED]],
     }
 
 
@@ -31,7 +32,7 @@ def _distinct(squares: list[Square]) -> list[Square]:
     return list({(square.label, square.cell.key): square for square in reversed(squares)}.values())[::-1]
 
 
-def _failure(square: Square) -> dict[str, Any]:
+def _failure(square: Square, titles: Mapping[str, str]) -> dict[str, Any]:
     record = square.record
     assert record is not None  # a failed square has its record
     return {
@@ -40,6 +41,7 @@ def _failure(square: Square) -> dict[str, Any]:
         "label": square.label,
         "dataset": square.cell.dataset,
         "source": square.cell.source,
+        "headings": [titles.get(name, name) for name in (square.cell.source, square.cell.dataset) if name],
         "backbone": square.cell.backbone,
         "shots": square.shots,
         "seed": square.seed,

@@ -20,10 +20,14 @@ from promptgrid.tracks.image.engine.pixels import PIXELS
 from promptgrid.tracks.image.engine.restyled import VERSION
 from promptgrid.tracks.image.engine.views import AUGMENTATION
 from promptgrid.tracks.image.own_code import source_digest
+from promptgrid.tracks.image.prompt_lengths import PromptLengths
 from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 2
 """Raised where the parts of a cell's identity change. 2: the backbone is its whole model, not its weights alone."""
+MOST_WORK, MOST_BATCH, MOST_SEEDS, MOST = 1_000_000, 100_000, 2**31 - 1, 4096
+MOST_WORDS = 1000
+"""Plain settings end somewhere: those that say how long, those that name a stream, and those that say how large."""
 
 
 class Resolver:
@@ -46,6 +50,7 @@ class Resolver:
         self._open = lru_cache(maxsize=64)(self._open_dataset)
         self.facts = lru_cache(maxsize=64)(self._backbone_facts)
         self.assets = Assets(datasets, self.dataset, self.facts)
+        self.prompts = PromptLengths(self.dataset, lambda name: self.backbone_family(name).prompt_room(name))
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
@@ -56,6 +61,7 @@ class Resolver:
         for looked_up in (self._open, self.facts, self._prompting):
             looked_up.cache_clear()
         self.assets.look_again()
+        self.prompts.look_again()
         self._keys.clear()
 
     def method(self, name: str) -> type[Method]:
@@ -96,6 +102,7 @@ class Resolver:
         facts = self.facts(request.backbone)
         built = _build(method, settings)
         self.assets.admit(built, request, protocol)
+        self.prompts.admit(request, settings)
         needs = self._source_keys(request, built)
         card = self.dataset(request.dataset).card
         identity: dict[str, Any] = {
@@ -281,9 +288,23 @@ def _check_type(key: str, value: Setting, hint: Any, where: str) -> None:
 
 def _check_range(key: str, value: Setting, method: type[Method], where: str) -> None:
     known = method.knobs().get(key)
-    if known and isinstance(value, int | float) and not known.low <= value <= known.high:
-        expected = f"{known.low} to {known.high}"
-        raise Refused(f"setting {key!r} is out of range", where=where, got=value, expected=expected)
+    if isinstance(value, str) and len(value) > MOST_WORDS:
+        expected = f"at most {MOST_WORDS:,}"
+        raise Refused(f"setting {key!r} has {len(value):,} characters", where=where, got=value, expected=expected)
+    if isinstance(value, bool | str):
+        return
+    low, high = (known.low, known.high) if known else _plain_range(key, method.defaults().get(key))
+    if not low <= value <= high:
+        raise Refused(f"setting {key!r} is out of range", where=where, got=value, expected=f"{low} to {high}")
+
+
+def _plain_range(key: str, default: object) -> tuple[float, float]:
+    """Where a plain field's values lie: from 0 (1 for a batch), unless its default is below, up to what makes sense."""
+    words = key.split("_")
+    long = {"epochs", "iterations", "steps"} & set(words)
+    high = MOST_SEEDS if "seed" in words else MOST_WORK if long else MOST_BATCH if key == "batch_size" else MOST
+    low = min(int(key == "batch_size"), default) if isinstance(default, int | float) else -high
+    return low, high
 
 
 def _build(method: type[Method], settings: Mapping[str, Any]) -> Method:

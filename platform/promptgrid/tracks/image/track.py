@@ -30,6 +30,7 @@ from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Share
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
+from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
 from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
 from promptgrid.tracks.image.engine.learned import LearnedMethod
@@ -171,6 +172,14 @@ class ImageTrack(Track):
         from promptgrid.tracks.image.bench.run import measure
 
         return (dataclasses.asdict(row) for row in measure(self.resolver, timing, say))
+
+    def preview(self, dataset: str) -> dict[str, Any]:
+        address = address_of(dataset)
+        return preview(self.resolver.dataset(address), address)
+
+    def title(self, dataset: str) -> str:
+        card = self.resolver.dataset(dataset).card
+        return card.title or card.name
 
     def bundled_datasets(self) -> list[str]:
         return [card.name for family in self.resolver.datasets for card in family.listing() if card.bundled]

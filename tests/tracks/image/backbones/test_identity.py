@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from promptgrid.contract import Preprocessing
 from promptgrid.spec import Refused, digest
 from promptgrid.tracks.image.backbones import hub, torchvision_cure
-from promptgrid.tracks.image.backbones.architecture import OF_LOADING, TEXT, VISION
+from promptgrid.tracks.image.backbones.architecture import OF_LOADING, TEXT, VISION, resolved
 from promptgrid.tracks.image.backbones.bundled_models import BundledModels
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 
@@ -66,7 +66,6 @@ EDITS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("head width", {"vision_cfg": TINY["vision_cfg"] | {"head_width": 16}}, {}),
     ("heads", {"text_cfg": TINY["text_cfg"] | {"heads": 2}}, {}),
     ("mask", {"text_cfg": TINY["text_cfg"] | {"no_causal_mask": True}}, {}),
-    ("a field of a later open_clip", {"vision_cfg": TINY["vision_cfg"] | {"rotary": True}}, {}),
     ("mean", {}, {"mean": [0.4, 0.5, 0.5]}),
     ("std", {}, {"std": [0.4, 0.5, 0.5]}),
     ("resize_mode", {}, {"resize_mode": "squash"}),
@@ -141,10 +140,18 @@ def test_what_is_named_is_what_is_loaded(folder: Path) -> None:
     assert not torch.allclose(again.encode_pixels(pixels), found.encode_pixels(pixels), atol=1e-5)
 
 
-def test_one_checkpoint_under_two_architectures_is_two_models(tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(1)}, tmp_path / "weights.safetensors")
-    one, other = (FAMILY.facts(f"{name}@{tmp_path}/weights.safetensors") for name in ("ViT-B-32", "ViT-B-32-quickgelu"))
+def test_one_checkpoint_under_two_architectures_is_two_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ViT-B-32 and ViT-B-32-quickgelu are."""
+    for name, gelu in (("tiny", False), ("tiny-quickgelu", True)):
+        monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, TINY | {"quick_gelu": gelu})
+    one, other = (FAMILY.facts(f"{name}@{folder}/open_clip_model.safetensors") for name in ("tiny", "tiny-quickgelu"))
     assert one["digest"] != other["digest"]
+
+
+def test_a_field_that_only_a_later_open_clip_knows_counts() -> None:
+    later = TINY | {"vision_cfg": TINY["vision_cfg"] | {"rotary": True}}
+    assert resolved(later, "tiny")["vision_cfg"]["rotary"] is True
+    assert "rotary" not in resolved(TINY, "tiny")["vision_cfg"]
 
 
 def test_tags_have_their_own_preprocessing() -> None:

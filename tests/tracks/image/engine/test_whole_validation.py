@@ -34,5 +34,5 @@ def test_tip_adapter_looks_at_the_split_that_it_says(
     assert len(split.val) < len(dataset.splits["val"])
     (held,) = asked
     assert held.labels.tolist() == [dataset.labels[index] for index in indices]
-    wanted = backbone().encode_pixels(read_pixels(dataset, indices, backbone().image_size))
+    wanted = backbone().encode_pixels(read_pixels(dataset, indices, backbone().preprocessing))
     torch.testing.assert_close(held.features, wanted, rtol=0, atol=1e-5)

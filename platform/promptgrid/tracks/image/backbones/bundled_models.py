@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
+from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.architecture import facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.backbones.open_clip_models import reachable, sizes
+from promptgrid.tracks.image.backbones.prompt_room import clip_room
 from promptgrid.tracks.image.datasets.content import content_hashes
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
@@ -35,11 +37,11 @@ class BundledModels(BackboneFamily):
         return rows
 
     def knows(self, backbone: str) -> bool:
-        return (FOLDER / ALIASES.get(backbone, backbone) / "card.yaml").is_file()
+        return ALIASES.get(backbone, backbone) in {path.parent.name for path in FOLDER.glob("*/card.yaml")}
 
     def facts(self, backbone: str) -> dict[str, object]:
         home = FOLDER / ALIASES.get(backbone, backbone)
-        written = json.loads((home / "open_clip_config.json").read_text(encoding="utf-8"))
+        written = _written(home.name)
         config = written["model_cfg"]
         architecture = resolved(config, backbone)
         preprocessing = Preprocessing.of(written["preprocess_cfg"], architecture["vision_cfg"]["image_size"], backbone)
@@ -49,6 +51,9 @@ class BundledModels(BackboneFamily):
             "offers": sorted(offers(text, image, preprocessing.is_square)),
             "sizes": sizes(config),
         }
+
+    def prompt_room(self, backbone: str) -> PromptRoom | None:
+        return clip_room(_written(ALIASES.get(backbone, backbone))["model_cfg"])
 
     def load(self, backbone: str, device: str) -> Backbone:
         torchvision_cure.apply()
@@ -60,3 +65,7 @@ class BundledModels(BackboneFamily):
         preprocessing = facts["preprocessing"]
         assert isinstance(preprocessing, Preprocessing)
         return DualEncoder(name, str(facts["digest"]), model.to(device), tokenizer, preprocessing)
+
+
+def _written(name: str) -> dict[str, Any]:
+    return dict(json.loads((FOLDER / name / "open_clip_config.json").read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from promptgrid.contract.backbone import TowerShape
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import halves
 from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 from promptgrid.tracks.image.backbones.prompted_images import PromptedImages
 from promptgrid.tracks.image.backbones.shared_prefix import SharedPrefix
 from promptgrid.tracks.image.backbones.towers import ImageTower, TextTower
@@ -90,6 +91,7 @@ class DualEncoder(Backbone):
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
         with self._exactly():
             if self._text is None:
+                refuse_cut(self._tokenizer, texts, self.id)
                 features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self.device))
                 return features
             tokens = self.tokenize(texts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.spec import Refused, nearest
+from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.hub import CONFIG, FOLDER, PREFIX, HubFile, checkpoints, tokenizer_files
 from promptgrid.tracks.image.datasets.content import content_hashes
@@ -41,7 +42,7 @@ class Spelling:
     def file(self) -> Path | None:
         """The checkpoint file, where the weights are one."""
         looks_like_path = "/" in self.weights or self.weights.endswith((".safetensors", ".pt", ".pth", ".bin"))
-        return Path(self.weights).expanduser() if looks_like_path else None
+        return user_path(self.weights, "backbones") if looks_like_path else None
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Weights:
 
     sha256: str
     file: Callable[[], Path | None]
+
+
+NO_WEIGHTS = Weights("random, seed 0", lambda: None)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Source:
         built_by: the name by which open_clip's factory finds the same configuration.
         folder: where the files of its tokenizer lie; None for one that comes with open_clip, and for random weights,
             whose results are nothing to be named.
+        given: the checkpoint file, where a folder or a path names it; None for weights of a hub or of nowhere.
     """
 
     config: Mapping[str, Any]
@@ -70,6 +75,7 @@ class Source:
     weights: Weights
     built_by: str
     folder: Path | None = None
+    given: Path | None = None
 
 
 def open_clip() -> Any:
@@ -80,6 +86,24 @@ def open_clip() -> Any:
     return found
 
 
+def config_of(spelling: Spelling) -> Mapping[str, Any]:
+    """open_clip's ``model_cfg`` of ``spelling``, whatever its weights.
+
+    Raises:
+        Refused: an unknown model, a folder without a config, a hub without an answer.
+    """
+    if spelling.model.startswith(FOLDER):
+        return _from_folder(user_path(spelling.model.removeprefix(FOLDER), "backbones"), spelling).config
+    if spelling.model.startswith(PREFIX):
+        return _from_folder(_snapshot(spelling), spelling).config
+    clip = open_clip()
+    config: Mapping[str, Any] | None = clip.get_model_config(spelling.model)
+    if config is None:
+        raise Refused("unknown model", where="backbones", got=spelling.model,
+                      hint=nearest(spelling.model, clip.list_models()))  # fmt: skip
+    return config
+
+
 def source_of(spelling: Spelling) -> Source:
     """Where the configuration and the weights of ``spelling`` are, as of now.
 
@@ -87,16 +111,17 @@ def source_of(spelling: Spelling) -> Source:
         Refused: an unknown model or tag, a folder without a config, weights that are nowhere, a hub without an answer.
     """
     if spelling.model.startswith(FOLDER):
-        folder = Path(spelling.model.removeprefix(FOLDER)).expanduser()
-        return _from_folder(
-            folder, spelling, lambda: _checkpoint_of(_in_folder(folder, spelling.model), spelling.sha256)
-        )
+        folder = user_path(spelling.model.removeprefix(FOLDER), "backbones")
+        found = _from_folder(folder, spelling)
+        file = _in_folder(folder, spelling.model)
+        return replace(found, weights=_checkpoint_of(file, spelling.sha256), given=file)
     if spelling.model.startswith(PREFIX):
         return _from_hub(spelling)
     return _by_name(spelling)
 
 
-def _from_folder(folder: Path, spelling: Spelling, weights: Callable[[], Weights]) -> Source:
+def _from_folder(folder: Path, spelling: Spelling) -> Source:
+    """The configuration in ``folder``; its weights are still to be found."""
     file = folder / CONFIG
     if not file.is_file():
         raise Refused("no open_clip_config.json there", where=spelling.model, expected="a folder written by open_clip")
@@ -107,28 +132,29 @@ def _from_folder(folder: Path, spelling: Spelling, weights: Callable[[], Weights
     if not isinstance(written, dict) or not isinstance(written.get("model_cfg"), dict):
         raise Refused("no open_clip model configuration: 'model_cfg'", where=str(file))
     preprocess = written.get("preprocess_cfg") or {}
-    return Source(written["model_cfg"], preprocess, weights(), f"{FOLDER}{folder}", folder)
+    return Source(written["model_cfg"], preprocess, NO_WEIGHTS, f"{FOLDER}{folder}", folder)
 
 
 def _from_hub(spelling: Spelling) -> Source:
-    """The revision that lies on this machine; where there is none, the hub's latest."""
-    repo = spelling.model.removeprefix(PREFIX)
-    folder = HubFile(repo, (CONFIG,)).fetched().parent
-    found = _from_folder(folder, spelling, lambda: _from_repository(HubFile(repo, checkpoints()), spelling.sha256))
-    return replace(found, folder=_tokenizer_folder(found.config))
+    found = _from_folder(_snapshot(spelling), spelling)
+    weights = _from_repository(HubFile(spelling.model.removeprefix(PREFIX), checkpoints()), spelling.sha256)
+    return replace(found, weights=weights, folder=_tokenizer_folder(found.config))
+
+
+def _snapshot(spelling: Spelling) -> Path:
+    """The folder of the revision that lies on this machine; where there is none, of the hub's latest."""
+    return HubFile(spelling.model.removeprefix(PREFIX), (CONFIG,)).fetched().parent
 
 
 def _by_name(spelling: Spelling) -> Source:
     """A model that open_clip knows by name, with weights from a file, a tag, or none."""
-    clip = open_clip()
-    config = clip.get_model_config(spelling.model)
-    if config is None:
-        raise Refused("unknown model", where="backbones", got=spelling.model,
-                      hint=nearest(spelling.model, clip.list_models()))  # fmt: skip
+    config = config_of(spelling)
     if spelling.weights == RANDOM:
-        return Source(config, {}, Weights("random, seed 0", lambda: None), spelling.model)
+        return Source(config, {}, NO_WEIGHTS, spelling.model)
     if (file := spelling.file) is not None:
-        return Source(config, {}, _checkpoint_of(file, spelling.sha256), spelling.model, _tokenizer_folder(config))
+        return Source(
+            config, {}, _checkpoint_of(file, spelling.sha256), spelling.model, _tokenizer_folder(config), file
+        )
     pinned = _tag(spelling, config)
     return Source(config, pinned, _of_tag(pinned, spelling), spelling.model, _tokenizer_folder(config))
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
 from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
-from promptgrid.spec import Refused
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.spec import Refused, canonical_json
 from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
+from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.backbones.hub import FOLDER, PREFIX
 from promptgrid.tracks.image.backbones.model_files import (
     Source,
     Spelling,
+    config_of,
     open_clip,
     source_of,
     text_reader,
     tokenizer_of,
 )
+from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
 
 class OpenClipModels(BackboneFamily):
@@ -40,7 +46,15 @@ class OpenClipModels(BackboneFamily):
         return bool(spelling.weights) or spelling.model.startswith((PREFIX, FOLDER)) or _is_model(spelling.model)
 
     def facts(self, backbone: str) -> dict[str, object]:
-        return _facts(source_of(Spelling.of(backbone)), backbone)
+        source = source_of(Spelling.of(backbone))
+        facts = _facts(source, backbone)
+        if source.given is not None:
+            gelu = bool(source.config.get("quick_gelu"))
+            admit(source.given, Spelling.of(backbone).model, gelu, Bare.of(source, backbone))
+        return facts
+
+    def prompt_room(self, backbone: str) -> PromptRoom | None:
+        return clip_room(dict(config_of(Spelling.of(backbone))))
 
     def load(self, backbone: str, device: str) -> Backbone:
         source = source_of(Spelling.of(backbone))
@@ -53,6 +67,25 @@ class OpenClipModels(BackboneFamily):
         if _facts(source_of(Spelling.of(backbone)), backbone)["digest"] != facts["digest"]:
             raise Refused("the files of this model changed while they were read", where=backbone)
         return DualEncoder(backbone, str(facts["digest"]), model, tokenizer_of(source), preprocessing)
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Builds a model without memory, to be compared with a checkpoint. Equal ones build the same."""
+
+    built_by: str
+    towers: str
+
+    @classmethod
+    def of(cls, source: Source, backbone: str) -> Bare:
+        """Of the fields of a model's key."""
+        return cls(source.built_by, canonical_json(built_from(resolved(source.config, backbone))))
+
+    def __call__(self) -> Any:
+        with torch.device("meta"), without_warnings():
+            return open_clip().create_model(
+                self.built_by, load_weights=False, pretrained_text=False, device="meta", **json.loads(self.towers)
+            )
 
 
 def _facts(source: Source, backbone: str) -> dict[str, object]:
@@ -99,15 +132,19 @@ def _create(source: Source, backbone: str, device: str) -> Any:
     clip, file = open_clip(), source.weights.file()
     torch.manual_seed(0)  # open_clip draws its initial weights from the global stream
     try:
-        model = clip.create_model(
-            source.built_by,
-            load_weights=False,
-            pretrained_text=False,
-            device="cpu",
-            **built_from(resolved(source.config, backbone)),
-        )
+        with without_warnings():
+            model = clip.create_model(
+                source.built_by,
+                load_weights=False,
+                pretrained_text=False,
+                device="cpu",
+                **built_from(resolved(source.config, backbone)),
+            )
         if file is not None:
-            clip.load_checkpoint(model, str(file), weights_only=True)
+            with readable(file) as path:
+                clip.load_checkpoint(model, str(path), weights_only=True)
+    except Refused:
+        raise
     except Exception as error:
         raise Refused(f"the weights cannot be loaded: {error}", where=backbone) from error
     return model.to(device)

@@ -89,7 +89,7 @@ class Bundled(DatasetFamily):
         return [self._card(path.stem) for path in sorted(self.folder.glob("*.yaml"))]
 
     def knows(self, dataset: str) -> bool:
-        return ":" not in dataset and "/" not in dataset and (self.folder / f"{dataset}.yaml").is_file()
+        return dataset in {path.stem for path in self.folder.glob("*.yaml")}
 
     def open(self, dataset: str) -> Dataset:
         if not self.knows(dataset):

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from promptgrid.spec.paths import user_path
+
 logger = logging.getLogger(__name__)
 _SETTLED_NS = 2_000_000_000  # younger files may change again within one tick of the clock: hash them, keep no note
 _PROGRESS_SECONDS = 5.0
@@ -67,7 +69,7 @@ def duplicate_notes(hashes: Mapping[str, tuple[int, str]], splits: Mapping[str, 
 def user_cache() -> Path:
     """``$PROMPTGRID_CACHE``, or promptgrid's folder in the user's cache."""
     if chosen := os.environ.get("PROMPTGRID_CACHE"):
-        return Path(chosen)
+        return user_path(chosen, "PROMPTGRID_CACHE")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promptgrid"
 
 

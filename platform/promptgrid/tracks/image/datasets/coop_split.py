@@ -9,13 +9,14 @@ from typing import Any
 
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
+from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
 from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
+from promptgrid.tracks.image.datasets.split_names import SPLITS
 
 PREFIX = "coop-split:"
-SPLITS = ("train", "val", "test")
 MAX_BYTES = 256 * 2**20
 OPTIONS = ("images", "sha256")
 PLAIN = "a photo of a {}."
@@ -91,7 +92,7 @@ def _address(dataset: str) -> tuple[Path, dict[str, str]]:
         if key not in OPTIONS:
             raise Refused(f"unknown option {key!r}", where=dataset, hint=nearest(key, OPTIONS))
         options[key] = value
-    file = Path(text).expanduser()
+    file = user_path(text, dataset[:120])
     if not file.is_file():
         beside = sorted(path.name for path in file.parent.glob("*.json"))[:8] if file.parent.is_dir() else []
         hint = f"in that folder: {', '.join(beside)}" if beside else "expected a file split_zhou_X.json"

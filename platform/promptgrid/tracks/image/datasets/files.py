@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from promptgrid.contract import Dataset
 from promptgrid.spec import DatasetCard, Refused
+from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.content import content_hashes
 from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, ChangedImage, DamagedImage, decode
 
@@ -34,6 +35,7 @@ class FilesDataset(Dataset):
 
     ``notes`` are sentences about what was made safe or looks odd (duplicates, ignored files); each is also logged.
     ``hashes`` are sizes and sha256 by path: an image is what the dataset's digest says, or an error.
+    ``left_out`` names what lies below the root and is no part of it, with why.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class FilesDataset(Dataset):
         splits: dict[str, list[Row]],
         notes: Sequence[str],
         hashes: Mapping[str, tuple[int, str]],
+        left_out: Sequence[tuple[str, str]] = (),
     ) -> None:
         rows = [row for split in splits.values() for row in split]
         self.card = card
@@ -52,6 +55,7 @@ class FilesDataset(Dataset):
         self._known = [bytes.fromhex(hashes[path][1]) for path in self.paths]
         self.splits = {}
         self.notes = tuple(notes)
+        self.left_out = tuple(left_out)
         start = 0
         for name, split in splits.items():
             self.splits[name] = list(range(start, start + len(split)))
@@ -85,7 +89,7 @@ def read_image(path: Path, known: bytes | None = None) -> Image:
 
 def existing_folder(text: str, where: str) -> Path:
     """The folder ``text`` with every link resolved, ``~`` expanded."""
-    folder = Path(text).expanduser()
+    folder = user_path(text, where)
     if not text or not folder.is_dir():
         above = next((parent for parent in folder.parents if parent.is_dir()), Path("/"))
         problem = "not a folder" if folder.exists() else "no such folder"

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from promptgrid.contract import Dataset, DatasetFamily
-from promptgrid.spec import DatasetCard, Refused, SourceCard, digest
+from promptgrid.spec import DatasetCard, Refused, SourceCard, digest, nearest
 from promptgrid.spec.reading import read_yaml
-from promptgrid.tracks.image.datasets.beside import FOLDER, FolderDataset
+from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.cards import checked, make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
 from promptgrid.tracks.image.datasets.decoding import SUFFIXES
 from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
+from promptgrid.tracks.image.datasets.folder_tree import CARD, Found, Tree, read_tree
+from promptgrid.tracks.image.datasets.split_names import SPLITS
 
 PREFIX = "imagefolder:"
-CARD = "dataset.yaml"
-SPLITS = ("train", "val", "test")
-Found = dict[str, dict[str, list[str]]]  # split -> class folder -> paths; one split "" where none was given
 
 
 class FolderCard(BaseModel):
@@ -44,6 +42,9 @@ class FolderCard(BaseModel):
 class ImageFolder(DatasetFamily):
     """Either ``train/``, ``test/`` and perhaps ``val/`` with a folder per class in each, or just a folder per class.
 
+    Split folders count in any case and by their usual synonyms (``Training``, ``valid``, ``dev``, ``Testing``). A
+    folder of nothing but splits is refused, not taken for a task whose classes are called so.
+
     Without split folders every class is divided by content: its files in order of sha256, the first half (rounded
     down) to train, the next fifth (rounded down) to val, the rest to test, which is CoOp's 50/20/30 for datasets
     without official splits. Files equal in content stay on one side. The order does not depend on file names, so
@@ -65,11 +66,12 @@ class ImageFolder(DatasetFamily):
         written = (
             checked(FolderCard, str(root / CARD), read_yaml(root / CARD)) if (root / CARD).exists() else FolderCard()
         )
-        found, ignored = _find(root)
+        tree = read_tree(root)
+        found = tree.found
         paths = [path for classes in found.values() for files in classes.values() for path in files]
         refuse_outside(root, paths, str(root))
         hashes = hashes_below(root, paths, str(root))
-        folders = _class_folders(found, root)
+        folders = _class_folders(tree, root)
         split = found if "" not in found else _divide(found[""], hashes, root)
         rows = {
             name: [Row(path, label) for label, folder in enumerate(folders) for path in split[name].get(folder, [])]
@@ -77,89 +79,47 @@ class ImageFolder(DatasetFamily):
             if any(split.get(name, {}).values())
         }
         card = _card(written, root, folders, rows, hashes)
-        notes = [f"{ignored} files are no images by their names and are ignored"] if ignored else []
+        notes = tree.notes()
         notes += [f"class {f!r} has no test images" for f in folders if not split["test"].get(f)]
         notes += duplicate_notes(hashes, {name: [row.path for row in some] for name, some in rows.items()})
-        return FolderDataset(card, root, rows, notes, hashes)
+        return FolderDataset(card, root, rows, notes, hashes, tree.left_out)
 
 
-def _find(root: Path) -> tuple[Found, int]:
-    """Image paths by split and class, and how many files were passed over."""
-    folders = [name for name in _subfolders(root, root) if name != FOLDER]
-    if not any(name in ("train", "test") and _subfolders(root / name, root) for name in folders):
-        found: Found = {"": {}}
-        ignored = 0
-        for name in folders:
-            found[""][name], passed = _images(root, root / name)
-            ignored += passed
-        return found, ignored
-    for name in folders:
-        if name not in SPLITS:
-            raise Refused("unknown split folder", where=str(root), got=name, expected="train, val and test")
-    for name in ("train", "test"):
-        if name not in folders or not _subfolders(root / name, root):
-            raise Refused(f"there are no {name} images: no class folders in {name}/", where=str(root))
-    found, ignored = {}, 0
-    for split in folders:
-        found[split] = {}
-        for name in _subfolders(root / split, root):
-            found[split][name], passed = _images(root, root / split / name)
-            ignored += passed
-    return found, ignored
-
-
-def _subfolders(folder: Path, root: Path) -> list[str]:
-    names = []
-    for entry in os.scandir(folder):
-        if entry.name.startswith(".") or not entry.is_dir():
-            continue
-        _refuse_linked_folder(Path(entry.path), root)
-        names.append(entry.name)
-    return sorted(names)
-
-
-def _refuse_linked_folder(folder: Path, root: Path) -> None:
-    if not folder.is_symlink():
-        return
-    target = folder.resolve()
-    leads = "leads out of the dataset" if not target.is_relative_to(root) else "is a link to another folder"
-    raise Refused(
-        f"{str(folder.relative_to(root))!r} {leads}", where=str(root), got=str(target), expected="a real folder"
-    )
-
-
-def _images(root: Path, folder: Path) -> tuple[list[str], int]:
-    """Sorted paths of images anywhere below ``folder``, relative to ``root``, and the number of other files."""
-    paths, ignored = [], 0
-    for place, inner, files in os.walk(folder):
-        for name in inner:
-            _refuse_linked_folder(Path(place) / name, root)
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                paths.append((Path(place) / name).relative_to(root).as_posix())
-            else:
-                ignored += 1
-    return sorted(paths), ignored
-
-
-def _class_folders(found: Found, root: Path) -> list[str]:
+def _class_folders(tree: Tree, root: Path) -> list[str]:
     """Class folders in label order.
 
     Raises:
         Refused: fewer than two, one without training images, or one that only another split has.
     """
-    first = found.get("", found.get("train", {}))
+    first = tree.found.get("", tree.found.get("train", {}))
     if len(first) < 2:
-        raise Refused("a classification task needs at least 2 class folders", where=str(root), got=sorted(first))
+        raise Refused(
+            "a classification task needs at least 2 class folders",
+            where=str(root),
+            got=sorted(first),
+            hint=_one_below(root, list(tree.found.get("", ()))),
+        )
     for name, paths in sorted(first.items()):
         if not paths:
+            held = [path for path, _ in tree.left_out if f"/{name}/" in f"/{path}"][:3]
             raise Refused(
-                f"class folder {name!r} holds no images", where=str(root), expected=", ".join(sorted(SUFFIXES))
+                f"class folder {name!r} holds no images",
+                where=str(root),
+                got=held or None,
+                expected=", ".join(sorted(SUFFIXES)),
             )
-    for split, classes in found.items():
+    for split, classes in tree.found.items():
         for name in sorted(classes.keys() - first.keys()):
-            raise Refused(f"class {name!r} of {split}/ is missing in train/", where=str(root))
+            raise Refused(
+                f"class {name!r} of {split}/ is missing in train/", where=str(root), hint=nearest(name, first)
+            )
     return sorted(first)
+
+
+def _one_below(root: Path, folders: list[str]) -> str:
+    """Where the dataset is the one folder inside ``root``, as archives unpack it."""
+    inner = root / folders[0] if len(folders) == 1 else None
+    return f"did you mean {str(inner)!r}?" if inner and any(entry.is_dir() for entry in inner.iterdir()) else ""
 
 
 def _divide(classes: dict[str, list[str]], hashes: dict[str, tuple[int, str]], root: Path) -> Found:

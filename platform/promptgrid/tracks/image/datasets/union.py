@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from promptgrid.contract import Dataset
 from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import DatasetCard, Refused, digest
+from promptgrid.spec.dataset import alike
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -159,5 +160,5 @@ def _card(
         family=families.pop() if len(families) == 1 else None,
         seen_in_pretraining=any(card.seen_in_pretraining for card in cards),
         sha256=digest({"joint": joint, "parts": facts}),
-        merged=len(set(classes)) < len(classes),
+        merged=bool(alike(classes)),
     )

@@ -128,7 +128,7 @@ class Desk:
     def _beside(self, indices: tuple[int, ...], pixels: Tensor | None = None) -> Callable[[Tensor, int], Tensor] | None:
         """The views that the method asks for beside each image; None where it asks for none.
 
-        ``pixels`` (N, 3, height, width) are their centre crops, where those are at hand.
+        ``pixels`` (N, 3, height, width) are the images as test images are seen, where those are at hand.
         """
         kinds, how = self.bench.method.beside, self.bench.backbone.preprocessing
         if pixels is not None and kinds == ("centre",):

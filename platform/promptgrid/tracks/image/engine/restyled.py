@@ -133,8 +133,5 @@ OPERATIONS: tuple[Operation, ...] = (
     lambda view, level, sign: _moved(view, 1, 0, 0, 0, 1, sign * _whole(level, view.height / 3)),
 )
 """Autocontrast, equalise, posterise, rotate, solarise, two shears, two translations."""
-RESTYLED: dict[str, Callable[[Image, Preprocessing, torch.Generator], Image]] = {
-    "moco": moco,
-    "augmix": augmix,
-    "centre": centre,
-}
+Restyle = Callable[[Image, Preprocessing, torch.Generator], Image]
+RESTYLED: dict[str, Restyle] = {"moco": moco, "augmix": augmix, "centre": centre}

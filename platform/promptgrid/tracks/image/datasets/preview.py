@@ -1,0 +1,71 @@
+"""What a name or a path would become as a dataset, with the names of what is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from promptgrid.contract import Dataset
+from promptgrid.spec.paths import user_path
+from promptgrid.tracks.image.datasets import coop_split, imagefolder
+from promptgrid.tracks.image.datasets.decoding import DamagedImage
+from promptgrid.tracks.image.datasets.files import FilesDataset
+from promptgrid.tracks.image.datasets.split_names import SPLITS
+
+LOOKED_AT = 400
+"""Images that are read for their sizes: all of a small dataset, evenly spread ones of a large one."""
+
+
+def address_of(written: str) -> str:
+    """``written`` as a suite names it: a bare path is a folder of images, or a split file where it ends in .json."""
+    if written.startswith((imagefolder.PREFIX, coop_split.PREFIX)):
+        return written
+    if written.split("?")[0].endswith(".json"):
+        return coop_split.PREFIX + written
+    looks_like_a_path = written.startswith(("~", ".", "/")) or "/" in written or user_path(written).is_dir()
+    return imagefolder.PREFIX + written if looks_like_a_path else written
+
+
+def preview(dataset: Dataset, address: str) -> dict[str, Any]:
+    """The facts of an opened dataset: classes with counts by split, sizes of images, what is left out and why."""
+    card = dataset.card
+    counts = {split: Counter(dataset.labels[i] for i in rows) for split, rows in dataset.splits.items()}
+    left_out = list(dataset.left_out) if isinstance(dataset, FilesDataset) else []
+    sizes, unread = _sizes(dataset) if isinstance(dataset, FilesDataset) else (None, [])
+    return {
+        "address": address,
+        "name": card.name,
+        "title": card.title,
+        "licence": card.licence,
+        "template": card.template,
+        "sha256": card.sha256,
+        "splits": {split: card.splits[split] for split in SPLITS if split in card.splits},
+        "classes": [
+            {"label": label, "name": name} | {split: counts[split][label] for split in SPLITS if split in counts}
+            for label, name in enumerate(card.classes)
+        ],
+        "pixels": sizes,
+        "left_out": [{"path": path, "why": why} for path, why in left_out],
+        "unreadable": [{"path": path, "why": why} for path, why in unread],
+        "notes": list(getattr(dataset, "notes", ())),
+    }
+
+
+def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str, str]]]:
+    """Width and height (smallest, median, largest) of the images looked at, bytes of all, and what cannot be read."""
+    step = max(1, -(-len(dataset.paths) // LOOKED_AT))
+    shapes, unread = [], []
+    for index in range(0, len(dataset.paths), step):
+        try:
+            shapes.append(dataset.read(index).size)
+        except DamagedImage as error:
+            unread.append((dataset.paths[index], error.reason))
+    spread = {side: _spread([shape[place] for shape in shapes]) for place, side in enumerate(("width", "height"))}
+    weight = sum((dataset.root / path).stat().st_size for path in dataset.paths)
+    return {"looked_at": len(shapes) + len(unread), "images": len(dataset.paths), "bytes": weight, **spread}, unread
+
+
+def _spread(values: Sequence[int]) -> list[int] | None:
+    return [min(values), round(median(values)), max(values)] if values else None
