@@ -71,10 +71,18 @@ def pretrain(
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a bundled backbone again from pinned public sources (needs the `pretrain` extra and the registries)."""
+    from promptgrid.cluster.admission import refuse_no_gpu
     from promptgrid.tracks.image.pretrain.from_sources import pretrain_from_sources
 
+    if device.startswith("cuda"):
+        refuse_no_gpu("--device")
     folder = pretrain_from_sources(
-        user_path(pool), user_path(out), backbone=backbone, minutes=minutes, threads=threads, device=device
+        user_path(pool, "--pool"),
+        user_path(out, "--out"),
+        backbone=backbone,
+        minutes=minutes,
+        threads=threads,
+        device=device,
     )
     typer.echo(f"weights: {folder}")
 
