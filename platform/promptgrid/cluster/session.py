@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.cluster.resources import Machines
-from promptgrid.cluster.socket_room import parents, ray_folder
+from promptgrid.cluster.socket_room import parents, ray_parent
 from promptgrid.cluster.token import MODE, has_token, secure_token
 from promptgrid.spec import Refused
 
@@ -146,14 +147,13 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _start(cpus: int) -> Path | None:
-    """Our own cluster, gone with this process; the folder to remove afterwards, None where the user chose it."""
+def _start(cpus: int) -> Path:
+    """Our own cluster, gone with this process; the folder to remove afterwards."""
     import ray
 
     for parent in parents():
         sweep(parent)
-    folder = ray_folder(f"pg-{os.getpid()}-")
-    options: dict[str, Any] = {"_temp_dir": str(folder)} if folder else {}
+    folder = Path(tempfile.mkdtemp(prefix=f"pg-{os.getpid()}-", dir=ray_parent()))
     for start in range(STARTS):
         try:
             ray.init(
@@ -163,7 +163,7 @@ def _start(cpus: int) -> Path | None:
                 _system_config={"prestart_worker_first_driver": False},  # Tune starts its own, in their environment
                 object_store_memory=OBJECT_STORE_BYTES,
                 runtime_env={"env_vars": WORKER_ENVIRONMENT | {"PYTHONPATH": import_path()}},
-                **options,
+                _temp_dir=str(folder),
                 **_quiet(),
             )
             break
