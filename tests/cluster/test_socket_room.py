@@ -12,8 +12,11 @@ from promptgrid.cluster import socket_room
 from promptgrid.spec import Refused
 
 
-def socket_of(folder: Path) -> bytes:
-    return os.fsencode(folder) + b"/session_2026-01-31_23-59-59_123456_4194304/sockets/plasma_store"
+def socket_below(parent: Path) -> bytes:
+    """The longest name of a socket that Ray makes for a cluster of this process with its folder in ``parent``."""
+    pid = os.getpid()
+    own = os.fsencode(parent) + f"/pg-{pid}-abcdefgh/session_2026-01-31_23-59-59_123456_{pid}".encode()
+    return own + b"/sockets/plasma_store.1"
 
 
 @pytest.fixture
@@ -29,10 +32,8 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_long_temporary_folder_is_left_for_a_short_one_and_said(
     deep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = socket_room.ray_folder("pg-4194304-")
-    assert folder is not None
-    assert len(socket_of(folder)) <= 107
-    folder.rmdir()
+    parent = socket_room.ray_parent()
+    assert len(socket_below(parent)) <= 107 < len(socket_below(deep))
     assert f"TMPDIR ({len(str(deep))} bytes) is too long for Ray's sockets" in capsys.readouterr().err
 
 
@@ -41,22 +42,27 @@ def test_a_short_one_is_taken_without_a_word(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    folder = socket_room.ray_folder("pg-1-")
-    assert folder is not None
-    folder.rmdir()
-    assert (str(folder.parent), capsys.readouterr().err) == ("/tmp", "")
+    assert (str(socket_room.ray_parent()), capsys.readouterr().err) == ("/tmp", "")
 
 
-def test_what_the_user_names_for_ray_is_used_where_it_fits(deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_TMPDIR", "/tmp/mine")
-    assert socket_room.ray_folder("pg-1-") is None
-    monkeypatch.setenv("RAY_TMPDIR", str(deep))
-    folder = socket_room.ray_folder("pg-1-")
-    assert folder is not None
-    folder.rmdir()
+def test_a_name_that_just_fits_is_taken_and_one_letter_more_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", lambda *asked, **how: None)
+    fits = "/tmp/" + "n" * (socket_room.room() - len("/tmp/"))
+    for parent, taken in ((fits, True), (f"{fits}n", False)):
+        monkeypatch.setenv("RAY_TMPDIR", parent)
+        assert (str(socket_room.ray_parent()) == parent) is taken
+        assert (len(socket_below(Path(parent))) <= 107) is taken
+    assert "RAY_TMPDIR (" in capsys.readouterr().err
 
 
 def test_where_nothing_short_can_be_written_it_is_refused(deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_room, "SHORT", (str(deep / "gone"),))
     with pytest.raises(Refused, match=r"TMPDIR: .*--local"):
-        socket_room.ray_folder("pg-1-")
+        socket_room.ray_parent()
+
+
+def test_leftovers_are_sought_wherever_a_cluster_may_have_been(deep: Path) -> None:
+    assert socket_room.parents()[0] == deep
+    assert Path("/tmp") in socket_room.parents()
