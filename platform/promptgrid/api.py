@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Cell, Record, Refused, Suite, read_suite, scores_digest
+from promptgrid.spec import Cell, Record, Refused, Suite, read_suite
 from promptgrid.spec.paths import user_path
 from promptgrid.spec.suite import parse_suite
 from promptgrid.spec.version import __version__
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search import SearchSummary
+    from promptgrid.cluster.status import Status
     from promptgrid.leaderboard import ReportInput, ReportPaths
     from promptgrid.store import Store, VerifyReport
 
@@ -213,73 +212,13 @@ def search(
     )
 
 
-@dataclass(frozen=True)
-class Status:
-    """How far a suite is. ``cells`` = ``finished`` + ``missing`` + ``failed``; keys are distinct cells.
-
-    Attributes:
-        estimated_seconds: of work that is left, on one core.
-        reasons: how many cells failed for each reason.
-        messages: what the first of them, in the suite's order, said: the file or the line that was at fault.
-        running: packs that workers are at now.
-        eta_seconds: wall seconds to the end at the pace of the latest run (of the next, where none is running now);
-            None where nothing is known of a pace, or nothing is left.
-    """
-
-    suite: str
-    cells: int
-    finished: int
-    missing: int
-    failed: int
-    scores_digest: str
-    reasons: dict[str, int]
-    estimated_seconds: float
-    running: int = 0
-    eta_seconds: float | None = None
-    messages: dict[str, str] = field(default_factory=dict)
-
-
 def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> Status:
     """How far ``suite`` (or a plan of it, made earlier) is in ``store``."""
     from promptgrid.cluster import Plan
-    from promptgrid.cluster.eta import forecast
-    from promptgrid.cluster.in_flight import flights
-    from promptgrid.cluster.schedule import work_seconds
+    from promptgrid.cluster.status import status_of
 
     found = open_store(store)
-    planned = suite if isinstance(suite, Plan) else plan(suite, found)
-    records = found.records(planned.cells)
-    finished = {record.cell.key for record in records}
-    failures = found.failures(planned.cells.keys() - finished)
-    missing = found.to_run(planned.missing)
-    left = [pack for pack in planned.packs if not pack.wanted.isdisjoint(missing)]
-    running = [flight for flight in flights(found.root) if not flight.keys.isdisjoint(missing)]
-    ahead = forecast(left, records, running, time.time()) if left else None
-    keys = [cell.key for _, cell in planned.squares]
-    done, failed = sum(key in finished for key in keys), sum(key in failures for key in keys)
-    return Status(
-        suite=planned.suite.name,
-        cells=len(keys),
-        finished=done,
-        missing=len(keys) - done - failed,
-        failed=failed,
-        scores_digest=scores_digest([*records, *failures.values()]),
-        reasons=dict(Counter(str(record.reason) for record in failures.values())),
-        estimated_seconds=round(work_seconds(left), 1),
-        running=len(running),
-        eta_seconds=round(ahead.seconds, 1) if ahead else None,
-        messages=_first_messages(planned, failures),
-    )
-
-
-def _first_messages(planned: Plan, failures: Mapping[str, Record]) -> dict[str, str]:
-    """By reason, the message of the first failed cell in the order of the suite, in one line."""
-    found: dict[str, str] = {}
-    for key in planned.cells:
-        if key in failures:
-            record = failures[key]
-            found.setdefault(str(record.reason), " ".join(record.message.split()))
-    return found
+    return status_of(suite if isinstance(suite, Plan) else plan(suite, found), found)
 
 
 def report(

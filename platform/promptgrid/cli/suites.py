@@ -18,6 +18,7 @@ from promptgrid.spec import exits
 
 if TYPE_CHECKING:
     from promptgrid.cluster.execution import RunSummary
+    from promptgrid.cluster.status import Status
 
 ROUNDS = 3
 MESSAGE_LENGTH = 200
@@ -215,7 +216,7 @@ def tell_mirror(summary: RunSummary) -> None:
         sys.stderr.write(f"MLflow: {summary.mirror.problem}\n")
 
 
-def _print_status(now: api.Status) -> None:
+def _print_status(now: Status) -> None:
     rows: dict[str, Any] = {"cells": now.cells, "finished": now.finished, "missing": now.missing, "failed": now.failed}
     if now.missing:
         rows["packs running"] = now.running
