@@ -137,7 +137,8 @@ class ImageTrack(Track):
         return card_of(self.resolver, method, self.published())
 
     def cut(self, cell: Cell) -> str:
-        return self._cut(cell.method, canonical_json(cell.settings), cell.dataset, cell.shots)
+        learned_on = cell.source if cell.reading == "evaluate" else cell.dataset
+        return self._cut(cell.method, canonical_json(cell.settings), learned_on, cell.shots)
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)
