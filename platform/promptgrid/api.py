@@ -232,6 +232,7 @@ def report(
         Refused: none of its cells has finished or failed yet.
     """
     from promptgrid.leaderboard import write_report
+    from promptgrid.store.mirror_report import attach_report, is_mirrored
 
     chosen = as_suite(suite)
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"
@@ -240,16 +241,9 @@ def report(
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
     paths = write_report(given, Path(out) if out is not None else Path("results") / chosen.name)
-    if mlflow:
-        _attach(found, chosen.name, [paths.html, paths.leaderboard_csv])
+    if mlflow and is_mirrored(found):
+        attach_report(found, chosen.name, [paths.html, paths.leaderboard_csv])
     return paths
-
-
-def _attach(store: Store, suite: str, files: list[Path]) -> None:
-    from promptgrid.store.mirror_report import attach_report, is_mirrored
-
-    if is_mirrored(store) and (problem := attach_report(store, suite, files)):
-        _log.warning("MLflow was not given the report: %s", problem)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
