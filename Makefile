@@ -57,5 +57,5 @@ bench-scale: ## twice the cells, twice the time: 500 to 4,000 head cells, and th
 bench-heads: ## what packs of heads gain, and what they could gain with no Python in between
 	$(BIN)/python -m tests.bench.heads
 
-clean: ## remove the environment and what runs left; reports stay
-	rm -rf .venv .promptgrid
+clean: ## remove the environment and what runs left; committed reports stay
+	rm -rf .venv .promptgrid results
