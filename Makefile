@@ -74,8 +74,8 @@ gpu-rehearsal: ## the same parts on this machine's CPU at tiny sizes
 	rm -rf build/gpu/rehearsal
 	DEVICE=cpu TINY=1 SLOWER=6 PYTHON=$(BIN)/python OMP_NUM_THREADS=1 tests/gpu/run.sh build/gpu/rehearsal
 
-clean: ## remove the environment and what runs left; reports stay
-	rm -rf .venv .promptgrid
+clean: ## remove the environment and what runs left; committed reports stay
+	rm -rf .venv .promptgrid results build/gpu
 
 gpu-pack: ## what a run on a GPU machine needs, laid out in build/gpu-pack, its size by part, and how to leave the rest out
 	$(BIN)/python -m tests.gpu.pack --out build/gpu-pack

@@ -249,13 +249,6 @@ def report(
     return paths
 
 
-def _attach(store: Store, suite: str, files: list[Path]) -> None:
-    from promptgrid.store.mirror_report import attach_report, is_mirrored
-
-    if is_mirrored(store) and (problem := attach_report(store, suite, files)):
-        _log.warning("MLflow was not given the report: %s", problem)
-
-
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
     """The long-form results of ``suite``: one row per cell and metric, failed and missing cells included."""
     from promptgrid.leaderboard import results_frame

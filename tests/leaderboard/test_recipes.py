@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from promptgrid.leaderboard.figures import colour
 from promptgrid.leaderboard.inputs import SearchedRow
 from promptgrid.leaderboard.matrix import matrix_cells
 from promptgrid.leaderboard.report import leaderboard_rows
@@ -96,6 +97,12 @@ def test_settings_that_are_not_the_papers_are_named(make_report):
     )
     coop = next(row for row in rows_of(report)[0].rows if row.method == "coop")
     assert (coop.recipe.kind, coop.recipe.note) == ("paper", "context_length 4 (16)")
+
+
+def test_a_row_that_a_search_chose_has_the_colour_of_its_method(plain):
+    report, name = searched(plain, "coop")
+    board = build_board(report)
+    assert colour(board, name) == colour(board, "coop") != colour(board, "maple")
 
 
 def test_files_say_it_too(plain):

@@ -9,56 +9,16 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from tests.store.mirrored import SUITE, Squares, runs
 from tests.store.synthetic import make_cell, make_failure, make_outcome, make_record
 
 from promptgrid.contract import Outcome
-from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store, mirror_runs
 from promptgrid.store.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
-from promptgrid.store.mirror_report import attach_report, is_mirrored
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
-from promptgrid.store.run_text import run_digest, run_text
+from promptgrid.store.run_text import run_text
 from promptgrid.store.scrubbing import Scrubber
-
-SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
-Squares = list[tuple[str, Cell]]
-
-
-@pytest.fixture(autouse=True)
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: its creation takes seconds and is shared."""
-    store = Store(tmp_path_factory.mktemp("schema"))
-    with Mirror(store, SUITE, [], uri=None, submission="none").opened():
-        pass
-    return store.root / "mlflow.db"
-
-
-@pytest.fixture
-def squares(store: Store, schema: Path) -> Squares:
-    """Two finished cells, a failed one and a missing one."""
-    cells = [make_cell(seed) for seed in (1, 2, 3, 4)]
-    for cell in cells[:2]:
-        store.commit(make_outcome(cell))
-    store.commit(Outcome(make_failure(cells[2])))
-    (store.root / "mlflow.db").write_bytes(schema.read_bytes())
-    return [("CoOp", cell) for cell in cells]
-
-
-def runs(store: Store, kind: str = "cell", suite: str = "tiny") -> dict[str, Any]:
-    """Active runs of the default database by cell key (or submission)."""
-    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
-        experiment = client.get_experiment_by_name(suite)
-        found = client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'", max_results=1000)
-        tag = "cell_key" if kind == "cell" else "submission"
-        by_key = {run.data.tags[tag]: run for run in found}
-        assert len(by_key) == len(found), "a cell has two runs"
-        return by_key
 
 
 def counts(report: MirrorReport) -> tuple[int, int, int, int]:
@@ -391,37 +351,3 @@ def test_a_row_with_holes_has_no_mean(store: Store, squares: Squares) -> None:
     (parent,) = runs(store, "submission").values()
     assert (parent.data.metrics["cells/finished"], parent.data.metrics["cells/failed"]) == (2, 1)
     assert not [name for name in parent.data.metrics if name.startswith("mean/")]
-
-
-def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, squares: Squares, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    page.write_text("first")
-    assert attach_report(store, "none such", [page]) == ""
-    sync(store, SUITE, squares[:1], submission="s-1")
-    sync(store, SUITE, squares, submission="s-2")
-    for text in ("first", "second"):
-        page.write_text(text)
-        assert attach_report(store, "tiny", [page]) == ""
-    parent = runs(store, "submission")["s-2"]
-    with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
-        (listed,) = client.list_artifacts(parent.info.run_id, "report")
-        kept = client.download_artifacts(parent.info.run_id, listed.path, str(tmp_path))
-    assert Path(kept).read_text() == "second"
-
-
-def test_a_dead_mlflow_costs_no_report(store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_mirrored(Store(store.root / "another"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    assert is_mirrored(store)
-    assert attach_report(store, "tiny", [store.root / "x.html"]) != ""
-
-
-def test_a_run_is_called_by_the_title_of_its_dataset() -> None:
-    record = make_record(make_cell(10, dataset="imagefolder:/data/birds"))
-    titles = {"imagefolder:/data/birds": "Birds of a garden"}
-    named, plain = (run_text(record, ["CoOp"], "tiny", Scrubber(), told) for told in (titles, None))
-    assert "Birds of a garden" in named.name
-    assert "imagefolder" not in named.name
-    assert named.tags["dataset_title"] == "Birds of a garden"
-    assert named.params["dataset"] == plain.params["dataset"] == "imagefolder:/data/birds"
-    assert run_digest(record, ["CoOp"], titles) != run_digest(record, ["CoOp"])

@@ -51,7 +51,10 @@ def remembered(name: str, ask: Callable[[], Any]) -> Any:
 def folder() -> Path:
     """Where answers of this installation are kept: a folder of its own below ``$XDG_CACHE_HOME``, else ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME")
-    root = Path(home) if home else Path.home() / ".cache"
+    try:
+        root = Path(home) if home else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in some containers
+        root = Path(tempfile.gettempdir()) / f"promptgrid-{os.getuid()}"
     return root / "promptgrid" / hashlib.sha256(f"{PACKAGE} {sys.prefix}".encode()).hexdigest()[:16]
 
 
@@ -81,7 +84,10 @@ def _files(root: Path) -> list[Path]:
 
 def _plugin_files(package: str) -> Iterator[Path]:
     """The files of a top-level package or module, found without importing it."""
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # nothing that can be found; the catalogue warns of it when it is asked
+        return
     if spec is None:
         return
     for place in spec.submodule_search_locations or ():

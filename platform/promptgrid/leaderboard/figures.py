@@ -33,8 +33,10 @@ def _style(board: Board, label: str) -> dict[str, Any]:
         return {"color": GREY, "linestyle": (0, (4, 2.2))}
     if label not in board.shown:
         return {"color": OTHERS, "linestyle": "-"}
-    learners = [other for other in board.labels if other in board.shown and not board.is_zero_shot(other)]
-    return {"color": PALETTE[learners.index(label)], "linestyle": "-"}
+    shown = (other for other in board.labels if other in board.shown and not board.is_zero_shot(other))
+    learners = list(dict.fromkeys(map(board.entry, shown)))
+    beside = any(row.entry == label for row in board.report.searched.values())  # as written, beside what was chosen
+    return {"color": PALETTE[learners.index(board.entry(label))], "linestyle": (0, (5, 1.4)) if beside else "-"}
 
 
 def mean_name(board: Board, backbone: str) -> str:

@@ -149,8 +149,13 @@ class Board:
         """Labels that pictures draw in colour and name: zero-shot, and the first rows of the largest standing."""
         first = [standing for standing in self.standings if standing.backbone == self.backbones[0]][-1:]
         rows = [row.label for standing in first for row in standing.rows] + list(self.labels)
-        learners = [label for label in dict.fromkeys(rows) if label not in self.zero_shot]
-        return self.zero_shot | frozenset(learners[:SHOWN])
+        learners = list(dict.fromkeys(self.entry(label) for label in rows if label not in self.zero_shot))[:SHOWN]
+        return self.zero_shot | frozenset(label for label in self.labels if self.entry(label) in learners)
+
+    def entry(self, label: str) -> str:
+        """The method of the suite that a row belongs to: its own, or that of what a search chose."""
+        chosen = self.report.searched.get(label)
+        return chosen.entry if chosen else label
 
     @cached_property
     def zero_shot(self) -> frozenset[str]:

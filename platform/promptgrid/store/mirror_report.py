@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from promptgrid.store.mirror import mirror_lock, problem_of, tracking_uri
 from promptgrid.store.quiet import mlflow_client
 from promptgrid.store.records import Store
 
+_log = logging.getLogger(__name__)
 FOLDER = "report"
 """Where in the artifacts of the run."""
 
@@ -23,7 +25,7 @@ def attach_report(store: Store, suite: str, files: Sequence[Path], patience: flo
     """Put ``files`` beside the latest submission of ``suite``, over earlier ones; nothing where it has none.
 
     Returns:
-        What went wrong, in one line; '' where nothing did. Never raises for MLflow's sake.
+        What went wrong, in one line that is logged too; '' where nothing did. Never raises for MLflow's sake.
     """
     uri = tracking_uri(store)
     try:
@@ -41,5 +43,6 @@ def attach_report(store: Store, suite: str, files: Sequence[Path], patience: flo
                 for file in files:
                     client.log_artifact(run.info.run_id, str(file), FOLDER)
     except Exception as error:  # noqa: BLE001 - whatever MLflow raises must not cost a report
+        _log.warning("MLflow was not given the report: %s", problem_of(error))
         return problem_of(error)
     return ""

@@ -125,7 +125,7 @@ def _points(record: Record) -> tuple[list[Point], list[str]]:
     left_out: list[str] = []
     taken: set[str] = set()
     for name, values in named.items():
-        plain = _free(metric_name(name), taken)
+        plain = free_name(metric_name(name), taken)
         finite = [Point(plain, value, step) for step, value in enumerate(values) if math.isfinite(value)]
         points += finite
         if len(finite) < len(values):
@@ -133,7 +133,8 @@ def _points(record: Record) -> tuple[list[Point], list[str]]:
     return points, left_out
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
+    """``name``, with a number behind it where it is in ``taken`` already, which it then is."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name[: _NAME_LENGTH - 8]}_{number}", number + 1

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from promptgrid.spec import Cell, Record
-from promptgrid.store.run_text import metric_name
+from promptgrid.store.run_text import free_name, metric_name
 
 Row = tuple[str, ...]
 
@@ -43,9 +43,11 @@ class Totals:
         """
         failed = self._failed - self._metrics.keys()
         found: dict[str, float] = {"cells/finished": len(self._metrics), "cells/failed": len(failed)}
+        taken: set[str] = set()
         for row, cells in self._rows.items():
             if cells.keys() <= self._metrics.keys():
-                found |= {metric_name(f"mean/{name}/{' '.join(row)}"): mean for name, mean in self._means(cells)}
+                for name, mean in self._means(cells):
+                    found[free_name(metric_name(f"mean/{name}/{' '.join(row)}"), taken)] = mean
         return found
 
     def _means(self, cells: dict[str, str]) -> Iterable[tuple[str, float]]:

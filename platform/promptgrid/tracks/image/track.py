@@ -198,7 +198,8 @@ class ImageTrack(Track):
         return {name: parity for name, parity in found.items() if parity is not None}
 
     def cut(self, cell: Cell) -> str:
-        return self._cut(cell.method, canonical_json(cell.settings), cell.dataset, cell.shots)
+        learned_on = cell.source if cell.reading == "evaluate" else cell.dataset
+        return self._cut(cell.method, canonical_json(cell.settings), learned_on, cell.shots)
 
     def published(self) -> list[dict[str, Any]]:
         return published_rows(self.resolver.methods)
