@@ -244,8 +244,8 @@ def report(
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
     refuse_unwritable(folder.absolute(), "--out")
     paths = write_report(_with_transfer(given, found), folder)
-    if mlflow:
-        _attach(found, chosen.name, [paths.html, paths.leaderboard_csv])
+    if mlflow and is_mirrored(found):
+        attach_report(found, chosen.name, [paths.html, paths.leaderboard_csv])
     return paths
 
 

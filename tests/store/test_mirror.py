@@ -351,3 +351,14 @@ def test_a_row_with_holes_has_no_mean(store: Store, squares: Squares) -> None:
     (parent,) = runs(store, "submission").values()
     assert (parent.data.metrics["cells/finished"], parent.data.metrics["cells/failed"]) == (2, 1)
     assert not [name for name in parent.data.metrics if name.startswith("mean/")]
+
+
+def test_a_run_is_called_by_the_title_of_its_dataset() -> None:
+    record = make_record(make_cell(10, dataset="imagefolder:/data/birds"))
+    titles = {"imagefolder:/data/birds": "Birds of a garden"}
+    named, plain = (run_text(record, ["CoOp"], "tiny", Scrubber(), told) for told in (titles, None))
+    assert "Birds of a garden" in named.name
+    assert "imagefolder" not in named.name
+    assert named.tags["dataset_title"] == "Birds of a garden"
+    assert named.params["dataset"] == plain.params["dataset"] == "imagefolder:/data/birds"
+    assert run_digest(record, ["CoOp"], titles) != run_digest(record, ["CoOp"])

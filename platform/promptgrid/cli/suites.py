@@ -153,7 +153,7 @@ def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) ->
         typer.echo(next_step(now, suite, store))
 
 
-def next_step(now: api.Status, suite: Path, store: Path | None) -> str:
+def next_step(now: Status, suite: Path, store: Path | None) -> str:
     """The line that says which command comes next."""
     named = f"{suite}" + (f" --store {store}" if store is not None else "")
     if now.missing:

@@ -90,9 +90,8 @@ def test_losses_agree_to_the_last_bits_in_float64(image_track: ImageTrack) -> No
 def test_half_precision_stands_beside_the_same_pack_in_fp32(
     image_track: ImageTrack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "TURN_SECONDS", 0.05)
     monkeypatch.setattr(measure, "ENOUGH", 0.0)
-    asked = Timing("bundled", ("coop",), classes=(4,), packs=(3,), steps=4, precision="amp")
+    asked = Timing("bundled", ("coop",), classes=(4,), packs=(3,), steps=4, precision="amp", seconds=0.05)
     rows = list(image_track.bench(asked))
     named = ["exact shortcuts", "exact shortcuts, bf16", "pack of 3", "pack of 3, bf16"]
     assert [row["variant"] for row in rows] == named
