@@ -232,6 +232,7 @@ def report(
         Refused: none of its cells has finished or failed yet.
     """
     from promptgrid.leaderboard import write_report
+    from promptgrid.store.mirror_report import attach_report, is_mirrored
     from promptgrid.store.place import refuse_unusable, refuse_unwritable
 
     chosen = as_suite(suite)

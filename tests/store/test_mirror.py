@@ -17,7 +17,7 @@ from promptgrid.store import Store, mirror_runs
 from promptgrid.store.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirrorer import Mirrorer
 from promptgrid.store.quiet import mlflow_client
-from promptgrid.store.run_text import run_text
+from promptgrid.store.run_text import run_digest, run_text
 from promptgrid.store.scrubbing import Scrubber
 
 
