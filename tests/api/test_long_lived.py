@@ -14,6 +14,7 @@ from tests.api import tiny
 
 import promptgrid
 from promptgrid import api
+from promptgrid.cluster import Options, execute
 from promptgrid.spec import Reason, Refused
 from promptgrid.tracks.image import track
 
@@ -123,7 +124,7 @@ def test_a_worker_with_other_code_fails_the_cells_of_the_method(home: Home, monk
     """A method edited between the plan and the start of the process that runs it."""
     planned = api.plan(str(home.file), home.store)
     monkeypatch.setattr(track, "source_digest", lambda method: "0" * 64)
-    api.execute(planned, home.store, local=True, mlflow=False)
+    execute(planned, api.open_store(home.store), local=True, options=Options(mirror=False, inline=True))
     (lost,) = api.open_store(home.store).failures(planned.cells).values()
     assert lost.reason is Reason.CHECKSUM
     assert "method 'coop' is not the one" in lost.message

@@ -67,8 +67,9 @@ def test_a_failed_cell_exits_1_and_the_rest_is_kept(invoke: Invoke, tmp_path: Pa
     (line,) = [line for line in told.stdout.splitlines() if line.startswith("DATA_CORRUPT 2: ")]
     assert str(folder) in line
     invoke("report", wild, "--store", tmp_path / "store", "--out", tmp_path / "report")
-    for name, read in (("results.parquet", pd.read_parquet), ("results.csv", pd.read_csv)):
-        rows = read(tmp_path / "report" / name)
+    invoke("export", tmp_path / "report", tmp_path / "files")
+    for read, name in ((pd.read_parquet, "report/results.parquet"), (pd.read_csv, "files/results.csv")):
+        rows = read(tmp_path / name)
         assert rows[rows["status"] == "failed"]["message"].str.contains("HTML page saved as an image").all()
 
 

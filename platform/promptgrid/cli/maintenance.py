@@ -89,10 +89,16 @@ def pretrain(
 ) -> None:
     """Train a bundled backbone again, from a packed corpus, or from pinned public sources (the `pretrain` extra)."""
     from promptgrid.cluster.admission import refuse_no_gpu
-    from promptgrid.tracks.image.pretrain.from_sources import PACKED, pack_from_sources, pretrain_from
+    from promptgrid.tracks.image.pretrain.from_sources import (
+        PACKED,
+        pack_from_sources,
+        pretrain_from,
+        refuse_unknown,
+    )
 
     if device.startswith("cuda"):
         refuse_no_gpu("--device")
+    refuse_unknown(backbone)
     if corpus is None:
         corpus = user_path(pack_corpus or pool / PACKED)
         if pack_corpus or not corpus.is_file():

