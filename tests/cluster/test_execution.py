@@ -63,8 +63,8 @@ def test_the_end_of_a_run_waits_a_minute_for_mlflow(store: Store, monkeypatch: p
         def kill(self) -> None: ...
 
     monkeypatch.setattr(mirroring, "MirrorProcess", Patient)
-    _, first = run_toy(store, toy_suite(), Options(quiet=True), local=True, workers=None)
-    run_toy(store, toy_suite(), Options(quiet=True, mirror_seconds=7.0), local=True, workers=None)
+    _, first = run_toy(store, toy_suite(), Options(quiet=True, inline=True), local=True, workers=None)
+    run_toy(store, toy_suite(), Options(quiet=True, inline=True, mirror_seconds=7.0), local=True, workers=None)
     assert waited == [60.0, 7.0]
     assert first.mirror == mirroring.Mirrored(6)
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 def mirrored(**changes: object) -> Options:
-    return Options(**({"quiet": True, "mirror_seconds": 900.0} | changes))  # type: ignore[arg-type]
+    return Options(**({"quiet": True, "mirror_seconds": 900.0, "inline": True} | changes))  # type: ignore[arg-type]
 
 
 def test_mlflow_shows_every_cell_once_after_two_runs(store: Store) -> None:

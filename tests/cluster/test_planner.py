@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.cluster.toy.driving import run_toy, toy_suite
+from tests.cluster.toy.driving import HERE_AND_NOW, run_toy, toy_suite
 from toy_track import PACK, ToyTrack
 
 from promptgrid.cluster import make_plan, planner
@@ -119,7 +119,7 @@ def test_estimates_follow_what_the_same_method_took(store: Store) -> None:
 
 
 def test_the_plan_of_a_finished_grid_is_empty(store: Store) -> None:
-    run_toy(store, toy_suite(), local=True, workers=None)
+    run_toy(store, toy_suite(), **HERE_AND_NOW)
     plan = make_plan(toy_suite(), store)
     assert (plan.packs, plan.missing, plan.seconds) == ((), frozenset(), 0)
 

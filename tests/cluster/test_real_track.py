@@ -18,7 +18,7 @@ SUITE = {
     "shots": [2],
     "seeds": [1, 2],
 }
-QUIET = Options(mirror=False, quiet=True)
+QUIET = Options(mirror=False, quiet=True, inline=True)
 
 
 @pytest.mark.usefixtures("ray_here")

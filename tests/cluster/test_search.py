@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.toy.driving import SILENT, executions, toy_suite
+from tests.cluster.toy.driving import INLINE, executions, toy_suite
 
 from promptgrid.cluster import execute
 from promptgrid.cluster.search import SearchSummary, choose, entry_of, make_search, run_search
@@ -20,7 +20,7 @@ from promptgrid.store import Store
 
 def searched(store: Store, trials: int = 6, *methods: Any, **changes: Any) -> SearchSummary:
     suite = toy_suite(*(methods or ("tuned", "sleep")), **changes)
-    return run_search(make_search(suite, store, SearchEntry(trials=trials)), local=True, options=SILENT)
+    return run_search(make_search(suite, store, SearchEntry(trials=trials)), local=True, options=INLINE)
 
 
 def text_of(store: Store) -> list[str]:
@@ -65,16 +65,16 @@ def test_an_interrupted_search_goes_on(store: Store, tmp_path: Path) -> None:
     part = make_search(suite, store, SearchEntry(trials=6))
     half = part.plan()
     execute(
-        type(half)(suite, half.squares, half.packs[::2], half.finished, half.failed), store, local=True, options=SILENT
+        type(half)(suite, half.squares, half.packs[::2], half.finished, half.failed), store, local=True, options=INLINE
     )
     assert 0 < len(executions(store)) < len(half.missing)
-    resumed = run_search(part, local=True, options=SILENT)
+    resumed = run_search(part, local=True, options=INLINE)
     assert set(executions(store).values()) == {1}
     whole = Store(tmp_path / "whole")
     assert (
-        run_search(make_search(suite, whole, SearchEntry(trials=6)), local=True, options=SILENT).found == resumed.found
+        run_search(make_search(suite, whole, SearchEntry(trials=6)), local=True, options=INLINE).found == resumed.found
     )
-    again = run_search(make_search(suite, store, SearchEntry(trials=6)), local=True, options=SILENT)
+    again = run_search(make_search(suite, store, SearchEntry(trials=6)), local=True, options=INLINE)
     assert (again.searched.done, again.tested and again.tested.done) == (0, 0)
 
 
@@ -82,7 +82,7 @@ def test_the_choice_is_written_before_a_test_cell_runs(store: Store, monkeypatch
     search = make_search(toy_suite("tuned"), store, SearchEntry(trials=4))
     monkeypatch.setattr(store.searches, "keep", lambda found: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run_search(search, local=True, options=SILENT)
+        run_search(search, local=True, options=INLINE)
     scored = {record.cell.scored for record in store.records()}
     assert scored == {"val"}
 
@@ -119,7 +119,7 @@ def test_a_narrowed_space_is_another_question_but_shares_cells(store: Store) -> 
     search = make_search(suite, store)
     assert all(0.6 <= trial["rate"] <= 0.8 for trial in search.studies[0].trials[1:])
     assert len(search.plan().missing) == 2 * 3 * 2
-    run_search(search, local=True, options=SILENT)
+    run_search(search, local=True, options=INLINE)
     assert len(searches_about(suite, store)) == 2
 
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_searched_is_refused(store: Store) -> None:
         entry_of(toy_suite(), trials=0)
     search = make_search(toy_suite("tuned"), store, SearchEntry(algorithm="asha"))
     with pytest.raises(Refused, match="runs on Ray Tune"):
-        run_search(search, local=True, options=SILENT)
+        run_search(search, local=True, options=INLINE)
     with pytest.raises(Refused, match="at most 1,000,000"):
         make_search(toy_suite("tuned", seeds=list(range(900))), store, SearchEntry(trials=1000))
     assert not store.root.exists()

@@ -17,7 +17,8 @@ from promptgrid.store import Store
 
 HERE = Path(__file__).parent
 SILENT = Options(mirror=False, quiet=True)
-HERE_AND_NOW = {"options": Options(mirror=False, quiet=True, inline=True), "local": True, "workers": None}
+INLINE = Options(mirror=False, quiet=True, inline=True)
+HERE_AND_NOW = {"options": INLINE, "local": True, "workers": None}
 """How tests run that do not ask about workers: without the seconds that starting one takes."""
 
 
