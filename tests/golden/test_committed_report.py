@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from promptgrid import api
+from promptgrid.api.reporting import report_input
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.report import report_files
 from promptgrid.leaderboard.standing import build_board
@@ -31,9 +32,8 @@ def rows() -> Any:
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> ReportInput:
     """What this code would report of the suite, before anything has run."""
-    suite = api.as_suite(ROOT / "suites" / "quickstart.yaml")
-    given: ReportInput = api._report_input(suite, api.open_store(tmp_path_factory.mktemp("empty")), "")
-    return given
+    store = api.open_store(tmp_path_factory.mktemp("empty"))
+    return report_input(api.plan(ROOT / "suites" / "quickstart.yaml", store), store, "")
 
 
 def records(planned: ReportInput, rows: Any) -> dict[str, Record]:

@@ -231,6 +231,7 @@ def report(
     Raises:
         Refused: none of its cells has finished or failed yet.
     """
+    from promptgrid.api.reporting import report_input, with_transfer
     from promptgrid.leaderboard import write_report
     from promptgrid.store.mirror_report import attach_report, is_mirrored
     from promptgrid.store.place import refuse_unusable, refuse_unwritable
@@ -240,11 +241,11 @@ def report(
     found = open_store(store)
     folder = user_path(out, "--out") if out is not None else Path("results") / chosen.name
     refuse_unusable(folder.absolute(), "--out", to_write=True)
-    given = _report_input(chosen, found, f"promptgrid run {source}")
+    given = report_input(plan(chosen, found), found, f"promptgrid run {source}")
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
     refuse_unwritable(folder.absolute(), "--out")
-    paths = write_report(_with_transfer(given, found), folder)
+    paths = write_report(with_transfer(given, found), folder)
     if mlflow and is_mirrored(found):
         attach_report(found, chosen.name, [paths.html, paths.leaderboard_csv])
     return paths
@@ -252,9 +253,11 @@ def report(
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:
     """The long-form results of ``suite``: one row per cell and metric, failed and missing cells included."""
+    from promptgrid.api.reporting import report_input
     from promptgrid.leaderboard import results_frame
 
-    return results_frame(_report_input(as_suite(suite), open_store(store), ""))
+    found = open_store(store)
+    return results_frame(report_input(plan(suite, found), found, ""))
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
@@ -323,77 +326,3 @@ def _whole_key(beginning: str, store: Store) -> str:
         problem = f"{len(keys)} finished cells have a key that begins so"
         raise Refused(problem, where="load_method", got=beginning, expected="exactly one")
     return keys[0]
-
-
-def _report_input(suite: Suite, store: Store, command: str) -> Any:
-    from promptgrid import catalog
-    from promptgrid.cluster.search_about import chosen_rows, searches_about
-    from promptgrid.cluster.search_winners import tested_scores
-    from promptgrid.leaderboard import ReportInput
-    from promptgrid.leaderboard.inputs import SearchedRow
-
-    planned = plan(suite, store)
-    about = searches_about(suite, store)
-    rows = chosen_rows(suite, store, about)
-    squares = [*planned.squares, *((row.label, cell) for row in rows for cell in row.cells)]
-    cells = {cell.key: cell for _, cell in squares}
-    track = catalog.track(suite.track)
-    methods = track.describe("methods")
-    records = {record.cell.key: record for record in store.records(store.finished(cells))}
-    revisions = sorted({record.provenance.revision for record in records.values()} - {""})
-    return ReportInput(
-        suite=suite,
-        squares=squares,
-        records=records,
-        failures=store.failures(cells.keys() - records.keys()),
-        headline=track.headline(suite.protocol),
-        scores_digest=store.scores_digest(planned.cells),
-        command=command,
-        version=__version__,
-        revision=", ".join(revisions),
-        titles=planned.titles,
-        kinds={row["name"]: row["kind"] for row in methods},
-        axes={row["name"]: row.get("axes", {}) for row in methods},
-        defaults={row["name"]: row.get("settings", {}) for row in methods},
-        parities=track.parities(),
-        published=track.published(),
-        known_as=_known_as(track, list(cells.values())),
-        searches=[one.found for one in about],
-        stale={one.found.question: one.stale for one in about if one.stale},
-        tested=tested_scores([one.found for one in about], store),
-        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
-        cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
-    )
-
-
-def _with_transfer(given: ReportInput, store: Store) -> ReportInput:
-    """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
-    from promptgrid import catalog
-    from promptgrid.leaderboard.inputs import Similarities
-    from promptgrid.leaderboard.squares import is_multitask
-    from promptgrid.store import FeatureCache
-    from promptgrid.store.answers import right_answers
-
-    pairs = [cell for _, cell in given.squares if cell.reading]
-    if not pairs:
-        return given
-    apart = [cell for cell in pairs if not is_multitask(cell)]
-    tasks = list(dict.fromkeys(name for cell in apart for name in (cell.source, cell.dataset)))
-    track, cache = catalog.track(given.suite.track), FeatureCache(store.root)
-    alike = {}
-    for backbone in dict.fromkeys(cell.backbone for cell in apart):
-        try:
-            matrices = track.similarities(backbone, tasks, cache)
-        except (Refused, OSError) as error:
-            _log.warning("similarities of tasks are left out of the report: %s", error)
-        else:
-            alike[backbone] = Similarities(tuple(tasks), matrices)
-    return replace(given, correct=right_answers(store, given.records), similarities=alike)
-
-
-def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:
-    """Datasets and backbones that papers know, with the papers' names."""
-    found = {cell.backbone: track.known_as("backbone", cell.backbone) for cell in cells}
-    for cell in cells:
-        found |= {name: track.known_as("dataset", name) for name in (cell.dataset, cell.source) if name not in found}
-    return {name: known for name, known in found.items() if known}

@@ -1,0 +1,92 @@
+"""What a report is made of: records and failures of a plan, its searches, the names that papers use."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from promptgrid.spec import Cell, Refused
+from promptgrid.spec.version import __version__
+
+if TYPE_CHECKING:
+    from promptgrid.cluster import Plan
+    from promptgrid.leaderboard import ReportInput
+    from promptgrid.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
+    """What a page about the suite of ``planned`` is made of; ``command`` runs it again."""
+    from promptgrid import catalog
+    from promptgrid.cluster.search_about import chosen_rows, searches_about
+    from promptgrid.cluster.search_winners import tested_scores
+    from promptgrid.leaderboard import ReportInput
+    from promptgrid.leaderboard.inputs import SearchedRow
+
+    suite = planned.suite
+    about = searches_about(suite, store)
+    rows = chosen_rows(suite, store, about)
+    squares = [*planned.squares, *((row.label, cell) for row in rows for cell in row.cells)]
+    cells = {cell.key: cell for _, cell in squares}
+    track = catalog.track(suite.track)
+    methods = track.describe("methods")
+    records = {record.cell.key: record for record in store.records(store.finished(cells))}
+    revisions = sorted({record.provenance.revision for record in records.values()} - {""})
+    return ReportInput(
+        suite=suite,
+        squares=squares,
+        records=records,
+        failures=store.failures(cells.keys() - records.keys()),
+        headline=track.headline(suite.protocol),
+        scores_digest=store.scores_digest(planned.cells),
+        command=command,
+        version=__version__,
+        revision=", ".join(revisions),
+        titles=planned.titles,
+        kinds={row["name"]: row["kind"] for row in methods},
+        axes={row["name"]: row.get("axes", {}) for row in methods},
+        defaults={row["name"]: row.get("settings", {}) for row in methods},
+        parities=track.parities(),
+        published=track.published(),
+        known_as=_known_as(track, list(cells.values())),
+        searches=[one.found for one in about],
+        stale={one.found.question: one.stale for one in about if one.stale},
+        tested=tested_scores([one.found for one in about], store),
+        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
+    )
+
+
+def with_transfer(given: ReportInput, store: Store) -> ReportInput:
+    """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
+    from promptgrid import catalog
+    from promptgrid.leaderboard.inputs import Similarities
+    from promptgrid.leaderboard.squares import is_multitask
+    from promptgrid.store import FeatureCache
+    from promptgrid.store.answers import right_answers
+
+    pairs = [cell for _, cell in given.squares if cell.reading]
+    if not pairs:
+        return given
+    apart = [cell for cell in pairs if not is_multitask(cell)]
+    tasks = list(dict.fromkeys(name for cell in apart for name in (cell.source, cell.dataset)))
+    track, cache = catalog.track(given.suite.track), FeatureCache(store.root)
+    alike = {}
+    for backbone in dict.fromkeys(cell.backbone for cell in apart):
+        try:
+            matrices = track.similarities(backbone, tasks, cache)
+        except (Refused, OSError) as error:
+            _log.warning("similarities of tasks are left out of the report: %s", error)
+        else:
+            alike[backbone] = Similarities(tuple(tasks), matrices)
+    return replace(given, correct=right_answers(store, given.records), similarities=alike)
+
+
+def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:
+    """Datasets and backbones that papers know, with the papers' names."""
+    found = {cell.backbone: track.known_as("backbone", cell.backbone) for cell in cells}
+    for cell in cells:
+        found |= {name: track.known_as("dataset", name) for name in (cell.dataset, cell.source) if name not in found}
+    return {name: known for name, known in found.items() if known}
