@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Cell, Record, Refused, Suite, read_suite
+from promptgrid.spec import Record, Refused, Suite, read_suite
 from promptgrid.spec.paths import user_path
 from promptgrid.spec.suite import parse_suite
-from promptgrid.spec.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search import SearchSummary
     from promptgrid.cluster.status import Status
-    from promptgrid.leaderboard import ReportInput, ReportPaths
+    from promptgrid.leaderboard import ReportPaths
     from promptgrid.store import Store, VerifyReport
 
 _log = logging.getLogger(__name__)
