@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -126,21 +126,42 @@ def bench(
     differences = _differences(variants, timing.steps, tell)
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
     floors = timed(variants, step_flops(whole.part(1, 1)), width, whole.features, timing.seconds, tell)
+    exact = str(whole.features.dtype).replace("torch.float", "fp")
+    common = Common(name, method.name, len(classes), whole.family.batch, exact, timing.steps)
+    return rows_of(variants, common, floors, differences)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the rows of one family have in common; ``precision`` is that of what is not in half precision."""
+
+    family: str
+    method: str
+    classes: int
+    batch: int
+    precision: str
+    steps: int
+
+
+def rows_of(
+    variants: Sequence[Variant], common: Common, floors: Mapping[Half | None, float], differences: Mapping[str, float]
+) -> list[Row]:
+    """A row for each of ``variants``, which were timed; each is compared with its base, or with itself."""
     return [
         Row(
-            family=name,
-            method=method.name,
-            classes=len(classes),
-            batch=whole.family.batch,
+            family=common.family,
+            method=common.method,
+            classes=common.classes,
+            batch=common.batch,
             variant=variant.name,
             pack=variant.pack,
-            precision=variant.half or str(whole.features.dtype).replace("torch.float", "fp"),
+            precision=variant.half or common.precision,
             ms=1e3 * variant.best,
             ratio=(variant.base or variant).best / variant.best,
             floor_ms=1e3 * floors[variant.half],
             share=median(variant.shares),
             difference=differences.get(variant.name),
-            steps=timing.steps,
+            steps=common.steps,
             peak_mb=variant.peak_mb,
         )
         for variant in variants

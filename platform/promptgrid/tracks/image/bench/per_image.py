@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import median
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from promptgrid.contract import Adaptation, Batch, Method, Params, Task, stream
 from promptgrid.contract.track import Timing
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, text_flops
-from promptgrid.tracks.image.bench.measure import Row, Variant, timed
+from promptgrid.tracks.image.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family
 from promptgrid.tracks.image.engine.adapting import adapted
@@ -106,10 +105,14 @@ def bench_per_image(
     def side_by_side(at_once: int) -> Callable[[int], Callable[[], Tensor]]:
         return lambda steps: lambda: tried.together(steps * at_once, at_once)
 
+    reference = Variant("reference loop", 1, looped(False))
     variants = [
-        Variant("reference loop", 1, looped(False)),
-        Variant("cached features", 1, looped(True)),
-        *(Variant(f"{k} images at once" if k > 1 else "exact shortcuts", k, side_by_side(k)) for k in (1, *packs)),
+        reference,
+        Variant("cached features", 1, looped(True), reference),
+        *(
+            Variant(f"{k} images at once" if k > 1 else "exact shortcuts", k, side_by_side(k), reference)
+            for k in (1, *packs)
+        ),
     ]
     said = f"{name}, {len(classes)} classes"
     gaps: dict[str, float] = {}
@@ -127,22 +130,6 @@ def bench_per_image(
         timing.seconds,
         lambda what: say(f"{said}: {what}"),
     )
-    return [
-        Row(
-            family=name,
-            method=kind.name,
-            classes=len(classes),
-            batch=tried.plan.views,
-            variant=variant.name,
-            pack=variant.pack,
-            precision=str(tried.features.dtype).replace("torch.float", "fp"),
-            ms=1e3 * variant.best,
-            ratio=variants[0].best / variant.best,
-            floor_ms=1e3 * floors[None],
-            share=median(variant.shares),
-            difference=gaps.get(variant.name),
-            steps=timing.steps,
-            peak_mb=variant.peak_mb,
-        )
-        for variant in variants
-    ]
+    exact = str(tried.features.dtype).replace("torch.float", "fp")
+    common = Common(name, kind.name, len(classes), tried.plan.views, exact, timing.steps)
+    return rows_of(variants, common, floors, gaps)
