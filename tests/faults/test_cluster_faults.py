@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.cluster.toy.driving import HERE as TOY
@@ -30,6 +31,7 @@ shots: [1]
 seeds: {seeds}
 """
 PATHS = os.pathsep.join([str(TOY), str(TOY.parents[2] / "platform")])
+ROOT = TOY.parents[2]
 PROGRAM = str(Path(sys.executable).parent / "promptgrid")
 pytestmark = pytest.mark.timeout(1200)
 
@@ -110,14 +112,38 @@ def test_f3_a_raylet_and_a_gcs_that_die_are_noticed_and_the_grid_goes_on(tmp_pat
     assert not [key for key in finished if executions(store)[key] != ran[key]]
 
 
-def cluster_of_one(ray_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+@contextmanager
+def cluster_of_one(ray_folder: Path) -> Iterator[SmallCluster]:
     """A cluster of one node with one CPU, on this machine, which asks for no token."""
-    from ray.cluster_utils import Cluster
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.small_cluster"],
+        cwd=ROOT, env=kept | {"PYTHONPATH": PATHS, "RAY_TMPDIR": str(ray_folder), "RAY_AUTH_MODE": "disabled"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    cluster = SmallCluster(process, process.stdout.readline().strip())
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
 
-    monkeypatch.setenv("RAY_TMPDIR", str(ray_folder))
-    monkeypatch.setenv("PYTHONPATH", PATHS)  # for the workers of its nodes
-    node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 2**27}
-    return Cluster(initialize_head=True, head_node_args=node)
+
+@dataclass(frozen=True)
+class SmallCluster:
+    """A process of `tests.faults.small_cluster`, and the address of its head."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def add_node(self, cpus: int) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"add {cpus}\n")
+        self.process.stdin.flush()
+
+    def shutdown(self) -> None:
+        if self.process.poll() is None:
+            self.process.communicate("end\n", timeout=120)
 
 
 def workers(store: Store) -> set[str]:
@@ -125,16 +151,13 @@ def workers(store: Store) -> set[str]:
     return {line.split()[1] for line in log_lines(store)}
 
 
-def test_f4_a_node_that_joins_gets_work_and_a_cluster_that_ends_is_told(
-    tmp_path: Path, ray_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, cluster = Store(tmp_path / "store"), cluster_of_one(ray_folder, monkeypatch)
-    address = cluster.address
-    try:
+def test_f4_a_node_that_joins_gets_work_and_a_cluster_that_ends_is_told(tmp_path: Path, ray_folder: Path) -> None:
+    store = Store(tmp_path / "store")
+    with cluster_of_one(ray_folder) as cluster:
         process = start(tmp_path, ray_folder, "--address", cluster.address, seconds=8.0)
         reach(process, store, 1)  # a pack takes longer than a new worker: Tune gives what waits to whoever is free
         assert len(workers(store)) == 1
-        cluster.add_node(num_cpus=2)
+        cluster.add_node(2)
         wait_for(lambda: process.poll() is not None or len(workers(store)) >= 2, 400)
         assert process.poll() is None, process.communicate()[0][-3000:]
         cluster.shutdown()
@@ -143,17 +166,12 @@ def test_f4_a_node_that_joins_gets_work_and_a_cluster_that_ends_is_told(
         assert time.monotonic() - lost < 45
         assert process.returncode == 4, said
         assert "Ray is gone" in said
-        assert f"a cluster at {address} again" in said
+        assert f"a cluster at {cluster.address} again" in said
         assert "Traceback" not in said
-    finally:
-        cluster.shutdown()
 
 
-def test_f4_a_gpu_that_no_node_has_is_not_waited_for_without_end(
-    tmp_path: Path, ray_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster = cluster_of_one(ray_folder, monkeypatch)
-    try:
+def test_f4_a_gpu_that_no_node_has_is_not_waited_for_without_end(tmp_path: Path, ray_folder: Path) -> None:
+    with cluster_of_one(ray_folder) as cluster:
         process = start(tmp_path, ray_folder, "--address", cluster.address, "--device", "cuda")
         said, _ = process.communicate(timeout=400)
         assert process.returncode == 4, said
@@ -161,5 +179,3 @@ def test_f4_a_gpu_that_no_node_has_is_not_waited_for_without_end(
         waited = re.search(r"and none has joined in (\d+) s", said)
         assert waited is not None
         assert int(waited[1]) <= 35
-    finally:
-        cluster.shutdown()
