@@ -105,7 +105,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "upt-shallow": ("upt", {"deep": False, "position": "middle", "width": 32, "tokens": 3, "attends": "across"}),
     "mvlpt_coop": ("mvlpt_coop", {"context_length": 5}),
     "mvlpt_vpt": ("mvlpt_vpt", {"tokens": 4}),
-    "mvlpt_upt": ("mvlpt_upt", {}),
+    "mvlpt_upt": ("mvlpt_upt", {"learning_rate": 0.005}),
     "maple": ("maple", {}),
     "deep_language": ("deep_language", {}),
     "deep_language-maple_style": ("deep_language", {"context_length": 2, "depth": 2}),

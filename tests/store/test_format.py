@@ -53,7 +53,7 @@ def test_records_of_version_1_are_read(store: Store) -> None:
     shutil.copytree(OLD, home)
     record = store.examine(OLD.name)
     assert (record.schema_version, record.notes, record.metrics["accuracy"]) == (1, (), 0.37)
-    assert store.records(deep=True) == [record]
+    assert store.records() == [record]
     (answers,) = store.predictions(OLD.name)
     assert (answers.of_label, answers.logsumexp, answers.names, answers.classes) == (None, None, (), ())
     assert answers.top.shape == (6, 5)

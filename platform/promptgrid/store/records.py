@@ -73,9 +73,9 @@ class Store:
                 self.attempts.add(record)
                 return True
             target = self.folder(key)
-            if (target / "MANIFEST.json").is_file():
-                return False
-            if target.exists():
+            if target.exists():  # asked first: a rival's whole folder may appear between two looks
+                if (target / "MANIFEST.json").is_file():
+                    return False
                 move_aside(self.root, target, key, "MANIFEST.json is missing")
             files = {
                 "record.json": encoding.record_bytes(record),

@@ -12,8 +12,6 @@ from promptgrid.contract import Axes, Number, Params, Recipe, Task, Trained, kno
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
 
-STARTS = ("template", "random")
-
 
 @dataclass(frozen=True)
 class ConES(Trained):
@@ -38,7 +36,7 @@ class ConES(Trained):
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        check(self, start=STARTS)
+        check(self, start=("template", "random"))
 
     @property
     def open_vocabulary(self) -> bool:

@@ -12,8 +12,6 @@ from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan, Tra
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
 
-PHOTO = "a photo of a {}."
-
 
 @dataclass(frozen=True)
 class VPT(Trained):
@@ -54,7 +52,7 @@ class VPT(Trained):
         return {"tokens": uniform(rng, bound, *shape)}
 
     def text(self, params: Params, task: Task) -> Tensor:
-        return task.text if self.texts == "dataset" else task.text_of((PHOTO,))
+        return task.text if self.texts == "dataset" else task.text_of(("a photo of a {}.",))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         assert batch.patches is not None, "declared by needs"
