@@ -20,11 +20,10 @@ class UPL(Trained):
     """UPL: several contexts, learned from pseudo-labels without any label, that vote.
 
     Source: Huang et al., section 3; tonyhuang2022/UPL 8a8bf9c (``upltrainer.py``).
-    Of the images that zero-shot CLIP takes for a class, the ``confident`` = 16 with the highest softmax are trained on
-    as that class; no label is looked at. Each of ``members`` = 16 contexts of 16 vectors, N(0, 0.02²), descends its own
-    cross-entropy; scores: the mean of their logits, as the code has it (``vote: probabilities``: the log of their mean
-    probability). SGD .002, batch 32, 50 epochs. Learns members x 16 x d_t.
-    Deviations: members draw the same batches; the cell's own backbone labels the pool (UPL; UPL* asks 8 of them); fp32.
+    Of the images that zero-shot CLIP takes for a class the ``confident`` = 16 with the highest softmax are learned as it.
+    Each of ``members`` = 16 contexts of 16 vectors, N(0, 0.02²), has its own cross-entropy; scores: the mean of their
+    logits (``vote: probabilities``: log of their mean probability). SGD .002, batch 32, 50 epochs. Learns members x 16 x
+    d_t. Deviations: members draw the same batches; the cell's own backbone labels the pool (UPL* asks 8 of them); fp32.
     """
 
     name: ClassVar[str] = "upl"
