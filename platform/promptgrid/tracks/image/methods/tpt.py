@@ -20,12 +20,11 @@ class TPT(ConfidentViews):
     """TPT: for each test image a context tuned until its confident views agree, then forgotten.
 
     Source: Shu et al., section 3; azshue/TPT 63ecbac (``tpt_classification.py``).
-    Of ``views`` = 64 (the centre crop and 63 random resized crops with flips) the int(``kept`` x 64) = 6 surest count: one
-    step of AdamW (.005, decay .01) lowers the entropy of their mean probability, and the centre crop is answered. Every
-    image starts from ``words``, in front of the class name whatever the dataset's template, or with ``start: coop`` from
-    what CoOp learns of them by its own recipe, in ``epochs`` if that is not 0 (TPT + CoOp). Tunes 4 x d_t numbers.
-    Deviations: fp32 without a gradient scaler; crops are bicubic, the code's bilinear; no AugMix, which the code adds on
-    its ten fine-grained sets; a view is kept even where ``kept`` x ``views`` is below one; TPT + CoCoOp is missing.
+    Of ``views`` = 64 (the centre crop, 63 random resized crops with flips) the int(``kept`` x 64) = 6 surest count: one
+    step of AdamW (.005, decay .01) lowers the entropy of their mean probability, and the centre crop is answered. All
+    images start from ``words`` before the class name, or with ``start: coop`` from what CoOp learns of them by its own
+    recipe, in ``epochs`` if that is not 0 (TPT + CoOp). Tunes 4 x d_t numbers. Deviations: fp32 without a gradient
+    scaler; bicubic crops, not bilinear; no AugMix, which the code adds on ten fine-grained sets; one view always stays.
     """
 
     name: ClassVar[str] = "tpt"

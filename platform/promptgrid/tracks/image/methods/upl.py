@@ -20,9 +20,9 @@ class UPL(Trained):
     """UPL: several contexts, learned from pseudo-labels without any label, that vote.
 
     Source: Huang et al., section 3; tonyhuang2022/UPL 8a8bf9c (``upltrainer.py``).
-    Of the images that zero-shot CLIP takes for a class the ``confident`` = 16 with the highest softmax are learned as it.
+    Of the images that zero-shot CLIP takes for a class the ``confident`` = 16 of highest softmax are learned as that.
     Each of ``members`` = 16 contexts of 16 vectors, N(0, 0.02²), has its own cross-entropy; scores: the mean of their
-    logits (``vote: probabilities``: log of their mean probability). SGD .002, batch 32, 50 epochs. Learns members x 16 x
+    logits (``vote: probabilities``: log of the mean probability). SGD .002, batch 32, 50 epochs. Learns members x 16 x
     d_t. Deviations: members draw the same batches; the cell's own backbone labels the pool (UPL* asks 8 of them); fp32.
     """
 
