@@ -22,7 +22,7 @@ from promptgrid.contract import Backbone, Outcome
 from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.engine import programs, runner, speed
-from promptgrid.tracks.image.engine.speed import PLAIN, Speed
+from promptgrid.tracks.image.engine.speed import Speed
 from promptgrid.tracks.image.track import ImageTrack
 
 DEVICE = os.environ.get("PROMPTGRID_GPU_DEVICE", "cuda")
@@ -218,7 +218,7 @@ def test_the_engine_settles_on_a_way_by_itself(wing: ImageTrack, record_property
     amp = [cell.model_copy(update={"precision": "amp"}) for cell in asked]
     chosen = {outcome.record.provenance.speedups for outcome in run(wing, Pack(tuple(amp))).values()}
     record_property("chosen", sorted(chosen))
-    assert chosen <= {str(PLAIN), "bf16 autocast", "fp16 autocast"}
+    assert all(said.startswith(("bf16 autocast", "fp16 autocast", "CUDA graph", "fp32: ")) for said in chosen)
 
 
 @pytest.mark.parametrize("method", [*PACKED, "r_amt", "linear_probe", "tpt"])
