@@ -23,8 +23,8 @@ from promptgrid import catalog
 from promptgrid.cluster.allocator import keep_freed_memory
 from promptgrid.tracks.image.bench.measure import Variant, packed
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
-from promptgrid.tracks.image.engine.programs import waves_near_cache
-from promptgrid.tracks.image.engine.speed import PLAIN, Found, Speed
+from promptgrid.engine.programs import waves_near_cache
+from promptgrid.engine.speed import PLAIN, Found, Speed
 from promptgrid.tracks.image.track import ImageTrack
 
 HEADS = ("clip_adapter", "taskres", "tip_adapter_f")

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from promptgrid import catalog
 from promptgrid.contract import Params, Task, stream
 from promptgrid.spec import Pack, Request
-from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.methods.parts.adversaries import SEEN, adversaries, clips, duel, judge, moved, write
 from promptgrid.tracks.image.methods.parts.per_image import scores, unit_texts
 

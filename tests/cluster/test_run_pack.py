@@ -16,7 +16,7 @@ from promptgrid.cluster.run_pack import PackRun, Settled
 from promptgrid.contract import Outcome
 from promptgrid.spec import Pack, Reason, SourceLost
 from promptgrid.store import FeatureCache, Store, StoreFull
-from promptgrid.tracks.image.engine.failures import reason_of as reason_of_track
+from promptgrid.engine.failures import reason_of as reason_of_track
 
 
 def only_pack(store: Store, method: str, **changes: object) -> Pack:

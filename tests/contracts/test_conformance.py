@@ -153,7 +153,7 @@ def test_scores_of_a_batch_are_for_protocols_that_say_so() -> None:
 
 def test_a_joint_method_sees_the_whole_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from promptgrid.contract.conformance import Trial
-    from promptgrid.tracks.image.engine import scoring
+    from promptgrid.engine import scoring
 
     monkeypatch.setattr(scoring, "CHUNK", 3)
     for parts, same in (({"joint": True}, True), ({}, False)):

@@ -23,7 +23,7 @@ from promptgrid.tracks.image.bench.floor import Tower, image_flops, matmul_rate,
 from promptgrid.tracks.image.bench.measure import Variant, packed, timed
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.bench.run import class_names
-from promptgrid.tracks.image.engine.schedule import steps_per_epoch
+from promptgrid.engine.schedule import steps_per_epoch
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = {"ImageNet": 1000, "SUN397": 397, "StanfordCars": 196, "Flowers102": 102, "UCF101": 101, "Food101": 101,

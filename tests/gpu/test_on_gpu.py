@@ -21,8 +21,8 @@ from tests.contracts.small_world import MemoryCache, brief, protocol_of
 from promptgrid.contract import Backbone, Outcome
 from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.engine import programs, runner, speed
-from promptgrid.tracks.image.engine.speed import Speed
+from promptgrid.engine import programs, runner, speed
+from promptgrid.engine.speed import Speed
 from promptgrid.tracks.image.track import ImageTrack
 
 DEVICE = os.environ.get("PROMPTGRID_GPU_DEVICE", "cuda")

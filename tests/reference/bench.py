@@ -17,8 +17,8 @@ from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, 
 from promptgrid.contract.assets import Descriptions
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.engine.restyled import Beside
-from promptgrid.tracks.image.engine.support import streams
+from promptgrid.tracks.image.data.beside import Beside
+from promptgrid.engine.sampling import streams
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 

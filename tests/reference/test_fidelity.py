@@ -33,10 +33,10 @@ from promptgrid.contract import Labelled, Task
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.support import Album, Support
-from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.scoring import logits_of
+from promptgrid.engine.sampling import Album, Support
+from promptgrid.engine.trainer import PackedMethod, fit
 
 TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
 RATES = (1.0, 2.0, 0.5)

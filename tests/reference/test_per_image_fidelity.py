@@ -19,8 +19,8 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Labelled, Task
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.adapting import adapted_logits
-from promptgrid.tracks.image.engine.looks import Looks, looks_at
+from promptgrid.tracks.image.data.adapting import adapted_logits
+from promptgrid.tracks.image.data.test_views import Looks, looks_at
 
 TOLERANCE, EXACT = 1e-5, 1e-8
 FEW: dict[str, Any] = {"views": 9, "kept": 0.4}

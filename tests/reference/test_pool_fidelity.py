@@ -23,10 +23,10 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Dataset, Labelled, Split, Task, stream
 from promptgrid.contract.assets import Second
 from promptgrid.spec import Cell, Pack, Request
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.support import Album, Support
-from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.scoring import logits_of
+from promptgrid.engine.sampling import Album, Support
+from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 
 TOLERANCE, EXACT = 1e-5, 1e-8

@@ -16,7 +16,7 @@ from promptgrid.contract.assets import ASSETS
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
 from promptgrid.tracks.image.pairs import pair_pool
-from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.engine.resolve import Resolver
 
 SQUARE = Request("image", "few_shot", "needy", {}, "bundled", "animals", 2, 1, "last", "fp32")
 ELSEWHERE = ("unlabelled", "variations")

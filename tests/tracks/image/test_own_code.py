@@ -13,7 +13,7 @@ import pytest
 from promptgrid.contract import Method
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.methods.coop import CoOp
-from promptgrid.tracks.image.own_code import source_digest
+from promptgrid.engine.own_code import source_digest
 
 METHOD = """
 from __future__ import annotations

@@ -10,7 +10,7 @@ from tests.contracts.small_world import MemoryCache
 from torch.nn import functional as F
 
 from promptgrid.tracks.image import similarity
-from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.data.pixels import read_pixels
 
 
 def unit(*rows: tuple[float, ...]) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Backbone, Cache, Dataset
 from promptgrid.contract.task import spoken
-from promptgrid.tracks.image.engine.features import WHOLE_SPLIT, feature_table
+from promptgrid.tracks.image.data.features import WHOLE_SPLIT, feature_table
 
 TEMPLATE = "a photo of a {}."
 """One sentence for all tasks: label similarity is about names, not about how each dataset speaks of them."""

@@ -31,12 +31,12 @@ from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.datasets.preview import address_of, preview
-from promptgrid.tracks.image.engine.failures import NotAsPlanned, failed
-from promptgrid.tracks.image.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
-from promptgrid.tracks.image.engine.learned import LearnedMethod
-from promptgrid.tracks.image.engine.looking import unseen
-from promptgrid.tracks.image.engine.notes import notes_of
-from promptgrid.tracks.image.engine.packing import (
+from promptgrid.engine.failures import NotAsPlanned, failed
+from promptgrid.engine.kept import other_classes, refuse_other_backbone, task_from, title_of
+from promptgrid.tracks.image.data.learned import LearnedMethod
+from promptgrid.tracks.image.data.looking import unseen
+from promptgrid.engine.notes import notes_of
+from promptgrid.engine.packing import (
     CALL_SECONDS,
     ROOMS,
     Expectation,
@@ -49,14 +49,14 @@ from promptgrid.tracks.image.engine.packing import (
     step_flops,
     work,
 )
-from promptgrid.tracks.image.engine.preparing import Bench
-from promptgrid.tracks.image.engine.provenance import now, provenance
-from promptgrid.tracks.image.engine.runner import run_pack
-from promptgrid.tracks.image.lengths import cut_of
-from promptgrid.tracks.image.own_code import source_digest
+from promptgrid.tracks.image.data.pack_data import Bench
+from promptgrid.engine.provenance import now, provenance
+from promptgrid.engine.runner import run_pack
+from promptgrid.engine.lengths import cut_of
+from promptgrid.engine.own_code import source_digest
 from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
 from promptgrid.tracks.image.published.rows import published_rows
-from promptgrid.tracks.image.resolve import Resolver, choices
+from promptgrid.engine.resolve import Resolver, choices
 from promptgrid.tracks.image.similarity import similarities
 
 

@@ -280,7 +280,7 @@ def test_open_clips_factory_prepares_images_as_we_do(folder: Path) -> None:
     """The whole way: a folder through ``create_model_and_transforms``, and through ours."""
     from PIL import Image
 
-    from promptgrid.tracks.image.engine.pixels import prepared
+    from promptgrid.tracks.image.data.pixels import prepared
 
     configured(folder, TINY, {"mean": [0.3, 0.4, 0.5], "std": [0.2, 0.3, 0.4], "resize_mode": "squash",
                               "interpolation": "bilinear"})  # fmt: skip

@@ -12,7 +12,7 @@ from tests.contracts.small_world import MemoryCache, brief, request, track
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Pack
-from promptgrid.tracks.image.engine.optimizers import agree
+from promptgrid.engine.optimizers import agree
 
 MAIN = torch.tensor([[2.0, -2.0, 2.0, -2.0, 0.0]])
 GUIDE = torch.tensor([[1.0, -1.0, -2.0, 6.0, 3.0]])

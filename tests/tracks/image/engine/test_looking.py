@@ -8,8 +8,8 @@ import pytest
 
 from promptgrid import api
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.looking import look_seconds
-from promptgrid.tracks.image.engine.packing import ROOMS, Shape
+from promptgrid.tracks.image.data.looking import look_seconds
+from promptgrid.engine.packing import ROOMS, Shape
 from promptgrid.tracks.image.track import ImageTrack
 
 

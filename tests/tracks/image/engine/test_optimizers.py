@@ -12,8 +12,8 @@ from torch import Tensor
 
 from promptgrid.contract import Outcome, Params, Recipe, Task, Trained
 from promptgrid.spec import Pack
-from promptgrid.tracks.image.engine.optimizers import Optimizer, clipped, epoch_weights
-from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.engine.optimizers import Optimizer, clipped, epoch_weights
+from promptgrid.engine.schedule import Schedule
 from promptgrid.tracks.image.track import ImageTrack
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Outcome, Params, Recipe, Task
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine.packing import (
+from promptgrid.engine.packing import (
     LARGEST,
     LONGEST,
     ROOMS,
@@ -25,9 +25,9 @@ from promptgrid.tracks.image.engine.packing import (
     packs_of,
     step_flops,
 )
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.support import Album, Support
-from promptgrid.tracks.image.engine.trainer import PackedMethod, fit
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.sampling import Album, Support
+from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 

@@ -10,8 +10,8 @@ from tests.contracts import small_world
 from torch import Tensor
 
 from promptgrid.contract import Backbone
-from promptgrid.tracks.image.engine import pixels
-from promptgrid.tracks.image.engine.pixels import Pictures, shown
+from promptgrid.tracks.image.data import pixels
+from promptgrid.tracks.image.data.pixels import Pictures, shown
 
 IMAGES, ROWS = 70, torch.tensor([3, 69, 3, 0])
 NEEDS = frozenset({"vision_blocks", "pixels"})

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from promptgrid.contract import Params, Project, Recipe, Sphere, Spsa
 from promptgrid.contract.randomness import draws
-from promptgrid.tracks.image.engine.optimizers import Optimizer, rate_at
-from promptgrid.tracks.image.engine.policies import Moment, gradients, together
+from promptgrid.engine.optimizers import Optimizer, rate_at
+from promptgrid.engine.policies import Moment, gradients, together
 
 SEEDS = torch.tensor([11, 12])
 

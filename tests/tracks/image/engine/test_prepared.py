@@ -13,8 +13,8 @@ from tests.contracts import small_world
 from promptgrid.contract import Preprocessing
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.engine.features import feature_table
-from promptgrid.tracks.image.engine.pixels import prepared
+from promptgrid.tracks.image.data.features import feature_table
+from promptgrid.tracks.image.data.pixels import prepared
 
 SIZES = [
     (500, 375), (640, 480), (375, 500), (224, 224), (225, 224), (224, 226), (32, 32), (33, 32), (31, 47), (300, 200),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.tracks.image.engine.provenance import revision_of
+from promptgrid.engine.provenance import revision_of
 
 
 def git(root: Path, *asked: str) -> str:

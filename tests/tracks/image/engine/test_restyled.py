@@ -9,9 +9,9 @@ from PIL import Image
 from tests.contracts.small_world import Pictures
 
 from promptgrid.contract import Preprocessing
-from promptgrid.tracks.image.engine.pixels import prepared
-from promptgrid.tracks.image.engine.restyled import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
-from promptgrid.tracks.image.engine.views import AUGMENTATION, cropped
+from promptgrid.tracks.image.data.pixels import prepared
+from promptgrid.tracks.image.data.beside import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
+from promptgrid.tracks.image.data.views import AUGMENTATION, cropped
 
 of = Preprocessing.square
 

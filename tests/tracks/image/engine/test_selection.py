@@ -13,8 +13,8 @@ import torch
 from promptgrid.contract import Outcome, Recipe
 from promptgrid.spec import Pack, Refused, Request
 from promptgrid.store import FeatureCache
-from promptgrid.tracks.image.engine.keeping import Keeper
-from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.engine.keeping import Keeper
+from promptgrid.engine.schedule import Schedule
 from promptgrid.tracks.image.track import ImageTrack
 
 

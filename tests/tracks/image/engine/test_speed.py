@@ -18,9 +18,9 @@ from tests.contracts.small_world import MemoryCache
 
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.engine import bf16_units, programs, runner, speed, trainer
-from promptgrid.tracks.image.engine.optimizers import Optimizer
-from promptgrid.tracks.image.engine.speed import (
+from promptgrid.engine import bf16_units, programs, runner, speed, trainer
+from promptgrid.engine.optimizers import Optimizer
+from promptgrid.engine.speed import (
     ALIKE,
     PLAIN,
     Found,

@@ -14,7 +14,7 @@ from torch import Tensor
 from promptgrid.contract import Alternate, Batch, Outcome, Outputs, Params, Recipe, Task, Trained, gaussian
 from promptgrid.contract.method import Policy
 from promptgrid.spec import Pack
-from promptgrid.tracks.image.engine.optimizers import Optimizer
+from promptgrid.engine.optimizers import Optimizer
 from promptgrid.tracks.image.track import ImageTrack
 
 

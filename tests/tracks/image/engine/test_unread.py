@@ -12,9 +12,9 @@ from tests.contracts import small_world
 from promptgrid.spec import Reason
 from promptgrid.store import FeatureCache
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
-from promptgrid.tracks.image.engine.failures import reason_of
-from promptgrid.tracks.image.engine.features import DamagedData, feature_table
-from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.engine.failures import reason_of
+from promptgrid.tracks.image.data.features import DamagedData, feature_table
+from promptgrid.tracks.image.data.pixels import read_pixels
 
 TROUBLE = [
     OSError(errno.EIO, "Input/output error"),

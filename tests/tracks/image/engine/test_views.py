@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from promptgrid.contract import Outcome, Preprocessing, stream
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import Pack, Request
-from promptgrid.tracks.image.engine import features
-from promptgrid.tracks.image.engine.features import feature_table, view_features
-from promptgrid.tracks.image.engine.views import AREA, RATIO, Views, augmented, crop_box, read_views
+from promptgrid.tracks.image.data import features
+from promptgrid.tracks.image.data.features import feature_table, view_features
+from promptgrid.tracks.image.data.views import AREA, RATIO, Views, augmented, crop_box, read_views
 
 SMALL = Preprocessing.square(16)
 ONLINE, FEW = Views("d", "online", 1), Views("d", 4, 0)

@@ -10,7 +10,7 @@ from tests.contracts.small_world import MemoryCache, Pictures, backbone, request
 
 from promptgrid.contract import Labelled
 from promptgrid.spec import Pack
-from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.methods import tip_adapter
 
 

@@ -11,8 +11,8 @@ from tests.tracks.image.small_study import cells_of, run_study, study_track
 from torch.nn import functional as F
 
 from promptgrid.contract import Batch, Preprocessing, Task, stream
-from promptgrid.tracks.image.engine.preparing import task_of
-from promptgrid.tracks.image.engine.support import order_by_task, streams
+from promptgrid.tracks.image.data.pack_data import task_of
+from promptgrid.engine.sampling import order_by_task, streams
 from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp
 from promptgrid.tracks.image.methods.parts.multitask import among_own
 
@@ -160,6 +160,6 @@ def test_an_unknown_form_is_refused() -> None:
 
 
 def _pixels(dataset: Any, indices: Any, how: Preprocessing) -> torch.Tensor:
-    from promptgrid.tracks.image.engine.pixels import prepared
+    from promptgrid.tracks.image.data.pixels import prepared
 
     return torch.stack([prepared(dataset.read(index), how) for index in indices])

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Batch, Dataset, DatasetFamily, Method, Outputs, Task
 from promptgrid.contract.assets import Second
 from promptgrid.spec import Cell, DatasetCard, Pack
-from promptgrid.tracks.image.engine.support import Window
+from promptgrid.engine.sampling import Window
 from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.grip import GRIP

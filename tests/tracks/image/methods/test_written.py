@@ -8,7 +8,7 @@ from tests.contracts import small_world
 
 from promptgrid.contract import Batch
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.engine.scoring import logits_of
+from promptgrid.engine.scoring import logits_of
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.gram import GRAM, HOSTS
 from promptgrid.tracks.image.methods.parts import gradient_map

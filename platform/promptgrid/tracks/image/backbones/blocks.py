@@ -14,7 +14,7 @@ from promptgrid.contract import Edits
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.backbones.attention import attention
 from promptgrid.tracks.image.backbones.edited import Frozen, normed, projected, weighted
-from promptgrid.tracks.image.backbones.halves import frozen, rounded
+from promptgrid.engine.halves import frozen, rounded
 
 _Step = Callable[[Tensor], Tensor]
 QKV: tuple[Part, ...] = ("q", "k", "v")

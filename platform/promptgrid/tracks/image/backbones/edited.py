@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Edits
 from promptgrid.contract.edits import NormPlace, Part
-from promptgrid.tracks.image.backbones import halves
+from promptgrid.engine import halves
 
 Frozen = tuple[Tensor, Tensor]
 """Weight (outputs, inputs) and bias (outputs,) of a projection."""

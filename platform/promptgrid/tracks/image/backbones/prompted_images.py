@@ -13,7 +13,7 @@ from torch import Tensor
 
 from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
-from promptgrid.tracks.image.backbones.halves import rounded
+from promptgrid.engine.halves import rounded
 from promptgrid.tracks.image.backbones.towers import ImageTower
 
 

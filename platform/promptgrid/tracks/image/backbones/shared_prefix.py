@@ -13,7 +13,7 @@ from promptgrid.contract import PromptTokens, TokenPlan
 from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
 from promptgrid.tracks.image.backbones.class_rows import ClassRows
-from promptgrid.tracks.image.backbones.halves import frozen, rounded
+from promptgrid.engine.halves import frozen, rounded
 from promptgrid.tracks.image.backbones.towers import TextTower
 
 AT_ONCE = 8192

@@ -18,13 +18,13 @@ from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
-from promptgrid.tracks.image.engine.packed import PackedMethod
-from promptgrid.tracks.image.engine.programs import waves_near_cache
-from promptgrid.tracks.image.engine.provenance import forget_peak, peak_memory_mb
-from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.tracks.image.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
-from promptgrid.tracks.image.engine.support import Album, Support, epoch_batches, streams
-from promptgrid.tracks.image.engine.trainer import Fit, fit
+from promptgrid.engine.packed import PackedMethod
+from promptgrid.engine.programs import waves_near_cache
+from promptgrid.engine.provenance import forget_peak, peak_memory_mb
+from promptgrid.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
+from promptgrid.engine.sampling import Album, Support, epoch_batches, streams
+from promptgrid.engine.trainer import Fit, fit
 
 ROUNDS = 3
 CAPTURED_STEPS = 150

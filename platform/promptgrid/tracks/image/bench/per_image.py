@@ -15,8 +15,8 @@ from promptgrid.tracks.image.bench.floor import Tower, text_flops
 from promptgrid.tracks.image.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family
-from promptgrid.tracks.image.engine.adapting import adapted
-from promptgrid.tracks.image.engine.speed import Half
+from promptgrid.tracks.image.data.adapting import adapted
+from promptgrid.engine.speed import Half
 
 IMAGES = 8
 """Distinct test images, looked at again and again."""

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from promptgrid.contract import Backbone, Batch
 from promptgrid.tracks.image.bench.problem import Problem
-from promptgrid.tracks.image.engine.optimizers import rate_at
+from promptgrid.engine.optimizers import rate_at
 
 _OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 

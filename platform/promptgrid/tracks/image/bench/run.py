@@ -13,9 +13,9 @@ from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import Row, bench
 from promptgrid.tracks.image.bench.per_image import bench_per_image
 from promptgrid.tracks.image.bench.problem import FAMILIES, Family
-from promptgrid.tracks.image.engine.packing import Shape, cell_memory_mb
-from promptgrid.tracks.image.engine.speed import half_of
-from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.engine.packing import Shape, cell_memory_mb
+from promptgrid.engine.speed import half_of
+from promptgrid.engine.resolve import Resolver
 
 NAMES = "concepts"
 """The bundled task whose class names are used first: the one with the most."""

@@ -8,7 +8,7 @@ from typing import Any
 from promptgrid.contract.assets import ASSETS
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
-from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.engine.resolve import Resolver
 
 TARGET, SOURCE = "emoji_twemoji", "emoji_noto"
 """Two bundled tasks with one label space: no protocol refuses them as a pair."""

@@ -10,7 +10,7 @@ from promptgrid.spec import Suite
 from promptgrid.tracks.image.cards.admission import admissions
 from promptgrid.tracks.image.cards.counting import cost, counts, losses, recipe
 from promptgrid.tracks.image.cards.prose import said, written
-from promptgrid.tracks.image.resolve import Resolver
+from promptgrid.engine.resolve import Resolver
 
 VIEWS = {
     "default": Suite.model_fields["views"].default,

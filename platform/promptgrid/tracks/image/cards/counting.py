@@ -12,7 +12,7 @@ from promptgrid.contract import Backbone, Method, stream
 from promptgrid.contract.conformance import Trial
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
-from promptgrid.tracks.image.engine.packing import Shape, adapting_flops, step_flops, work
+from promptgrid.engine.packing import Shape, adapting_flops, step_flops, work
 
 CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""

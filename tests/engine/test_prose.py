@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from promptgrid.tracks.image.prose import without_prose
+from promptgrid.engine.prose import without_prose
 
 PLAIN = """
 from promptgrid.contract import Params, Trained

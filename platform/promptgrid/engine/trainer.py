@@ -20,14 +20,14 @@ from torch import Tensor
 from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
 from promptgrid.contract.black_box import queries_of
 from promptgrid.contract.method import Policy
-from promptgrid.tracks.image.engine.keeping import Average, Keeper, Validate
-from promptgrid.tracks.image.engine.loss_scale import LossScale
-from promptgrid.tracks.image.engine.optimizers import Optimizer
-from promptgrid.tracks.image.engine.packed import PackedMethod
-from promptgrid.tracks.image.engine.policies import Moment, gradients, together
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.speed import PLAIN, Choose, Found, Speed, plainly
-from promptgrid.tracks.image.engine.support import Support, Window
+from promptgrid.engine.keeping import Average, Keeper, Validate
+from promptgrid.engine.loss_scale import LossScale
+from promptgrid.engine.optimizers import Optimizer
+from promptgrid.engine.packed import PackedMethod
+from promptgrid.engine.policies import Moment, gradients, together
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.speed import PLAIN, Choose, Found, Speed, plainly
+from promptgrid.engine.sampling import Support, Window
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""

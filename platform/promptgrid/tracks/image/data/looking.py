@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection
 
 from promptgrid.spec import Cell, DatasetCard, Shared
-from promptgrid.tracks.image.engine.features import WHOLE_SPLIT
-from promptgrid.tracks.image.engine.packing import Room, Shape
+from promptgrid.tracks.image.data.features import WHOLE_SPLIT
+from promptgrid.engine.packing import Room, Shape
 
 READ_SECONDS = 4.5e-3
 """To decode a photograph of 500 x 375 and bring it to 224 pixels, measured; in proportion to the pixels elsewhere."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params
-from promptgrid.tracks.image.engine.schedule import Schedule
+from promptgrid.engine.schedule import Schedule
 
 Validate = Callable[[int, Params], float]
 """A slot and its parameters to its validation accuracy."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from promptgrid.contract import Method, Recipe, Task
 from promptgrid.contract.method import Policy
-from promptgrid.tracks.image.engine.optimizers import epoch_weights, rate_at
+from promptgrid.engine.optimizers import epoch_weights, rate_at
 
 CHECKPOINTS = 20
 """How often a fit is scored on validation images when the best of them is kept."""

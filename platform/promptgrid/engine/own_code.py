@@ -13,7 +13,7 @@ from pathlib import Path
 
 from promptgrid.contract import Method
 from promptgrid.spec import Refused, digest
-from promptgrid.tracks.image.prose import without_prose
+from promptgrid.engine.prose import without_prose
 
 OURS = __name__.partition(".")[0]
 

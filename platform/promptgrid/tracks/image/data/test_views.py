@@ -14,12 +14,12 @@ from torch import Tensor
 
 from promptgrid.contract import Adaptation, Backbone, Preprocessing, stream
 from promptgrid.contract.assets import Variations
-from promptgrid.tracks.image.engine.features import view_features
-from promptgrid.tracks.image.engine.pixels import prepared, read_pixels
-from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, augmented, read_views
+from promptgrid.tracks.image.data.features import view_features
+from promptgrid.tracks.image.data.pixels import prepared, read_pixels
+from promptgrid.tracks.image.data.views import AUGMENTATION, Views, augmented, read_views
 
 if TYPE_CHECKING:
-    from promptgrid.tracks.image.engine.preparing import Bench
+    from promptgrid.tracks.image.data.pack_data import Bench
 
 KEYED = "streams named by the content of the image, version 1"
 STAND_IN = (

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from promptgrid.contract import Backbone, Task
 from promptgrid.spec import Cell, DatasetCard, Refused
-from promptgrid.tracks.image.engine.pixels import PIXELS
+from promptgrid.tracks.image.data.pixels import PIXELS
 
 SHOWN = 6
 """Differences that a message names."""

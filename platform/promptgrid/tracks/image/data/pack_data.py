@@ -15,13 +15,13 @@ from promptgrid.contract import Backbone, Cache, Chosen, Dataset, Labelled, Meth
 from promptgrid.contract.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.features import VIEWS_A_BLOCK, Alive, feature_table, quietly, view_features
-from promptgrid.tracks.image.engine.pixels import read_pixels
-from promptgrid.tracks.image.engine.restyled import Beside
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.stock import second_features, stocked
-from promptgrid.tracks.image.engine.support import Album
-from promptgrid.tracks.image.engine.views import Views, read_views
+from promptgrid.tracks.image.data.features import VIEWS_A_BLOCK, Alive, feature_table, quietly, view_features
+from promptgrid.tracks.image.data.pixels import read_pixels
+from promptgrid.tracks.image.data.beside import Beside
+from promptgrid.engine.schedule import Schedule
+from promptgrid.tracks.image.data.assets import second_features, stocked
+from promptgrid.engine.sampling import Album
+from promptgrid.tracks.image.data.views import Views, read_views
 from promptgrid.tracks.image.pairs import PairPool
 
 

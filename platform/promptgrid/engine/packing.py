@@ -10,7 +10,7 @@ from typing import cast
 from promptgrid.contract import Backbone, Method, Sphere, Spsa, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Machine, Pack, canonical_json
-from promptgrid.tracks.image.engine.schedule import steps_per_epoch
+from promptgrid.engine.schedule import steps_per_epoch
 
 GPU_BASE_MB = 1200.0
 """A CUDA context with the weights of a ViT-B; what a pack really took replaces the sum once it has been measured."""

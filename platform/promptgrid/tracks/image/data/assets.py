@@ -10,11 +10,11 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Method, Split
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.tracks.image.engine.features import feature_table
-from promptgrid.tracks.image.engine.pixels import read_pixels
+from promptgrid.tracks.image.data.features import feature_table
+from promptgrid.tracks.image.data.pixels import read_pixels
 
 if TYPE_CHECKING:
-    from promptgrid.tracks.image.engine.preparing import Bench
+    from promptgrid.tracks.image.data.pack_data import Bench
 
 
 def stocked(method: Method, split: Split, bench: Bench) -> dict[str, Any]:

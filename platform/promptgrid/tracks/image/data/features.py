@@ -16,8 +16,8 @@ from torch import Tensor
 from promptgrid.contract import Backbone, Cache, Dataset
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
-from promptgrid.tracks.image.engine.pixels import PIXELS, read_what_can_be
-from promptgrid.tracks.image.engine.views import AUGMENTATION, Views, read_views
+from promptgrid.tracks.image.data.pixels import PIXELS, read_what_can_be
+from promptgrid.tracks.image.data.views import AUGMENTATION, Views, read_views
 
 CHUNK = 64
 WHOLE_SPLIT = 20_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from promptgrid.contract import Method, Task
-from promptgrid.tracks.image.engine.packing import work
+from promptgrid.engine.packing import work
 
 LENGTHS = {
     "epochs": "epochs",

@@ -13,16 +13,16 @@ from torch import Tensor
 from promptgrid.contract import Params, Task, stream
 from promptgrid.contract.method import Kind
 from promptgrid.spec import Cell, Pack, Refused
-from promptgrid.tracks.image.engine.keeping import Validate
-from promptgrid.tracks.image.engine.packed import PackedMethod
-from promptgrid.tracks.image.engine.preparing import Bench, Prepared, mixtures_of, schedules_of
-from promptgrid.tracks.image.engine.rounds import album_of, mixture_of, schedules_for
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.speed import Choose, Speed, chooser, plainly
-from promptgrid.tracks.image.engine.stock import second_features
-from promptgrid.tracks.image.engine.support import Support
-from promptgrid.tracks.image.engine.trainer import Fit, fit
+from promptgrid.engine.keeping import Validate
+from promptgrid.engine.packed import PackedMethod
+from promptgrid.tracks.image.data.pack_data import Bench, Prepared, mixtures_of, schedules_of
+from promptgrid.engine.rounds import album_of, mixture_of, schedules_for
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.scoring import logits_of
+from promptgrid.engine.speed import Choose, Speed, chooser, plainly
+from promptgrid.tracks.image.data.assets import second_features
+from promptgrid.engine.sampling import Support
+from promptgrid.engine.trainer import Fit, fit
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""

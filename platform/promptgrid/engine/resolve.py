@@ -13,15 +13,15 @@ from promptgrid.spec import Cell, Refused, Request, digest, nearest
 from promptgrid.spec.cell import Scored, Setting
 from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.datasets.union import open_union
-from promptgrid.tracks.image.engine import ENGINE_VERSION
-from promptgrid.tracks.image.engine.looks import named
-from promptgrid.tracks.image.engine.packing import group_of
-from promptgrid.tracks.image.engine.pixels import PIXELS
-from promptgrid.tracks.image.engine.restyled import VERSION
-from promptgrid.tracks.image.engine.views import AUGMENTATION
-from promptgrid.tracks.image.own_code import source_digest
+from promptgrid.engine import ENGINE_VERSION
+from promptgrid.tracks.image.data.test_views import named
+from promptgrid.engine.packing import group_of
+from promptgrid.tracks.image.data.pixels import PIXELS
+from promptgrid.tracks.image.data.beside import VERSION
+from promptgrid.tracks.image.data.views import AUGMENTATION
+from promptgrid.engine.own_code import source_digest
 from promptgrid.tracks.image.prompt_lengths import PromptLengths
-from promptgrid.tracks.image.sources import admit_joined, admit_source, source_request
+from promptgrid.engine.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 2
 """Raised where the parts of a cell's identity change. 2: the backbone is its whole model, not its weights alone."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Batch, Method, Params, Predictions, Task
-from promptgrid.tracks.image.engine.pixels import shown
+from promptgrid.tracks.image.data.pixels import shown
 
 TOP = 5
 CHUNK = 512

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from promptgrid.contract import Dataset, Preprocessing, stream
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.pixels import RESAMPLING
-from promptgrid.tracks.image.engine.support import ONLINE
+from promptgrid.tracks.image.data.pixels import RESAMPLING
+from promptgrid.engine.sampling import ONLINE
 
 AUGMENTATION = (
     "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3) by the model's interpolation, horizontal flip, version 1"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 
 from promptgrid.contract import Params
-from promptgrid.tracks.image.engine.preparing import Bench, Prepared
-from promptgrid.tracks.image.engine.schedule import Schedule
-from promptgrid.tracks.image.engine.scoring import logits_of
-from promptgrid.tracks.image.engine.support import Album
+from promptgrid.tracks.image.data.pack_data import Bench, Prepared
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.scoring import logits_of
+from promptgrid.engine.sampling import Album
 
 
 def album_of(slot: Prepared, bench: Bench, learned: Params | None, turn: int) -> Album:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import vmap
 
 from promptgrid.contract import Adaptation, Batch, Method, Params, Recipe, Task
-from promptgrid.tracks.image.engine.looks import Looks
-from promptgrid.tracks.image.engine.optimizers import Optimizer
+from promptgrid.tracks.image.data.test_views import Looks
+from promptgrid.engine.optimizers import Optimizer
 
 AT_ONCE = 64
 TOKENS = 2**13

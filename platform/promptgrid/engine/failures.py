@@ -10,7 +10,7 @@ import torch
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Provenance, Reason, Record, Refused, SourceLost
 from promptgrid.tracks.image.datasets.decoding import ChangedImage, DamagedImage
-from promptgrid.tracks.image.engine.features import DamagedData
+from promptgrid.tracks.image.data.features import DamagedData
 
 UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE})
 """What a file system says of a file that it cannot give now."""

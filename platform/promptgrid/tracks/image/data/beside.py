@@ -13,8 +13,8 @@ from PIL.Image import Image, Resampling, Transform, fromarray, merge
 from torch import Tensor
 
 from promptgrid.contract import Dataset, Preprocessing, stream
-from promptgrid.tracks.image.engine.pixels import prepared
-from promptgrid.tracks.image.engine.views import cropped
+from promptgrid.tracks.image.data.pixels import prepared
+from promptgrid.tracks.image.data.views import cropped
 
 VERSION = "drawn from the seed of the step, version 1"
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.2, 0.1

@@ -13,7 +13,7 @@ from promptgrid.contract import Agree, Alternate, Params, Sphere, Spsa
 from promptgrid.contract.estimates import Estimate
 from promptgrid.contract.method import Policy
 from promptgrid.contract.randomness import draws, normals
-from promptgrid.tracks.image.engine.optimizers import across, agree, project
+from promptgrid.engine.optimizers import across, agree, project
 
 SALT = 1 << 32
 """Keeps what a step policy draws beside gradients apart from the dropout masks of the same step."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Batch, stream
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.engine.pixels import Pictures
-from promptgrid.tracks.image.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.tracks.image.data.pixels import Pictures
+from promptgrid.engine.schedule import Schedule, steps_per_epoch
 
 Look = Callable[[int, int], tuple[Tensor, Tensor | None]]
 ONLINE = 0

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, LogitsOnly, Method, Params, Task
 from promptgrid.contract.black_box import INSIDE_IMAGES
-from promptgrid.tracks.image.engine.adapting import adapted_logits
-from promptgrid.tracks.image.engine.given import Images, given_images
-from promptgrid.tracks.image.engine.looks import looks_at
-from promptgrid.tracks.image.engine.pixels import prepared
-from promptgrid.tracks.image.engine.scoring import logits_of
+from promptgrid.tracks.image.data.adapting import adapted_logits
+from promptgrid.tracks.image.data.given import Images, given_images
+from promptgrid.tracks.image.data.test_views import looks_at
+from promptgrid.tracks.image.data.pixels import prepared
+from promptgrid.engine.scoring import logits_of
 
 TOGETHER = 256
 """Images that are in memory at once."""

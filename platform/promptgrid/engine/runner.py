@@ -13,16 +13,16 @@ from torch import Tensor
 
 from promptgrid.contract import Evaluation, Outcome, Params, Predictions
 from promptgrid.spec import Cell, Cost, Pack, Record
-from promptgrid.tracks.image.engine.adapting import adapted_logits
-from promptgrid.tracks.image.engine.failures import Diverged, failed
-from promptgrid.tracks.image.engine.kept import about
-from promptgrid.tracks.image.engine.looks import looks_of
-from promptgrid.tracks.image.engine.notes import notes_of
-from promptgrid.tracks.image.engine.preparing import Bench, Prepared, bare_task, prepare
-from promptgrid.tracks.image.engine.programs import Trained, programs_of, start, train, waves_for
-from promptgrid.tracks.image.engine.provenance import forget_peak, now, peak_memory_mb, provenance
-from promptgrid.tracks.image.engine.scoring import logits_of, predictions_of, scores_of
-from promptgrid.tracks.image.engine.stock import second_features
+from promptgrid.tracks.image.data.adapting import adapted_logits
+from promptgrid.engine.failures import Diverged, failed
+from promptgrid.engine.kept import about
+from promptgrid.tracks.image.data.test_views import looks_of
+from promptgrid.engine.notes import notes_of
+from promptgrid.tracks.image.data.pack_data import Bench, Prepared, bare_task, prepare
+from promptgrid.engine.programs import Trained, programs_of, start, train, waves_for
+from promptgrid.engine.provenance import forget_peak, now, peak_memory_mb, provenance
+from promptgrid.engine.scoring import logits_of, predictions_of, scores_of
+from promptgrid.tracks.image.data.assets import second_features
 
 Progress = Callable[[float], None]
 
