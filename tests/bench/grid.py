@@ -127,7 +127,7 @@ def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
     for cell in cells:
         card = resolver.dataset(cell.dataset).card
         method = resolver.method(cell.method)(**cell.settings)
-        recipe = method.recipe(Task(card.name, tuple(card.classes), card.template, None, shots=cell.shots))  # type: ignore[arg-type]
+        recipe = method.recipe(Task.of(card.name, tuple(card.classes), card.template, None, shots=cell.shots))  # type: ignore[arg-type]
         if recipe is None:
             lengths[cell.key] = 0
         else:

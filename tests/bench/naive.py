@@ -108,7 +108,7 @@ class Work:
         encoder = self.resolver.backbone_family("bundled").load("bundled", "cpu")
         card = self.dataset.card
         support = Labelled(encoder.encode_pixels(self._train.pixels), self._train.labels)
-        return Task(card.name, tuple(card.classes), card.template, encoder, shots=self.cell.shots, support=support)
+        return Task.of(card.name, tuple(card.classes), card.template, encoder, shots=self.cell.shots, support=support)
 
     @property
     def drawn(self) -> Any:

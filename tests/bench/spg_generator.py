@@ -53,7 +53,7 @@ def scene(seed: int) -> Scene:
 
     def test(name: str) -> tuple[Tensor, Tensor, Task]:
         own = track.resolver.dataset(name)
-        task = Task(own.card.name, tuple(own.card.classes), own.card.template, encoder)
+        task = Task.of(own.card.name, tuple(own.card.classes), own.card.template, encoder)
         return units(name, own.splits["test"]), torch.tensor([own.labels[i] for i in own.splits["test"]]), task
 
     train = list(track.resolver.protocol("few_shot").split(dataset, 4, seed).train)

@@ -12,7 +12,7 @@ from tests.contracts.small_world import CLASSES, MemoryCache, backbone, brief, r
 
 from promptgrid.contract import Axes, Batch, LogitsOnly, Outcome, Params, Task
 from promptgrid.contract.conformance import check_method
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Pack, Refused
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 from promptgrid.tracks.image.track import ImageTrack
@@ -60,10 +60,10 @@ def test_it_answers_as_the_model_does_without_gradients_and_counts() -> None:
         lambda face: face.vision,
         lambda face: face.patch_size,
         lambda face: face.model,
-        lambda face: Task("x", CLASSES, "a {}.", face).text,
-        lambda face: Task("x", CLASSES, "a {}.", face).scale,
-        lambda face: Task("x", CLASSES, "a {}.", face).words("a photo"),
-        lambda face: Task("x", CLASSES, "a {}.", face).prompts(4),
+        lambda face: Task.of("x", CLASSES, "a {}.", face).text,
+        lambda face: Task.of("x", CLASSES, "a {}.", face).scale,
+        lambda face: Task.of("x", CLASSES, "a {}.", face).words("a photo"),
+        lambda face: Task.of("x", CLASSES, "a {}.", face).prompts(4),
     ],
 )
 def test_it_refuses_everything_else(look: Callable[[LogitsOnly], object]) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Adaptation, Batch, Method, Number, Params, Split, Task, Trained, knob
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.few_shot import FewShot
 

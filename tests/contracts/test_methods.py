@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.small_world import MemoryCache, backbone, brief, open_clip_model, request, track
 
 from promptgrid.contract import Method, Outcome
-from promptgrid.contract.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import Cell, Pack, Reason, Refused

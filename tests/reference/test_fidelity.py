@@ -31,7 +31,7 @@ from torch import Tensor
 
 from promptgrid.contract import Labelled, Task
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import logits_of
@@ -228,7 +228,7 @@ def test_six_steps_alone(bench: Bench, case: str) -> None:
 def test_six_steps_in_float64(bench: Bench, case: str) -> None:
     cell = _pack(bench, case)[1]
     method, plain = bench.method(cell), bench.plain(cell, exact=True)
-    task = replace(_task(bench, plain), backbone=bench.exact, support=None, validation=None)
+    task = _task(bench, plain).but(backbone=bench.exact, support=None, validation=None)
     start = _exact_start(bench, cell, plain)
     album = Album.still(
         features=bench.exact.encode_pixels(plain.train.pixels),
@@ -270,7 +270,7 @@ def _task(bench: Bench, plain: Plain) -> Task:
         return Labelled(bench.encoder.encode_pixels(pictures.pixels), pictures.labels)
 
     card, support = bench.task.card, labelled(plain.train)
-    return Task(
+    return Task.of(
         dataset=card.name,
         classes=tuple(card.classes),
         template=card.template,

@@ -80,7 +80,7 @@ def test_statistics_are_of_the_training_images(bench: Bench, case: str) -> None:
     plain, task = bench.plain(cell), _task(bench, bench.encoder)
     start = _start(bench, cell, bench.encoder)
     features = bench.encoder.encode_pixels(plain.train.pixels)
-    task = replace(task, support=Labelled(features, plain.train.labels, pixels=lambda: plain.train.pixels))
+    task = task.but(support=Labelled(features, plain.train.labels, pixels=lambda: plain.train.pixels))
     with torch.no_grad():
         found = bench.method(cell).finish(start, task)
         means, variances = _reference(cell).statistics(plain, start, plain.train.pixels, 3)
@@ -112,7 +112,7 @@ def _learned(cell: Cell, plain: Plain, start: Params) -> Params:
 
 def _task(bench: Bench, tower: Backbone) -> Task:
     card = bench.task.card
-    return Task(card.name, tuple(card.classes), card.template, tower, shots=SHOTS)
+    return Task.of(card.name, tuple(card.classes), card.template, tower, shots=SHOTS)
 
 
 def _start(bench: Bench, cell: Cell, tower: Backbone) -> Params:

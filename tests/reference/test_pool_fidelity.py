@@ -131,7 +131,7 @@ def test_the_first_round_in_float64(bench: Bench, case: str) -> None:
     )
     if method.beside:
         album = replace(album, beside=lambda positions, seed: pixels[positions].unsqueeze(1))
-    task = replace(task.without_images(), mixture=(len(few.labels), len(chosen.labels)))
+    task = replace(task.without_examples(), mixture=(len(few.labels), len(chosen.labels)))
     schedule = Schedule.of(method, task, len(pixels))
     assert schedule is not None
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
@@ -214,7 +214,7 @@ def _task(bench: Bench, cell: Cell, tower: Backbone | None = None) -> Task:
     split, card, tower = _split(bench, cell), _pond(bench).card, tower or bench.encoder
     classes = split.known_to(bench.method(cell))
     few, pool = (_pictures(bench, indices, classes) for indices in (split.train, split.unlabelled))
-    return Task(
+    return Task.of(
         dataset=card.name,
         classes=tuple(card.classes[label] for label in classes),
         template=card.template,

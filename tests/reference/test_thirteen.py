@@ -122,10 +122,10 @@ def test_7a_tip_adapter_searches_on_the_whole_validation_split(bench: Bench) -> 
     found = {}
     for search_on, asked in (("whole", whole), ("few", held)):
         method = bench.track.resolver.method("tip_adapter")(search_on=search_on)
-        given = replace(task, support=support, validation=replace(held, whole=lambda: whole))
+        given = task.but(support=support, validation=replace(held, whole=lambda: whole))
         start = method.init(given, rng)
         found[search_on] = method.finish(start, given)
-        alone = method.finish(start, replace(given, validation=asked))
+        alone = method.finish(start, given.but(validation=asked))
         for name in ("alpha", "beta"):
             assert torch.equal(found[search_on][name], alone[name]), "as if there were no other validation images"
     assert any(found["whole"][name] != found["few"][name] for name in ("alpha", "beta"))
@@ -178,7 +178,7 @@ def test_9_a_full_stop_that_is_no_token_stays_with_the_name(bench: Bench, name: 
 @pytest.mark.parametrize("name", ["grip", "fpl", "ifpl"])
 def test_10_first_prompts_may_keep_their_braces(bench: Bench, name: str) -> None:
     plain = _pooled(bench)
-    task = replace(_task(bench), unlabelled=bench.encoder.encode_pixels(plain.pool))
+    task = _task(bench).but(unlabelled=bench.encoder.encode_pixels(plain.pool))
     for braces in (False, True):
         method = bench.track.resolver.method(name)(braces=braces, confident=1)
         wanted = method.relabel(task, zero_shot(plain, plain.pool, braces).detach())
@@ -259,4 +259,4 @@ def _pooled(bench: Bench) -> Pooled:
 
 
 def _task(bench: Bench, template: str = TEMPLATE) -> Task:
-    return Task("pictures", CLASSES, template, bench.encoder, shots=2)
+    return Task.of("pictures", CLASSES, template, bench.encoder, shots=2)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Number, Params, Task, Trained, knob
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.method import Kind
 
 
 @dataclass(frozen=True)

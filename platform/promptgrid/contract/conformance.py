@@ -18,8 +18,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from promptgrid.contract.assets import ASSETS
-from promptgrid.contract.backbone import Backbone
-from promptgrid.contract.black_box import face_of
+from promptgrid.contract.clip.backbone import Backbone
+from promptgrid.contract.clip.black_box import face_of
 from promptgrid.contract.conformance_company import check_adaptation, check_company
 from promptgrid.contract.conformance_data import (
     CLASSES,
@@ -33,8 +33,9 @@ from promptgrid.contract.conformance_data import (
     second_look,
 )
 from promptgrid.contract.estimates import Sphere, Spsa
-from promptgrid.contract.method import Kind, Method, Params
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.method import Classifier, Kind
+from promptgrid.contract.method import Params
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Batch, Labelled, Task
 
@@ -59,7 +60,7 @@ class Trial:
         held = Labelled(backbone.encode_pixels(pictures(backbone, seed + 1000)[0]), labels)
         if "logits" in method.needs:
             features, held = features[:, :0], Labelled(held.features[:, :0], labels)
-        task = Task(
+        task = Task.of(
             dataset="conformance",
             classes=CLASSES,
             template="a photo of a {}.",
@@ -97,13 +98,13 @@ class Trial:
     def logits(self, params: Params, task: Task | None = None) -> Tensor:
         """(B, classes) of the batch, without training."""
         with torch.no_grad():
-            return self.method.forward(params, self.batch, task or replace(self.task, validation=None)).logits
+            return self.method.forward(params, self.batch, task or self.task.but(validation=None)).logits
 
     def loss(self, params: Params, seed: Tensor) -> Tensor:
         """The sum of the method's losses on the batch, at one training step of each of its stages."""
         found: list[Tensor] = []
         for turn in range(self.method.stages):
-            task = replace(self.task.without_images(), seed=seed, turn=turn)
+            task = replace(self.task.without_examples(), seed=seed, turn=turn)
             out = self.method.forward(params, self.batch, task)
             found += self.method.losses(params, out, self.labels, task).values()
         return torch.stack(found).sum()
@@ -205,7 +206,7 @@ def check_state(trial: Trial) -> None:
         state = trial.method.finish(trial.shaken(), trial.task)
     assert state.keys() == trial.start.keys(), f"{name}: finish returns other parameters than init"
     loaded = load(save({key: value.detach().contiguous() for key, value in state.items()})) if state else {}
-    alone = trial.task.without_images()
+    alone = trial.task.without_examples()
     kept = torch.equal(trial.logits(state, alone), trial.logits(loaded, alone))
     assert kept, f"{name}: the state scores otherwise after save and load"
 
@@ -235,7 +236,7 @@ def check_answers(trial: Trial) -> None:
 
 def check_tracked(trial: Trial) -> None:
     """What follows the batches is frozen and keeps its shape."""
-    task = replace(trial.task.without_images(), seed=torch.tensor(7))
+    task = replace(trial.task.without_examples(), seed=torch.tensor(7))
     found = trial.method.track(trial.start, trial.batch, task)
     for name, value in found.items():
         frozen = name in trial.method.frozen and value.shape == trial.start[name].shape
@@ -266,7 +267,7 @@ def check_new_classes(trial: Trial) -> None:
     """A method with an open vocabulary scores classes it never saw."""
     if not trial.method.open_vocabulary:
         return
-    rebound = replace(trial.task.without_images(), classes=NEW_CLASSES)
+    rebound = replace(trial.task.without_examples(), classes=NEW_CLASSES)
     try:
         logits = trial.logits(trial.shaken(), rebound)
     except (RuntimeError, ValueError, IndexError) as error:

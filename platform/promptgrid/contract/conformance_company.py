@@ -29,7 +29,7 @@ def check_company(trial: Trial) -> None:
         return
     with torch.no_grad():
         learned = method.finish(trial.shaken(), trial.task)
-    task, images = trial.task.without_images(), len(trial.labels)
+    task, images = trial.task.without_examples(), len(trial.labels)
 
     def asked(rows: list[int]) -> Tensor:
         with torch.no_grad():
@@ -56,7 +56,7 @@ def check_adaptation(trial: Trial) -> None:
         return
     leaves = {key: value for key, value in trial.shaken().items() if key not in method.frozen}
     held = {key: value for key, value in trial.start.items() if key in method.frozen}
-    task = trial.task.without_images()
+    task = trial.task.without_examples()
     seen = {"features": trial.batch.features}
     if trial.batch.patches is not None:
         seen["patches"] = trial.batch.patches

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.backbone import Backbone
+from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.randomness import stream

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.adaptation import Adaptation
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.estimates import Estimate
-from promptgrid.contract.task import Batch, Chosen, Labelled, Task
+from promptgrid.contract.task import Batch, Chosen, Task
 from promptgrid.contract.taxonomy import Axes
 
 Params = dict[str, Tensor]
 Number = float | Tensor
-Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
-View = Literal["moco", "augmix", "centre"]
-"""Of a training image: anew at every step, as MoCo v3 or AugMix changes it; or its centre crop, as it is tested."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +86,6 @@ class Recipe:
     keep_last: bool = False
 
 
-class Outputs(NamedTuple):
-    """One forward pass: image (B, width) and text (C, width) features as the method made them, logits (B, C).
-
-    ``batch`` is what was looked at: its ``features`` are what the frozen tower makes of the same views.
-    """
-
-    image: Tensor
-    text: Tensor
-    logits: Tensor
-    batch: Batch | None = None
-
-
 @dataclass(frozen=True)
 class Project:
     """Step policy of ProGrad: descend ``main``, with the part that opposes ``guide`` projected away.
@@ -153,35 +137,32 @@ Policy = Project | Agree | Alternate | Estimate
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """The contract of a method. Override what differs from "cosine similarity of frozen features".
+    """The contract of a method: what it learns, what it descends, what it answers.
 
     Fields are settings: a plain field changes shapes or control flow, a :func:`knob` only numbers. All hooks are
     pure functions of their arguments, written for one cell; inside them a knob may be a scalar tensor. ``needs`` names
-    what the backbone must offer, and assets (:mod:`promptgrid.contract.assets`).
+    what the backbone must offer, columns of the batch, and assets (:mod:`promptgrid.contract.assets`). ``kind`` is its
+    wing's word for where it learns; of kind ``cache`` a method keeps a row for each training example, of kind
+    ``zero-shot`` it learns nothing.
 
-    A method that trains on the unlabelled pool says by ``draws`` in how many rounds and on how many images, and by
-    ``relabel`` on which; ``with_labelled``: labelled images, where there are any, stand beside them; ``afresh``:
-    parameters are drawn anew for every round instead of trained on. One that learns from labelled images in several
+    A method that trains on the unlabelled pool says by ``draws`` in how many rounds and on how many examples, and by
+    ``relabel`` on which; ``with_labelled``: labelled examples, where there are any, stand beside them; ``afresh``:
+    parameters are drawn anew for every round instead of trained on. One that learns from labelled examples in several
     ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
-    from. ``beside`` names views of each training image that stand in a batch beside the one it is learned from, for
-    methods that need ``vision_blocks``. ``texts_per_image``: every image is scored against class texts of its own,
-    which is what such a method costs. ``joint``: an image's scores depend on those that are scored with it, so that
-    only a protocol takes the method that is ``joint`` too.
+    from. ``joint``: an example's answer depends on those that are scored with it, so that only a protocol takes the
+    method that is ``joint`` too.
     """
 
     name: ClassVar[str]
-    kind: ClassVar[Kind]
+    kind: ClassVar[str]
     paper: ClassVar[str] = ""
     axes: ClassVar[Axes | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     packs: ClassVar[bool] = True
     frozen: ClassVar[frozenset[str]] = frozenset()
-    zero_shot_at_start: ClassVar[bool] = False
     with_labelled: ClassVar[bool] = False
     afresh: ClassVar[bool] = False
     stages: ClassVar[int] = 1
-    beside: ClassVar[tuple[View, ...]] = ()
-    texts_per_image: ClassVar[bool] = False
     joint: ClassVar[bool] = False
 
     @property
@@ -191,7 +172,7 @@ class Method(ABC):
 
     @property
     def needs_labels(self) -> bool:
-        """Whether it cannot do without labelled images; override where it can learn with and without."""
+        """Whether it cannot do without labelled examples; override where it can learn with and without."""
         if self.axes is None:
             return self.kind != "zero-shot"
         return self.axes.supervision not in ("none", "unlabelled")
@@ -202,10 +183,10 @@ class Method(ABC):
         return self.needs & ASSETS.keys()
 
     @abstractmethod
-    def init(self, task: Task, rng: torch.Generator) -> Params:
+    def init(self, task: Any, rng: torch.Generator) -> Params:
         """Parameters of one cell, float32, drawn from ``rng`` only. Those named in ``frozen`` are kept, not trained."""
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Any) -> Recipe | None:
         """How to fit the parameters; None when there is nothing to fit by descent.
 
         Read from the settings and from the task's names, classes and shots only: the planner asks too, before any
@@ -213,86 +194,64 @@ class Method(ABC):
         """
         return None
 
-    def text(self, params: Params, task: Task) -> Tensor:
-        """(C, width) text features, not necessarily normalised. Called once per step, once per evaluation."""
-        return task.text
-
-    def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        """(B, width) image features, not necessarily normalised, each of its own image alone."""
-        return batch.features
-
-    def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-        """(B, C) logits from image and text features: scaled cosine similarity."""
-        return task.scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).mT
-
-    def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
+    def objective(self, params: Params, batch: Batch, task: Any) -> dict[str, Tensor]:
         """Named scalar losses of one batch; the step policy says what is done with them."""
-        return {"cross_entropy": F.cross_entropy(out.logits, labels)}
+        return {"cross_entropy": F.cross_entropy(self.predict(params, batch, task), batch.labels)}
 
-    def step(self, task: Task) -> Policy | None:
+    def once(self, params: Params, task: Any) -> Any:
+        """What :meth:`predict` makes of parameters and task alone, such as class texts: asked once per evaluation."""
+        return None
+
+    @abstractmethod
+    def predict(self, params: Params, batch: Batch, task: Any, once: Any = None) -> Tensor:
+        """Answers, one row for each example: of classifiers (B, C) logits.
+
+        Args:
+            params: of one cell.
+            batch: with the columns that the method needs; no labels.
+            task: with the classes to choose between.
+            once: what :meth:`once` gave for these parameters; None in training.
+        """
+
+    def step(self, task: Any) -> Policy | None:
         """The step policy: None descends the sum of the losses.
 
         Of methods that need ``logits`` the planner asks too, before any backbone or task is known.
         """
         return None
 
-    def regulate(self, params: Params, grads: Params, task: Task) -> Params:
+    def regulate(self, params: Params, grads: Params, task: Any) -> Params:
         """What is descended in the place of ``grads``, the gradients of what is trained, after the step policy."""
         return grads
 
-    def track(self, params: Params, batch: Batch, task: Task) -> Params:
+    def track(self, params: Params, batch: Batch, task: Any) -> Params:
         """New values of those ``frozen`` parameters that follow the batches (running statistics), before each step.
 
         Where the step policy asks for losses around the parameters, behind each of them instead, with its parameters.
         """
         return {}
 
-    def draws(self, task: Task, pool: int) -> tuple[int, ...]:
-        """On how many of ``pool`` unlabelled images each round trains; no rounds: on labelled images alone.
+    def draws(self, task: Any, pool: int) -> tuple[int, ...]:
+        """On how many of ``pool`` unlabelled examples each round trains; no rounds: on labelled examples alone.
 
-        Read from what :meth:`recipe` is read from. Only a method that does not pack may then choose fewer images.
+        Read from what :meth:`recipe` is read from. Only a method that does not pack may then choose fewer examples.
         """
         return ()
 
-    def relabel(self, task: Task, logits: Tensor | None) -> Chosen:
-        """The images of the pool that round ``task.turn`` trains on, with labels.
+    def relabel(self, task: Any, logits: Tensor | None) -> Chosen:
+        """The examples of the pool that round ``task.turn`` trains on, with labels.
 
         Args:
             task: with ``unlabelled``.
             logits: (M, C) what the round before has learned to say of the pool; None in the first round.
         """
-        raise NotImplementedError(f"{self.name} draws from the pool and does not say which images")
+        raise NotImplementedError(f"{self.name} draws from the pool and does not say which examples")
 
-    def finish(self, params: Params, task: Task) -> Params:
-        """What is kept when training ends (closed forms, a search on validation images). Never packed."""
+    def finish(self, params: Params, task: Any) -> Params:
+        """What is kept when training ends (closed forms, a search on validation examples). Never packed."""
         return params
 
-    @property
-    def adaptation(self) -> Adaptation | None:
-        """How it is fitted to each test image by itself; None where it answers as it is. Read from the settings."""
-        return None
-
-    def select_views(self, logits: Tensor, views: Batch, task: Task) -> Tensor:
-        """(K,) positions of the views to adapt on, chosen once for each test image, before the first step.
-
-        Args:
-            logits: (V, C) of the views, by the parameters that adaptation starts from.
-            views: all V of one image, the centre crop first.
-            task: with the classes to choose between.
-        """
-        return torch.arange(len(logits), device=logits.device)
-
-    def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
-        """The scalar loss of one test image, from the chosen ``views`` of it. Nobody knows its label."""
-        raise NotImplementedError(f"{self.name} adapts to test images and does not say by which loss")
-
     # Beyond this line: used by the engine, the catalogue and the store; not for overriding.
-
-    def forward(self, params: Params, batch: Batch, task: Task, text: Tensor | None = None) -> Outputs:
-        """One pass over ``batch``; ``text`` may carry the text features of an earlier pass."""
-        texts = self.text(params, task) if text is None else text
-        images = self.image(params, batch, task)
-        return Outputs(images, texts, self.head(params, images, texts, task), batch)
 
     @classmethod
     def knobs(cls) -> dict[str, Knob]:
@@ -303,37 +262,3 @@ class Method(ABC):
     def defaults(cls) -> dict[str, Any]:
         """Every setting with its default."""
         return {item.name: item.default for item in fields(cls) if item.default is not MISSING}
-
-
-@dataclass(frozen=True)
-class Trained(Method):
-    """A method fitted by descent with CoOp's recipe: SGD, momentum 0.9, cosine by epoch after one warm-up epoch.
-
-    ``epochs = 0`` means CoOp's own schedule: 50 epochs for 1 shot, 100 for 2 and 4, 200 for more.
-    Source: Zhou et al., IJCV 2022, and Dassl's defaults.
-    """
-
-    learning_rate: Number = knob(0.002, low=1e-5, high=1.0, log=True)
-    weight_decay: Number = knob(5e-4, low=0.0, high=0.1)
-    batch_size: int = 32
-    epochs: int = 0
-
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs or coop_epochs(task.shots),
-        )
-
-
-def coop_epochs(shots: int) -> int:
-    """CoOp's epochs by shots."""
-    return 50 if shots <= 1 else 100 if shots <= 4 else 200
-
-
-def required(examples: Labelled | None, what: str) -> Labelled:
-    """``examples``, or a clear error when a task that was rebound to new classes is asked for them."""
-    if examples is None:
-        raise ValueError(f"this task has no {what}: it was rebound to new classes")
-    return examples

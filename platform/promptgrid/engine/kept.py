@@ -44,7 +44,7 @@ def about(task: Task, card: DatasetCard, model: Mapping[str, Any]) -> dict[str, 
 def task_from(said: Mapping[str, Any], backbone: Backbone) -> Task:
     """The task that :func:`about` tells of, without its images."""
     described = said.get("descriptions")
-    return Task(
+    return Task.of(
         said["dataset"],
         tuple(said["classes"]),
         said["template"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from promptgrid.contract import Backbone, Method, Sphere, Spsa, Task
-from promptgrid.contract.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.spec import Cell, Machine, Pack, canonical_json
 from promptgrid.engine.schedule import steps_per_epoch
 
@@ -198,7 +198,7 @@ def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
 def _looks(method: Method) -> float:
     """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
     if "logits" in method.needs:
-        policy = method.step(Task("", (), "{}", cast(Backbone, None)))
+        policy = method.step(Task.of("", (), "{}", cast(Backbone, None)))
         return float(policy.asks) if isinstance(policy, Spsa | Sphere) else 1.0
     return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
 

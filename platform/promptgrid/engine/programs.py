@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params, Task, stream
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.method import Kind
 from promptgrid.spec import Cell, Pack, Refused
 from promptgrid.engine.keeping import Validate
 from promptgrid.engine.packed import PackedMethod
@@ -247,7 +247,7 @@ def _packed(
     }
     shots = [cell.shots for cell in program.cells]
     mixed = torch.tensor(shots, device=bench.device) if len(set(shots)) > 1 else None
-    shared: Task = replace(slots[0].task.without_images(), shots=shots[0], turn=turn, mixture=mixture)
+    shared: Task = replace(slots[0].task.without_examples(), shots=shots[0], turn=turn, mixture=mixture)
     return PackedMethod(slots[0].method, knobs, shared, mixed)
 
 

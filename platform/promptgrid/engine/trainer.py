@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
-from promptgrid.contract.black_box import queries_of
+from promptgrid.contract.clip.black_box import queries_of
 from promptgrid.contract.method import Policy
 from promptgrid.engine.keeping import Average, Keeper, Validate
 from promptgrid.engine.loss_scale import LossScale

@@ -10,7 +10,7 @@ import pytest
 
 from promptgrid.cluster.search import knobs_of, make_search
 from promptgrid.contract import Task
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
@@ -77,7 +77,7 @@ def test_a_paper_faithful_study_augments_online_with_the_papers_own_epochs(image
     batches = {"coop": 32, "prograd": 32, "kgcoop": 128, "cocoop": 1, "maple": 4}
     for cell in cells:
         card = image_track.resolver.dataset(cell.dataset).card
-        task = Task(card.name, tuple(card.classes), card.template, PracticeBackbone(), shots=cell.shots)
+        task = Task.of(card.name, tuple(card.classes), card.template, PracticeBackbone(), shots=cell.shots)
         recipe = image_track.resolver.method(cell.method)(**cell.settings).recipe(task)
         if cell.method in {"zero_shot", "linear_probe"}:
             assert recipe is None

@@ -36,7 +36,7 @@ def test_a_prototype_is_the_mean_of_its_classes_training_images() -> None:
     assert torch.allclose(found[2], expected, atol=1e-5)
 
 
-def test_a_class_without_images_has_no_prototype() -> None:
+def test_a_class_without_examples_has_no_prototype() -> None:
     dataset = small_world.Pictures()
     dataset.splits = {**dataset.splits, "train": [i for i in dataset.splits["train"] if dataset.labels[i] != 1]}
     found = similarity.prototypes(dataset, small_world.backbone(), MemoryCache())

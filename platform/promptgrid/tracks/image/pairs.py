@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from promptgrid.contract import Dataset
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.spec import digest
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
 from promptgrid.tracks.image.datasets.union import members

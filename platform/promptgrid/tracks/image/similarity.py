@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Backbone, Cache, Dataset
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.data.features import WHOLE_SPLIT, feature_table
 
 TEMPLATE = "a photo of a {}."

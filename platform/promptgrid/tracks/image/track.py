@@ -24,7 +24,7 @@ from promptgrid.contract import (
     Task,
     Track,
 )
-from promptgrid.contract.black_box import face_of
+from promptgrid.contract.clip.black_box import face_of
 from promptgrid.contract.track import Learned, Timing, unknown
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared, canonical_json
 from promptgrid.tracks.image.assets import second_of
@@ -312,7 +312,7 @@ class ImageTrack(Track):
         labelled = len(card.classes) * shots
         pool = max(1, card.splits.get("train", 0) - labelled) if "unlabelled" in method.assets else 0
         unloaded = cast(Backbone, None)  # a recipe never looks at it
-        return Task(card.name, tuple(card.classes), card.template, unloaded, shots=shots), labelled, pool
+        return Task.of(card.name, tuple(card.classes), card.template, unloaded, shots=shots), labelled, pool
 
     def _expect(self, cell: Cell, room: Room) -> Expectation:
         method = self.resolver.method(cell.method)(**cell.settings)

@@ -78,7 +78,7 @@ def pictures(backbone: DualEncoder) -> Tensor:
 
 
 def task(backbone: Backbone) -> Task:
-    return Task("d", ("red_panda", "ox", "great white shark"), "a photo of a {}.", backbone)
+    return Task.of("d", ("red_panda", "ox", "great white shark"), "a photo of a {}.", backbone)
 
 
 @every_kind

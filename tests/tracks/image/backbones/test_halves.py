@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Task
-from promptgrid.contract.backbone import Backbone
+from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.tracks.image.backbones.attention import attention
 from promptgrid.engine.halves import asked, frozen, rounded, towers_in
 
@@ -92,7 +92,7 @@ def test_frozen_features_asked_for_in_a_step_under_autocast_have_the_bits_of_ful
     """The texts of a task are kept for evaluation, and for cells of full precision that come after."""
     backbone = encoder(3, torch.float32)
     pixels = torch.randint(0, 256, (2, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    task = Task("pictures", ("cat", "dog"), "a photo of a {}.", backbone)
+    task = Task.of("pictures", ("cat", "dog"), "a photo of a {}.", backbone)
     with in_bf16():
         kept = task.text
         found = [backbone.encode_prompts(["a cat."]), backbone.encode_pixels(pixels)]
@@ -120,7 +120,7 @@ def test_changed_pixels_go_through_the_same_tower_in_half_precision() -> None:
 
 def test_what_towers_compute_in_half_precision_leaves_them_in_full() -> None:
     backbone = encoder(3, torch.float32)
-    task = Task("pictures", ("cat", "dog"), "a photo of a {}.", backbone)
+    task = Task.of("pictures", ("cat", "dog"), "a photo of a {}.", backbone)
     prompts, context = task.prompts(2), torch.randn(2, 24, generator=torch.Generator().manual_seed(4))
     patches = torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(5))
 

@@ -155,7 +155,7 @@ def test_a_prompt_that_does_not_fit_is_refused_not_cut(folder: Path) -> None:
 
 def test_attention_under_vmap_equals_one_cell_at_a_time(folder: Path) -> None:
     backbone = OpenClipModels().load(f"local-dir:{folder}", "cpu")
-    task = Task("d", ("cat", "dog house"), "a photo of a {}.", backbone)
+    task = Task.of("d", ("cat", "dog house"), "a photo of a {}.", backbone)
     prompts = task.prompts(4)
     contexts = torch.randn(3, 4, 64, requires_grad=True)
 

@@ -42,7 +42,7 @@ def shared(backbone: DualEncoder, prompts: PromptTokens, context: Tensor, edits:
 
 
 def task(backbone: Backbone, classes: tuple[str, ...]) -> Task:
-    return Task("d", classes, "a photo of a {}.", backbone)
+    return Task.of("d", classes, "a photo of a {}.", backbone)
 
 
 def drawn(backbone: DualEncoder, *shape: int) -> Tensor:
@@ -189,7 +189,7 @@ def test_a_tower_that_is_not_causal_or_not_pooled_at_eot_is_not_taken_for_one(ch
 
 def test_a_backbone_that_says_nothing_else_encodes_the_plain_way() -> None:
     """Third parties' towers, causal or not, need only ``encode_text``."""
-    from promptgrid.contract.practice import PracticeBackbone
+    from promptgrid.contract.clip.practice import PracticeBackbone
 
     backbone = PracticeBackbone()
     prompts = task(backbone, ("cat", "old dog")).prompts(2)

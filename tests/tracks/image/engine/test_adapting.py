@@ -29,7 +29,7 @@ from promptgrid.tracks.image.track import ImageTrack
 
 UNIT = backbone().logit_scale
 CLASSES = ("red square", "blue disc", "green leaf")
-TASK = Task("pictures", CLASSES, "a picture of a {}.", backbone())
+TASK = Task.of("pictures", CLASSES, "a picture of a {}.", backbone())
 FAST: dict[str, Any] = {"views": 7, "kept": 0.5}
 METHODS: list[Method] = [
     TPT(**FAST, tuning_steps=2),

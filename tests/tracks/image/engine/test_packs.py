@@ -171,7 +171,7 @@ class Counting(Method):
 
 def fitted(totals: list[int], seen: list[int]) -> tuple[Any, list[Schedule]]:
     backbone = small_world.backbone()
-    task = Task("d", ("a", "b"), "{}", backbone, shots=1)
+    task = Task.of("d", ("a", "b"), "{}", backbone, shots=1)
     features, labels = (
         torch.randn(8, backbone.width, generator=torch.Generator().manual_seed(0)),
         torch.tensor([0, 1] * 4),

@@ -63,7 +63,7 @@ def test_a_short_batch_is_a_mean_over_its_own_images() -> None:
     images, tower = 10, backbone()
     rng = torch.Generator().manual_seed(0)
     features, labels = torch.randn(images, tower.width, generator=rng), torch.arange(images) % 2
-    task, method = Task("d", ("cat", "dog"), "{}", tower, shots=5), ClipAdapter(reduction=8)
+    task, method = Task.of("d", ("cat", "dog"), "{}", tower, shots=5), ClipAdapter(reduction=8)
     recipe = Recipe(learning_rate=0.1, batch_size=4, epochs=2, keep_last=True)
     schedule = Schedule(recipe, None, batch=4, each=3, total=6, short=2)
     start = method.init(task, rng)

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from promptgrid.contract import Backbone, Batch, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.backbone import TowerShape
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.backbone import TowerShape
+from promptgrid.contract.clip.practice import PracticeBackbone
 
 SOS, EOT = 900, 901
 torch.set_num_threads(1)
@@ -204,7 +204,7 @@ def make_task(plain):
         given |= {"pairs": Pairs(pool.features, captions, pool.labels)}
         given |= {"domains": tuple("ab"[place % 2] for place in range(len(support.labels)))}
         given |= {"descriptions": {name: (f"the look of {name}", f"one more {name}") for name in CLASSES}} | kwargs
-        return Task(dataset, CLASSES, template, **given)
+        return Task.of(dataset, CLASSES, template, **given)
 
     return make
 

@@ -141,7 +141,7 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
 def test_learned_numbers_on_vit_b16(method, count, vit_b16):
     rng = torch.Generator().manual_seed(0)
     support = Labelled(torch.randn(20, 512, generator=rng), torch.arange(20) % 10)
-    task = Task("things", CLASSES, "a photo of a {}.", vit_b16, shots=2, support=support)
+    task = Task.of("things", CLASSES, "a photo of a {}.", vit_b16, shots=2, support=support)
     if {"unlabelled", "domain_labels", "image_text_pairs"} & method.needs:
         task = shapes.task_on(shapes.vit_b16(), len(CLASSES), 2)
     params = method.init(task, rng)

@@ -117,7 +117,7 @@ def test_the_probe_is_sklearns_on_features_as_they_are(make_task, batch_of):
     torch.testing.assert_close(method.forward(params, batch, task).logits, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_the_probe_of_two_classes_and_of_a_class_without_images(make_task):
+def test_the_probe_of_two_classes_and_of_a_class_without_examples(make_task):
     task = make_task()
     kept = torch.isin(task.support.labels, torch.tensor([1, 3]))
     two = make_task(support=Labelled(task.support.features[kept], task.support.labels[kept]))

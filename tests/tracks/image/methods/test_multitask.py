@@ -40,13 +40,13 @@ def test_batches_are_of_one_task_and_the_tasks_take_turns() -> None:
 def test_a_label_competes_with_its_own_task_only() -> None:
     logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 3, 4])
-    task = Task("joined", tuple("abcde"), "a {}.", None, task_of_class=(0, 0, 1, 1, 1))  # type: ignore[arg-type]
+    task = Task.of("joined", tuple("abcde"), "a {}.", None, task_of_class=(0, 0, 1, 1, 1))  # type: ignore[arg-type]
     masked = among_own(logits, labels, task)
     assert torch.isneginf(masked).tolist() == [[False] * 2 + [True] * 3] + [[True] * 2 + [False] * 3] * 2
     own = [F.cross_entropy(logits[:1, :2], labels[:1]), *(F.cross_entropy(logits[i : i + 1, 2:], labels[i : i + 1] - 2)
            for i in (1, 2))]  # fmt: skip
     torch.testing.assert_close(F.cross_entropy(masked, labels), torch.stack(own).mean())
-    assert among_own(logits, labels, Task("one", tuple("abcde"), "a {}.", None)) is logits  # type: ignore[arg-type]
+    assert among_own(logits, labels, Task.of("one", tuple("abcde"), "a {}.", None)) is logits  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", [{}, OWN], ids=["as the scripts", "task by task"])
@@ -145,8 +145,8 @@ def test_classes_are_spoken_of_in_their_own_tasks_words() -> None:
 
 
 def test_batches_mix_tasks_unless_they_are_told_to_take_turns() -> None:
-    joined = Task("joined", tuple("abcd"), "a {}.", None, shots=2, task_of_class=(0, 0, 1, 1))  # type: ignore[arg-type]
-    alone = Task("one", tuple("ab"), "a {}.", None, shots=2)  # type: ignore[arg-type]
+    joined = Task.of("joined", tuple("abcd"), "a {}.", None, shots=2, task_of_class=(0, 0, 1, 1))  # type: ignore[arg-type]
+    alone = Task.of("one", tuple("ab"), "a {}.", None, shots=2)  # type: ignore[arg-type]
     in_turn = MultitaskCoOp(batches="by_task")
     recipes = MultitaskCoOp().recipe(joined), in_turn.recipe(joined), in_turn.recipe(alone)
     assert [recipe.batches for recipe in recipes if recipe is not None] == ["shuffled", "by_task", "shuffled"]

@@ -27,7 +27,7 @@ def small(size: int) -> Shapes:
 
 
 def start(method: Method, backbone: Backbone, seen: int = 768) -> tuple[Task, Params]:
-    task = replace(task_on(backbone, 4, 2), second=Second(torch.zeros(8, seen), None))
+    task = task_on(backbone, 4, 2).but(second=Second(torch.zeros(8, seen), None))
     return task, method.init(task, torch.Generator().manual_seed(0))
 
 

@@ -43,7 +43,7 @@ def pooled(make_task: Any, images: int = 23, seen: int = CLASSES) -> Task:
     rng = torch.Generator().manual_seed(3)
     said = {name: (f"the look of {name}", f"one more {name}") for name in task.classes}
     features = torch.randn(images, task.backbone.width, generator=rng)
-    return replace(task, unlabelled=features, seen=seen, descriptions=said)
+    return task.but(unlabelled=features, seen=seen, descriptions=said)
 
 
 @pytest.mark.parametrize("images", [20, 23, 50])
@@ -119,7 +119,7 @@ def test_nola_takes_a_fifth_of_the_pool_over_the_classes_it_may_be_of(make_task,
     monkeypatch.setattr(nola, "surest", lambda *given: asked.append(given[1:]) or surest(*given))
     task = pooled(make_task, 400, seen)
     unlabelled = torch.randn(400, 7, generator=torch.Generator().manual_seed(4))
-    nola.NoLA().init(replace(task, second=Second(None, unlabelled)), torch.Generator().manual_seed(0))
+    nola.NoLA().init(task.but(second=Second(None, unlabelled)), torch.Generator().manual_seed(0))
     assert asked == [(most, 0 if seen == CLASSES else seen)]
 
 
@@ -130,7 +130,7 @@ def test_images_of_unseen_classes_are_guessed_to_be_of_those(make_task, batch_of
     wanted = 0 if seen == CLASSES else 3
     sure = 30.0 * torch.eye(CLASSES)[0] + 20.0 * torch.eye(CLASSES)[3]
     said = torch.randn(10, CLASSES, generator=torch.Generator().manual_seed(5))
-    out = Outputs(batch.features, task.text, said, replace(batch, plain=torch.ones(10, 16), second=torch.zeros(10, 7)))
+    out = Outputs(batch.features, task.text, said, batch.but(plain=torch.ones(10, 16), second=torch.zeros(10, 7)))
     loss = F.cross_entropy(said, torch.full((10,), wanted), label_smoothing=0.1)
     taught = LaFTer(guesses_by="frozen").losses({"teacher": sure[:, None].expand(-1, 16)}, out, labels, task)
     assert float(taught["consistency"]) == pytest.approx(float(loss), rel=1e-5)
@@ -150,7 +150,7 @@ def two_looks(make_task, batch_of) -> tuple[Task, Outputs, Tensor]:
     """A task in its last phase, outputs of a batch whose view without augmentation is the opposite, and labels."""
     task, (batch, labels) = replace(pooled(make_task, 200), turn=1), batch_of()
     said = torch.randn(10, CLASSES, generator=torch.Generator().manual_seed(5))
-    batch = replace(batch, plain=-batch.features, second=-batch.features[:, :7])
+    batch = batch.but(plain=-batch.features, second=-batch.features[:, :7])
     return task, Outputs(batch.features, task.text, said, batch), labels
 
 
@@ -234,7 +234,7 @@ def replace_text(out: Outputs, member: int) -> Outputs:
 def test_losses_of_unlabelled_images_do_not_look_at_labels(make_task, batch_of, method: Method) -> None:
     task, (batch, labels) = replace(pooled(make_task), turn=1), batch_of()
     params = method.init(task, torch.Generator().manual_seed(0))
-    out = method.forward(params, replace(batch, plain=batch.features + 0.1), task)
+    out = method.forward(params, batch.but(plain=batch.features + 0.1), task)
     one, other = (method.losses(params, out, seen, task) for seen in (labels, torch.full_like(labels, -1)))
     assert {name: float(value) for name, value in one.items()} == {name: float(value) for name, value in other.items()}
 

@@ -49,7 +49,7 @@ def test_spg_teaches_each_domain_its_own_context(make_task):
     params = started(method, task)
     assert params["labels"].shape[0] == 2
     leaf = params["labels"].clone().requires_grad_()
-    now = replace(task.without_images(), seed=torch.tensor(3))
+    now = replace(task.without_examples(), seed=torch.tensor(3))
     for domain in (0, 1):
         batch = Batch(task.support.features, domain=torch.full((len(task.support.labels),), domain))
         out = method.forward(params | {"labels": leaf}, batch, now)

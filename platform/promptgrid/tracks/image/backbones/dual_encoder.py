@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone, Edits, Preprocessing, PromptTokens
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.spec import Refused
 from promptgrid.engine import halves
 from promptgrid.tracks.image.backbones.folding import over_cells

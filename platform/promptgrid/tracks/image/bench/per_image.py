@@ -32,7 +32,7 @@ class PerImage:
             raise ValueError(f"{kind.name} does not adapt to test images")
         self.plan: Adaptation = plan
         self.encoder = backbone
-        self.task = Task(dataset="bench", classes=classes, template="a photo of a {}.", backbone=backbone, shots=1)
+        self.task = Task.of(dataset="bench", classes=classes, template="a photo of a {}.", backbone=backbone, shots=1)
         noise = torch.Generator().manual_seed(0)
         shape = (IMAGES, plan.views, 3, backbone.image_size, backbone.image_size)
         self.pixels = torch.randint(0, 256, shape, generator=noise, dtype=torch.uint8)

@@ -101,8 +101,8 @@ def problem(
     with torch.no_grad():
         features = torch.cat([backbone.encode_pixels(part) for part in torch.split(pixels, 64)])
     device = features.device
-    task = Task(dataset="bench", classes=classes, template="a photo of a {}.", backbone=backbone, shots=1)
-    task = replace(task, support=Labelled(features, labels.to(device)))
+    task = Task.of(dataset="bench", classes=classes, template="a photo of a {}.", backbone=backbone, shots=1)
+    task = task.but(support=Labelled(features, labels.to(device)))
     names = tuple(_cell(method.name, seed) for seed in range(1, cells + 1))
     limited = _limited(method, 1)(**_settings(family))
     return Problem(family, method, backbone, limited, names, task, features, pixels, labels.to(device))

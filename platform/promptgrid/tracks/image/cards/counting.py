@@ -10,7 +10,7 @@ import torch
 
 from promptgrid.contract import Backbone, Method, stream
 from promptgrid.contract.conformance import Trial
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
 from promptgrid.engine.packing import Shape, adapting_flops, step_flops, work
 
@@ -55,7 +55,7 @@ def losses(method: Method) -> dict[str, Any]:
     names: list[str] = []
     told: list[str] = []
     for turn in range(method.stages):
-        task = replace(trial.task.without_images(), seed=torch.tensor(7), turn=turn)
+        task = replace(trial.task.without_examples(), seed=torch.tensor(7), turn=turn)
         out = method.forward(trial.start, trial.batch, task)
         policy = method.step(task)
         names += method.losses(trial.start, out, trial.labels, task)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptgrid.contract import Backbone, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.backbones.bundled_models import ALIASES, FOLDER
 
 EOT = 1000
@@ -96,7 +96,7 @@ def task_on(backbone: Backbone, classes: int, shots: int) -> Task:
     support = Labelled(torch.zeros(len(labels), backbone.width), labels)
     names = tuple(f"thing {i}" for i in range(classes))
     pool = torch.zeros(len(labels), backbone.width)
-    return Task(
+    return Task.of(
         "things",
         names,
         "a photo of a {}.",

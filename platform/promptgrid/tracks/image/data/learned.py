@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from promptgrid.contract import Backbone, LogitsOnly, Method, Params, Task
-from promptgrid.contract.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.given import Images, given_images
 from promptgrid.tracks.image.data.test_views import looks_at

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone, Cache, Chosen, Dataset, Labelled, Method, Params, Protocol, Split, Task
-from promptgrid.contract.black_box import INSIDE_IMAGES, face_of
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.track import Learned, unknown
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.features import VIEWS_A_BLOCK, Alive, feature_table, quietly, view_features
@@ -210,7 +210,7 @@ class Prepared:
 
     def rebound(self, bench: Bench, classes: Sequence[int]) -> Task:
         """The task with other classes to choose between, and nothing to learn from."""
-        return replace(self.task.without_images(), **_spoken(bench.dataset, classes))
+        return replace(self.task.without_examples(), **_spoken(bench.dataset, classes))
 
 
 def prepare(cell: Cell, bench: Bench) -> Prepared:
@@ -262,7 +262,7 @@ def bare_task(cell: Cell, split: Split, bench: Bench) -> Task:
 def task_of(dataset: Dataset, split: Split, backbone: Backbone, shots: int, method: Method | None = None) -> Task:
     """The task of learning the classes of ``split``, without its images, with the words that ``method`` needs."""
     card = dataset.card
-    return Task(
+    return Task.of(
         card.name,
         template=card.template,
         backbone=face_of(method, backbone) if method else backbone,

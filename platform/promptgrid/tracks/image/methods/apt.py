@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from promptgrid.contract import Axes, Edits, Params, SidePath, Task
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
 from promptgrid.tracks.image.methods.parts.towers import TowerEdits

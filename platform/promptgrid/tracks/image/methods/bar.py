@@ -72,7 +72,6 @@ class BAR(Answered):
         return Sphere(self.radius, self.estimates)
 
     def changed(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.pixels is not None, "declared by needs"
         black, white = task.backbone.pixel_range.to(batch.pixels).unbind(0)
         size = batch.pixels.shape[-1]
         inner = scaled(self.inner, size) // 2 * 2

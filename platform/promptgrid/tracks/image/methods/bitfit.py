@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Edits, Number, Params, Task, knob
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.methods.ln_tuning import LNTuning
 from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts

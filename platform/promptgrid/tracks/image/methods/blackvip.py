@@ -63,7 +63,6 @@ class BlackVIP(SpsaGC):
         return {"trigger": trigger} | decoder(rng, channels)
 
     def changed(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.pixels is not None, "declared by needs"
         prompt = resized(self._painted(params, batch, task)[0], batch.pixels.shape[-1])
         black, white = task.backbone.pixel_range.to(batch.pixels).unbind(0)
         return torch.minimum(torch.maximum(batch.pixels + self.own("strength", task) * prompt, black), white)
@@ -73,7 +72,6 @@ class BlackVIP(SpsaGC):
 
     def _painted(self, params: Params, batch: Batch, task: Task) -> tuple[Tensor, Params]:
         """The prompts (B, 3, ., .) of ``batch``, and the running statistics behind them."""
-        assert batch.second is not None, "declared by needs"
         wide = -(-task.backbone.image_size // GROWTH)
         trigger = params["trigger"].expand(len(batch.second), -1)
         cube = torch.cat([batch.second.to(trigger), trigger], dim=1).view(len(trigger), -1, wide, wide)

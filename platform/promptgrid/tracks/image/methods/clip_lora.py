@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -75,7 +75,6 @@ class ClipLora(Trained):
         return task.backbone.encode_text(*sentences(task, task.template if self.texts == "dataset" else PHOTO), edits)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         edits = Edits(deltas=self._deltas(params["image_down"], params["image_up"], IMAGE_SALT), seed=task.seed)
         return task.backbone.encode_patches(batch.patches, edits)
 

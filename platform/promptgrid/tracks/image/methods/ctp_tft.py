@@ -56,7 +56,6 @@ class CTPTFT(Trained):
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         """(B, D + C d_t): guided unit features, and behind them the shift of every class's context."""
-        assert batch.patches is not None, "declared by needs"
         backbone, unit = task.backbone, batch.normalised
         patches = backbone.image_tokens(batch.patches, None, [backbone.vision.layers - 1])[:, 0, 1:]
         asking = task.text @ params["key"] / backbone.width**0.5

@@ -64,7 +64,6 @@ class DPL(Trained):
         return task.backbone.encode_text(*sentences(task, task.template), _edits(tokens, params["text_share"]))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         edits = _edits(params["vision_tokens"], params["vision_share"])
         return task.backbone.encode_patches(batch.patches, edits)
 

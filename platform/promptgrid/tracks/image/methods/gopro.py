@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Batch, Number, Outputs, Params, Task, Trained, knob
-from promptgrid.contract.method import View
+from promptgrid.contract.clip.method import View
 from promptgrid.tracks.image.methods.parts.contrast import contrast, projector
 from promptgrid.tracks.image.methods.parts.depths import depths, shift
 from promptgrid.tracks.image.methods.parts.per_image import in_parts, scores, unit_texts
@@ -62,7 +62,6 @@ class GOPro(Trained):
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         """(B, D + C D): unit features, and behind them the unit texts that each image is scored against."""
-        assert batch.patches is not None, "declared by needs"
         return self._looked_at(params, batch.patches, task)
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
@@ -71,7 +70,6 @@ class GOPro(Trained):
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         assert out.batch is not None, "the engine passes what it looked at"
-        assert out.batch.beside is not None, "declared by beside"
         seen, width = out.image, task.backbone.width
         moco, augmix = (self._looked_at(params, view, task) for view in out.batch.beside.unbind(1))
         return {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Chosen, Params, Task
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.pseudo import zero_shot
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 from promptgrid.tracks.image.methods.parts.starts import gaussian

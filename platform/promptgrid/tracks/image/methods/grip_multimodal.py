@@ -49,7 +49,6 @@ class GRIPMultimodal(Pseudolabelled):
         return task.backbone.encode_context(task.prompts(self.context_length), context)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         _, tokens = mix(params, params["context"], params["tokens"])
         plan = TokenPlan((tokens,), "after_class", before_norm=True)
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))

@@ -38,6 +38,5 @@ class GRIPVisual(Pseudolabelled):
         return {"tokens": gaussian(rng, self.tokens, width, std=width**-0.5)}
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         plan = TokenPlan((params["tokens"],), "after_class", before_norm=True)
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
@@ -47,6 +47,5 @@ class IVLP(DeepLanguage):
         return super().init(task, rng) | {"tokens": visual}
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         plan = TokenPlan(params["tokens"].unbind(0), "end", before_norm=True)
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))

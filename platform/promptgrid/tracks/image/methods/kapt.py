@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Backbone, Batch, Params, Task, Trained
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.key_words import key_words
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context, linear
@@ -67,7 +67,6 @@ class KAPT(Trained):
         return task.backbone.encode_context(prompts, torch.cat([shared, computed], dim=1))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         backbone = task.backbone
         patches = backbone.image_tokens(batch.patches, None, [backbone.vision.layers - 1])[:, 0, 1:]
         asking = F.normalize(task.text.mean(0), dim=-1) @ params["key"]

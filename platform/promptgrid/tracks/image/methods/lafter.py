@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Batch, Number, Outputs, Params, Task, knob
-from promptgrid.contract.method import View
+from promptgrid.contract.clip.method import View
 from promptgrid.tracks.image.methods.parts.described import every_sentence
 from promptgrid.tracks.image.methods.parts.pseudo import guessed, unaugmented
 from promptgrid.tracks.image.methods.parts.published import paper_name
@@ -71,6 +71,5 @@ class LaFTer(Student):
     def _seen(self, params: Params, out: Outputs, task: Task) -> Tensor:
         """(B, width): the images without augmentation, by the tower as it has become, without its tokens."""
         assert out.batch is not None, "the engine passes what it looked at"
-        assert out.batch.beside is not None, "declared by beside"
         plain = Batch(out.batch.features, out.batch.beside[:, 0])
         return self.image(params | {"tokens": params["tokens"][:0]}, plain, task)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Labelled, Method, Number, Params, Task, knob
-from promptgrid.contract.method import required
+from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.settings import check
 
 COARSE = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)

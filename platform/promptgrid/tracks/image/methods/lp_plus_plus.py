@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Axes, Method, Number, Params, Recipe, Task, knob
-from promptgrid.contract.method import required
+from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
 

@@ -64,7 +64,6 @@ class MaPLe(Trained):
         return task.backbone.encode_context(prompts, params["context"], edits)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         maps = zip(_layers(params), params["map_weight"].unbind(0), params["map_bias"].unbind(0), strict=True)
         visual = tuple(F.linear(tokens, weight, bias) for tokens, weight, bias in maps)
         plan = TokenPlan(visual, "end", before_norm=True)

@@ -100,7 +100,6 @@ class MoCoOp(Trained):
         return F.normalize(texts + params["shift"], dim=-1)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         shifts: dict[NormPlace, NormShift] = {}
         for layer, (first, second) in enumerate(params["norms"].unbind(0)):
             shifts[layer, "first"] = NormShift(*first.unbind(0))

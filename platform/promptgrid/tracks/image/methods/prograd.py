@@ -23,7 +23,7 @@ from promptgrid.contract import (
     Trained,
     knob,
 )
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian

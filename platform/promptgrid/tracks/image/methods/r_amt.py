@@ -66,7 +66,6 @@ class RAMT(Trained):
         return recipe_of(self, learning_rate=rate, optimizer="adam", epochs=epochs, warmup_epochs=0)
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         return task.backbone.encode_patches(batch.patches, Edits(weights=masks(params, self.threshold)))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:

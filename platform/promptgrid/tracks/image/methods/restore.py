@@ -68,7 +68,6 @@ class RESTORE(IVLP):
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         """(B, width + depth): likewise."""
-        assert batch.patches is not None, "declared by needs"
         backbone, depth = task.backbone, len(params["tokens"])
         layers = prompted_layers(depth, backbone.vision.layers)
         edits = Edits(tokens=TokenPlan(params["tokens"].unbind(0), "end", before_norm=True))

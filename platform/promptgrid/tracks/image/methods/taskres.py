@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Backbone, Number, Params, Recipe, Task, Trained, knob
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.templates import SEVEN

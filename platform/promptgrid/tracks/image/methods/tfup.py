@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Method, Number, Params, Task, knob
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.pseudo import pool, unseen_from
 from promptgrid.tracks.image.methods.parts.settings import check

@@ -56,7 +56,6 @@ class UPT(Trained):
         return task.backbone.encode_context(prompts, self._mixed(params)[0])
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         visual = self._mixed(params)[1].view(params["tokens"].shape)
         plan = TokenPlan(visual.unbind(0), "after_class")
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))

@@ -55,6 +55,5 @@ class VPT(Trained):
         return task.text if self.texts == "dataset" else task.text_of(("a photo of a {}.",))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         plan = TokenPlan(params["tokens"].unbind(0), self.place, self.before_norm)
         return task.backbone.encode_patches(batch.patches, Edits(tokens=plan))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Params
-from promptgrid.contract.backbone import TowerShape
+from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.starts import linear
 
 TINY = 2.3e-8

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract import Backbone, Task
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 
 
 def raw_mean(task: Task) -> Tensor:

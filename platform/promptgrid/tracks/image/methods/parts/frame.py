@@ -20,7 +20,6 @@ def frame(task: Task, rng: torch.Generator, border: int) -> Params:
 
 def framed(params: Params, batch: Batch) -> Tensor:
     """The images of ``batch`` (B, 3, size, size) with the frame added."""
-    assert batch.pixels is not None, "declared by needs"
     hole = params["left"].new_zeros(3, params["left"].shape[1], params["up"].shape[2] - 2 * params["left"].shape[2])
     middle = torch.cat([params["left"], hole, params["right"]], dim=2)
     return batch.pixels + torch.cat([params["up"], middle, params["down"]], dim=1)

@@ -83,7 +83,7 @@ def meta_learned(task: Task, meta: Meta) -> Params:
 @lru_cache(maxsize=16)
 def _learned(backbone: Backbone, captioned: _Captioned, meta: Meta) -> Params:
     pairs, rng = captioned.pairs, stream("gram", meta.seed)
-    task = Task("", tuple(caption.rstrip(".") for caption in pairs.captions), "{}", backbone)
+    task = Task.of("", tuple(caption.rstrip(".") for caption in pairs.captions), "{}", backbone)
     start = {"context": context(task, rng, meta.length, meta.words)}
     start |= identity(rng, backbone.text.width, meta.reduction)
     params = {name: value.to(pairs.features.device).requires_grad_() for name, value in start.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Backbone, PromptTokens, Task
-from promptgrid.contract.task import spoken
+from promptgrid.contract.clip.task import spoken
 
 
 def sentences(task: Task, template: str) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptgrid.contract import Axes, Batch, Edits, Number, Params, Recipe, Task, TokenPlan, knob
 from promptgrid.contract.edits import NormPlace, NormShift
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.pseudo import WholePool
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -61,7 +61,6 @@ class Student(WholePool):
         return params["head"]
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         shifts = zip(_places(task), params["norm_weights"], params["norm_biases"], strict=True)
         norms = {place: NormShift(weight, bias) for place, weight, bias in shifts}
         plan = TokenPlan((params["tokens"],), "after_class")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Batch, Edits, Params, Task, Trained
-from promptgrid.contract.backbone import TowerShape
-from promptgrid.contract.method import Kind
+from promptgrid.contract.clip.backbone import TowerShape
+from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 
@@ -50,5 +50,4 @@ class TowerEdits(Trained):
         return task.backbone.encode_text(*sentences(task, task.template), self.edits("text", params, task))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
-        assert batch.patches is not None, "declared by needs"
         return task.backbone.encode_patches(batch.patches, self.edits("vision", params, task))

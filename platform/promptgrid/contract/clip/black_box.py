@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from promptgrid.contract.backbone import Backbone
+from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.contract.edits import Edits
 from promptgrid.contract.method import Method
 from promptgrid.spec import Refused

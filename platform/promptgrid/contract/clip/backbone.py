@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.preprocessing import Preprocessing
-from promptgrid.contract.prompt_tokens import PromptTokens
+from promptgrid.contract.clip.preprocessing import Preprocessing
+from promptgrid.contract.clip.prompt_tokens import PromptTokens
 
 if TYPE_CHECKING:
     from promptgrid.contract.edits import Edits
@@ -32,7 +32,7 @@ class Backbone(ABC):
 
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
-    them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.black_box`).
+    them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`).
     ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
     images that ``preprocessing`` makes (below, images are written as squares of ``size``).
     """
