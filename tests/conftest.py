@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from promptgrid import catalog
-from promptgrid.contract import Backbone, Dataset
+from promptgrid.contract.clip import Backbone, Dataset
 from promptgrid.store import Store
 from promptgrid.tracks.image.track import ImageTrack
 

@@ -1,7 +1,8 @@
 """Finds plug-ins: by walking the folders of each track, and by entry points for third parties.
 
-Entry point groups: ``promptgrid.methods``, ``promptgrid.datasets``, ``promptgrid.backbones``, ``promptgrid.protocols``
-(a class, or a module whose classes are taken), and ``promptgrid.tracks`` (a zero-argument callable giving a Track).
+Entry point groups: ``promptgrid.methods``, ``promptgrid.datasets``, ``promptgrid.backbones``, ``promptgrid.protocols``,
+``promptgrid.columns`` (a class, or a module whose classes are taken), and ``promptgrid.tracks`` (a zero-argument
+callable giving a Track).
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
-from promptgrid.contract import BackboneFamily, DatasetFamily, Method, Protocol, Track
+from promptgrid.contract.backbone import BackboneFamily
+from promptgrid.contract.columns import ColumnSource
+from promptgrid.contract.dataset import DatasetFamily
+from promptgrid.contract.method import Method
+from promptgrid.contract.protocol import Protocol
+from promptgrid.contract.track import Track
 from promptgrid.spec import Refused, nearest
 
 P = TypeVar("P")
@@ -45,6 +51,7 @@ def track(name: str) -> Track:
         datasets=_instances(home, "datasets", DatasetFamily),
         backbones=backbones,
         protocols=_by_name(home, "protocols", Protocol),
+        columns=list(_by_name(home, "columns", ColumnSource).values()),
     )
     return built
 

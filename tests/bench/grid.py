@@ -120,7 +120,7 @@ def scaled_up(cells: Sequence[Cell], tried: Sequence[Cell], said: Sequence[dict[
 
 def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
     from promptgrid.cluster.planner import track_named
-    from promptgrid.contract import Task
+    from promptgrid.contract.clip import Task
 
     resolver = track_named("image").resolver  # type: ignore[attr-defined]
     lengths = {}

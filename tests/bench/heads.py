@@ -21,10 +21,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from promptgrid import catalog
 from promptgrid.cluster.allocator import keep_freed_memory
-from promptgrid.tracks.image.bench.measure import Variant, packed
-from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.engine.programs import waves_near_cache
 from promptgrid.engine.speed import PLAIN, Found, Speed
+from promptgrid.tracks.image.bench.measure import Variant, packed
+from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.track import ImageTrack
 
 HEADS = ("clip_adapter", "taskres", "tip_adapter_f")

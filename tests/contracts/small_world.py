@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from promptgrid import catalog
-from promptgrid.contract import Backbone, BackboneFamily, Dataset, DatasetFamily, Preprocessing
+from promptgrid.contract.clip import Backbone, BackboneFamily, Dataset, DatasetFamily, Preprocessing
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import DatasetCard, Request, digest
 from promptgrid.tracks.image.backbones import torchvision_cure

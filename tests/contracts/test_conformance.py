@@ -11,10 +11,10 @@ from tests.contracts import small_world
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Adaptation, Batch, Method, Number, Params, Split, Task, Trained, knob
+from promptgrid.contract.clip import Adaptation, Batch, Method, Number, Params, Split, Task, Trained, knob
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
-from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.few_shot import FewShot
 

@@ -26,7 +26,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Number, Params, Task, Trained, knob
+from promptgrid.contract.clip import Batch, Number, Params, Task, Trained, knob
 from promptgrid.contract.clip.method import Kind
 
 

@@ -9,7 +9,7 @@ import pytest
 from promptgrid.engine.prose import without_prose
 
 PLAIN = """
-from promptgrid.contract import Params, Trained
+from promptgrid.contract.clip import Params, Trained
 class Mine(Trained):
     name = "mine"
     def init(self, task, rng):
@@ -19,7 +19,7 @@ SAME = {
     "placed": PLAIN.replace("import Params", "import Axes, Params").replace(
         '    name = "mine"\n', '    name = "mine"\n    axes: ClassVar = Axes("context", "text")\n'
     ),
-    "placed by an import of its own": "from promptgrid.contract import Axes\n" + PLAIN,
+    "placed by an import of its own": "from promptgrid.contract.clip import Axes\n" + PLAIN,
     "described": PLAIN.replace("class Mine(Trained):\n", 'class Mine(Trained):\n    """It learns."""\n'),
     "commented": PLAIN.replace("return {}", "return {}  # nothing"),
 }

@@ -27,7 +27,7 @@ import pytest
 from PIL import Image
 from tests.contracts import small_world
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Cell, Cost, Pack, Provenance, Reason, Record, digest, scores_digest
 from promptgrid.spec.cell import canonical_json
 from promptgrid.spec.suite import parse_suite

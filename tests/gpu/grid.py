@@ -18,12 +18,12 @@ from ruamel.yaml import YAML
 from tests.gpu.part import Part
 
 from promptgrid import api, catalog
+from promptgrid.engine.schedule import steps_per_epoch
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, matmul_rate, step_flops, text_flops
 from promptgrid.tracks.image.bench.measure import Variant, packed, timed
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.bench.run import class_names
-from promptgrid.engine.schedule import steps_per_epoch
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = {"ImageNet": 1000, "SUN397": 397, "StanfordCars": 196, "Flowers102": 102, "UCF101": 101, "Food101": 101,

@@ -18,11 +18,11 @@ import torch
 from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache, brief, protocol_of
 
-from promptgrid.contract import Backbone, Outcome
-from promptgrid.spec import Cell, Pack, Request
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.contract.clip import Backbone, Outcome
 from promptgrid.engine import programs, runner, speed
 from promptgrid.engine.speed import Speed
+from promptgrid.spec import Cell, Pack, Request
+from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack
 
 DEVICE = os.environ.get("PROMPTGRID_GPU_DEVICE", "cuda")

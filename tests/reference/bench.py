@@ -13,12 +13,12 @@ from tests.reference.clip import Clip
 from tests.reference.task import Batches, Params, Pictures, Plain
 from torch import Tensor
 
-from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, stream
 from promptgrid.contract.assets import Descriptions
+from promptgrid.contract.clip import BackboneFamily, Dataset, DatasetFamily, Method, stream
+from promptgrid.engine.sampling import streams
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.data.beside import Beside
-from promptgrid.engine.sampling import streams
+from promptgrid.tracks.image.data.restyled import Beside
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 

@@ -17,7 +17,7 @@ from tests.reference.task import Params, Plain
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import dropout
+from promptgrid.contract.clip import dropout
 
 NAMES = ("text_down", "text_up", "image_down", "image_up")
 IMAGE_SALT = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 from tests.reference.bench import Bench, CutFamily, Exact, Given
 from tests.reference.clip import Clip
 
-from promptgrid.contract import Dataset, Preprocessing
+from promptgrid.contract.clip import Dataset, Preprocessing
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack

@@ -11,7 +11,7 @@ from tests.reference.task import Params, Plain
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import stream
+from promptgrid.contract.clip import stream
 
 AMONG_ROUNDING = 1e-3
 """The share of the map's numbers that Adam may move in a direction of float32's rounding."""

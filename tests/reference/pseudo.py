@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Method
 
 Logits = Callable[[Pooled, Params, Tensor], Tensor]
 

@@ -29,14 +29,14 @@ from tests.reference.pseudo import needs_pool
 from tests.reference.task import Params, Pictures, Plain
 from torch import Tensor
 
-from promptgrid.contract import Labelled, Task
 from promptgrid.contract.assets import Pairs, Second
+from promptgrid.contract.clip import Labelled, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
-from promptgrid.spec import Cell
+from promptgrid.engine.sampling import Album, Support
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import logits_of
-from promptgrid.engine.sampling import Album, Support
 from promptgrid.engine.trainer import PackedMethod, fit
+from promptgrid.spec import Cell
 
 TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
 RATES = (1.0, 2.0, 0.5)

@@ -7,7 +7,6 @@ rounding; in float64 everything agrees to 1e-8.
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.reference.bench import SHOTS, Bench, first
 from tests.reference.task import Params, Plain
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Labelled, Task
+from promptgrid.contract.clip import Backbone, Labelled, Task
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.test_views import Looks, looks_at

@@ -20,13 +20,13 @@ from tests.reference.pseudo import needs_pool
 from tests.reference.task import Params, Pictures, Pooled
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Dataset, Labelled, Split, Task, stream
 from promptgrid.contract.assets import Second
-from promptgrid.spec import Cell, Pack, Request
+from promptgrid.contract.clip import Backbone, Dataset, Labelled, Split, Task, stream
+from promptgrid.engine.sampling import Album, Support
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import logits_of
-from promptgrid.engine.sampling import Album, Support
 from promptgrid.engine.trainer import PackedMethod, fit
+from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 
 TOLERANCE, EXACT = 1e-5, 1e-8

@@ -20,6 +20,9 @@ from torch import Tensor
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.contract.clip.black_box import face_of
+from promptgrid.contract.clip.method import Classifier, Kind
+from promptgrid.contract.clip.practice import PracticeBackbone
+from promptgrid.contract.clip.task import Task
 from promptgrid.contract.conformance_company import check_adaptation, check_company
 from promptgrid.contract.conformance_data import (
     CLASSES,
@@ -33,11 +36,9 @@ from promptgrid.contract.conformance_data import (
     second_look,
 )
 from promptgrid.contract.estimates import Sphere, Spsa
-from promptgrid.contract.clip.method import Classifier, Kind
 from promptgrid.contract.method import Params
-from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.randomness import stream
-from promptgrid.contract.task import Batch, Labelled, Task
+from promptgrid.contract.task import Batch, Labelled
 
 PACK = 3
 
@@ -46,14 +47,14 @@ PACK = 3
 class Trial:
     """A method on a small task: its start, one batch, and everything needed to score."""
 
-    method: Method
+    method: Classifier
     task: Task
     start: Params
     batch: Batch
     labels: Tensor
 
     @classmethod
-    def of(cls, method: Method, backbone: Backbone, seed: int = 1) -> Trial:
+    def of(cls, method: Classifier, backbone: Backbone, seed: int = 1) -> Trial:
         """A task of four classes with pictures drawn from ``seed``; the same arguments give the same bits."""
         pixels, labels = pictures(backbone, seed)
         features = backbone.encode_pixels(pixels)
@@ -81,7 +82,11 @@ class Trial:
         views = [backbone.patches(pictures(backbone, seed + 3000 + place)[0]) for place in range(len(method.beside))]
         beside = torch.stack(views, dim=1) if views else None
         start = method.init(task, stream("conformance", seed))
-        return cls(method, task, start, Batch(features, patches, second, pseudo, plain, domain, floats, beside), labels)
+        batch = Batch(
+            features=features, patches=patches, second=second, pseudo=pseudo, plain=plain, domain=domain, pixels=floats,
+            beside=beside,
+        )  # fmt: skip
+        return cls(method, task, start, batch, labels)
 
     @property
     def trained(self) -> list[str]:
@@ -110,7 +115,7 @@ class Trial:
         return torch.stack(found).sum()
 
 
-def check_method(method: type[Method], backbone: Backbone | None = None, **settings: Any) -> None:
+def check_method(method: type[Classifier], backbone: Backbone | None = None, **settings: Any) -> None:
     """All promises of a method on ``backbone`` (a small practice one by default), with ``settings`` for defaults.
 
     Raises:
@@ -131,7 +136,7 @@ def check_method(method: type[Method], backbone: Backbone | None = None, **setti
     assert fingerprint(backbone) == before, f"{method.name} changed the frozen backbone"
 
 
-def check_declaration(method: type[Method]) -> None:
+def check_declaration(method: type[Classifier]) -> None:
     """Name, kind, paper, a first line that says what it is, settings with defaults, knobs in order."""
     name = getattr(method, "name", "")
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name), f"the name {name!r} is not lower_snake_case"
@@ -298,7 +303,7 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
     own = {name: value + 0.01 * torch.randn(value.shape, generator=rng) for name, value in trial.shaken().items()}
     start = trial.start | {name: own[name] for name in trial.trained}
     knobs = {name: torch.tensor(float(getattr(method, name)) * (1.0 + 0.1 * i)) for name in method.knobs()}
-    seen = {name: None if value is None else value[order] for name, value in vars(trial.batch).items()}
+    seen = trial.batch.rows(order).columns
     held = {name: value for name, value in start.items() if name not in trial.trained}
     return {
         "trained": {name: start[name] for name in trial.trained},
@@ -313,7 +318,7 @@ def _cell(trial: Trial, i: int) -> dict[str, Any]:
 def _loss_of(trial: Trial) -> Callable[[dict[str, Any]], Tensor]:
     def loss(cell: dict[str, Any]) -> Tensor:
         method = replace(trial.method, **cell["knobs"])
-        own = replace(trial, method=method, batch=Batch(**cell["seen"]), labels=cell["labels"])
+        own = replace(trial, method=method, batch=Batch(cell["seen"]), labels=cell["labels"])
         return own.loss(cell["trained"] | cell["held"], cell["seed"])
 
     return loss

@@ -45,8 +45,8 @@ def check_company(trial: Trial) -> None:
 
 def as_tested(batch: Batch, rows: list[int]) -> Batch:
     """The images ``rows`` of ``batch`` as evaluation shows them: without what only training knows of them."""
-    shown = {"features": batch.features, "patches": batch.patches, "second": batch.second, "pixels": batch.pixels}
-    return Batch(**{key: value[rows] for key, value in shown.items() if value is not None})
+    shown = ("features", "patches", "second", "pixels")
+    return Batch({key: batch[key][rows] for key in shown if key in batch})
 
 
 def check_adaptation(trial: Trial) -> None:
@@ -58,14 +58,14 @@ def check_adaptation(trial: Trial) -> None:
     held = {key: value for key, value in trial.start.items() if key in method.frozen}
     task = trial.task.without_examples()
     seen = {"features": trial.batch.features}
-    if trial.batch.patches is not None:
+    if "patches" in trial.batch:
         seen["patches"] = trial.batch.patches
-    places = method.select_views(trial.logits(trial.start), Batch(**seen), task)
+    places = method.select_views(trial.logits(trial.start), Batch(seen), task)
     sound = len(set(places.tolist())) == len(places) > 0 and set(places.tolist()) <= set(range(len(trial.labels)))
     assert sound, f"{name}: select_views gave {places.tolist()} of {len(trial.labels)} views"
 
     def loss(own: Params, views: Params) -> Tensor:
-        return method.adapt_loss(own | held, Batch(**views), task)
+        return method.adapt_loss(own | held, Batch(views), task)
 
     images = [{key: value[rows] for key, value in seen.items()} for rows in (places, places.flip(0) - 1)]
     alone = [_gradients(loss, leaves, image) for image in images]

@@ -84,3 +84,11 @@ class DatasetFamily(ABC):
         Raises:
             Refused: missing, malformed or unsafe; the message names the file and what was expected.
         """
+
+
+class DamagedExample(OSError):
+    """A file that should hold an example and does not; the message names it. Its cells fail, and no retry helps."""
+
+
+class ChangedExample(OSError):
+    """A file that is not the one which its dataset was opened with: its content would stand under a wrong key."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.estimates import Estimate
-from promptgrid.contract.task import Batch, Chosen, Task
+from promptgrid.contract.task import Batch, Chosen
 from promptgrid.contract.taxonomy import Axes
 
 Params = dict[str, Tensor]

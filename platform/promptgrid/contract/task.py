@@ -13,10 +13,10 @@ from torch.nn import functional as F
 class Batch:
     """The examples of one step or one evaluation chunk, as named columns: tensors with the example axis first.
 
-    A method names in ``needs`` the columns that it looks at beside those that its wing always gives; the files below a
-    wing's ``columns`` say what each holds and when it is there. ``batch.depth`` and ``batch["depth"]`` are one thing. In
-    training there is always ``labels`` (B,); ``pseudo`` (B,) marks the examples of an unlabelled pool, whose labels are
-    the method's own or -1.
+    A method names in ``needs`` the columns that it looks at beside those that its wing always gives; the files in a
+    wing's ``columns`` folder say what each holds and when it is there. ``batch.depth`` and ``batch["depth"]`` are one
+    thing. In training there is always ``labels`` (B,); ``pseudo`` (B,) marks the examples of an unlabelled pool, whose
+    labels are the method's own or -1.
     """
 
     __slots__ = ("columns",)
@@ -111,7 +111,7 @@ class Task:
         turn: counts the rounds from 0 while a method trains on an unlabelled pool, or the stages of its training.
         mixture: how many labelled examples and how many of the pool this round trains on.
         given: what else the wing gives, by name: words, the few labelled examples, assets that the method names in
-            ``needs``. ``task["depth_range"]`` reads it; a wing's own task class has properties for what it always gives.
+            ``needs``. ``task["depth_range"]`` reads it; a wing's own task class has properties for what it gives.
 
     What lies in ``KEPT`` is said of the classes and stays when a task is bound to other classes; the rest is examples,
     and goes.
@@ -167,4 +167,3 @@ def required(examples: Labelled | None, what: str) -> Labelled:
     if examples is None:
         raise ValueError(f"this task has no {what}: it was rebound to new classes")
     return examples
-

@@ -7,10 +7,9 @@ import traceback
 
 import torch
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.dataset import ChangedExample, DamagedExample
+from promptgrid.contract.track import Outcome
 from promptgrid.spec import Cell, Provenance, Reason, Record, Refused, SourceLost
-from promptgrid.tracks.image.datasets.decoding import ChangedImage, DamagedImage
-from promptgrid.tracks.image.data.features import DamagedData
 
 UNREAD = frozenset({errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE})
 """What a file system says of a file that it cannot give now."""
@@ -34,11 +33,11 @@ def reason_of(error: BaseException) -> Reason:
         return Reason.OOM_HOST
     if isinstance(error, Refused):
         return Reason.CONFIG
-    if isinstance(error, NotAsPlanned | ChangedImage):
+    if isinstance(error, NotAsPlanned | ChangedExample):
         return Reason.CHECKSUM
     if isinstance(error, SourceLost):
         return Reason.NEEDS_FAILED
-    if isinstance(error, DamagedData | DamagedImage):
+    if isinstance(error, DamagedExample):
         return Reason.DATA_CORRUPT
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Reason.DISK_FULL
@@ -50,7 +49,7 @@ def reason_of(error: BaseException) -> Reason:
 def failed(cell: Cell, error: BaseException, provenance: Provenance) -> Outcome:
     """The record of a cell that ``error`` ended."""
     tail = "".join(traceback.format_exception(error))[-4000:]
-    named = isinstance(error, DamagedData | DamagedImage | Refused)  # they say what is wrong in words of their own
+    named = isinstance(error, DamagedExample | Refused)  # they say what is wrong in words of their own
     message = str(error)[:2000] if named else f"{type(error).__name__}: {error}"[:2000]
     return Outcome(
         Record(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params
+from promptgrid.contract.method import Params
 from promptgrid.engine.schedule import Schedule
 
 Validate = Callable[[int, Params], float]

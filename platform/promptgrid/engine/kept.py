@@ -1,4 +1,4 @@
-"""What is kept beside learned parameters, so that they can be used without the dataset they were learned on."""
+"""In what a dataset or a backbone differs from the one that something was learned on."""
 
 from __future__ import annotations
 
@@ -6,71 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import JsonValue
-
-from promptgrid.contract import Backbone, Task
-from promptgrid.spec import Cell, DatasetCard, Refused
-from promptgrid.tracks.image.data.pixels import PIXELS
-
-SHOWN = 6
-"""Differences that a message names."""
-
-
-def about(task: Task, card: DatasetCard, model: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """What a state needs to be used again, as plain values.
-
-    Args:
-        task: that was learned, or is scored; its images are left out.
-        card: of the dataset.
-        model: what the digest of the backbone is of.
-    """
-    said: dict[str, JsonValue] = {
-        "dataset": task.dataset,
-        "classes": list(task.classes),
-        "template": task.template,
-        "templates": list(task.templates),
-        "task_of_class": list(task.task_of_class),
-        "shots": task.shots,
-        "seen": task.seen,
-        "model": dict(model),
-    }
-    if card.classes != task.classes:
-        said["all_classes"] = list(card.classes)
-    if task.descriptions is not None:
-        said["descriptions"] = {name: list(task.descriptions[name]) for name in task.descriptions}
-    return said
-
-
-def task_from(said: Mapping[str, Any], backbone: Backbone) -> Task:
-    """The task that :func:`about` tells of, without its images."""
-    described = said.get("descriptions")
-    return Task.of(
-        said["dataset"],
-        tuple(said["classes"]),
-        said["template"],
-        backbone,
-        shots=said["shots"],
-        task_of_class=tuple(said["task_of_class"]),
-        templates=tuple(said["templates"]),
-        descriptions=None if described is None else {name: tuple(some) for name, some in described.items()},
-        seen=said["seen"],
-    )
-
-
-def refuse_other_backbone(cell: Cell, said: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Refuse a backbone that is not the one which ``cell`` was learned on.
-
-    Raises:
-        Refused: naming what differs in architecture, tokenizer, preprocessing and weights.
-    """
-    pixels = [PIXELS, facts["preprocessing"].plain()]
-    if facts["digest"] == cell.identity["backbone"] and pixels == cell.identity["preprocessing"]:
-        return
-    found = differences(said.get("model", {}), facts.get("model", {}))
-    found = found or differences({"pixels": cell.identity["preprocessing"]}, {"pixels": pixels}) or ["its digest"]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    raise Refused(f"the backbone is not the one this was learned on: {'; '.join(found[:SHOWN])}{more}",
-                  where=cell.backbone, hint="bring back the files as they were, or run the cell again")  # fmt: skip
+from promptgrid.spec import Cell, DatasetCard
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], above: str = "") -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from promptgrid.contract import Method, Task
+from promptgrid.contract.method import Method
+from promptgrid.contract.task import Task
 from promptgrid.engine.packing import work
 
 LENGTHS = {

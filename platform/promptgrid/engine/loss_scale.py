@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params
+from promptgrid.contract.method import Params
 
 START, LEAST = 2.0**16, 2.0**-16
 GROWTH, BACKOFF = 2.0, 0.5

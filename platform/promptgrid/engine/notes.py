@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from promptgrid.contract import Dataset, Split
+from promptgrid.contract.dataset import Dataset
+from promptgrid.contract.protocol import Split
 from promptgrid.spec import Cell
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params, Recipe
+from promptgrid.contract.method import Params, Recipe
 
 
 @dataclass

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from promptgrid.contract import Method
-from promptgrid.spec import Refused, digest
+from promptgrid.contract.method import Method
 from promptgrid.engine.prose import without_prose
+from promptgrid.spec import Refused, digest
 
 OURS = __name__.partition(".")[0]
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Params, Task
+from promptgrid.contract.method import Method, Params
+from promptgrid.contract.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,16 @@ class PackedMethod:
         shots = None if self.shots is None else self.shots[:cells]
         return replace(self, knobs={name: value[:cells] for name, value in self.knobs.items()}, shots=shots)
 
-    def losses(self, params: Params, batch: Batch, labels: Tensor, seeds: Tensor) -> dict[str, Tensor]:
+    def losses(self, params: Params, batch: Batch, seeds: Tensor) -> dict[str, Tensor]:
         """Named losses, each (K,)."""
 
-        def one(
-            own: Params, knobs: Params, own_labels: Tensor, seed: Tensor, shots: Any, features: Tensor, *more: Any
-        ) -> dict[str, Tensor]:
-            method, task = replace(self.method, **knobs), replace(self.task, seed=seed)
+        def one(own: Params, knobs: Params, columns: Params, seed: Tensor, shots: Any) -> dict[str, Tensor]:
+            task = replace(self.task, seed=seed)
             if shots is not None:
                 task = replace(task, shots=shots)
-            out = method.forward(own, Batch(features, *more), task)
-            return method.losses(own, out, own_labels, task)
+            return replace(self.method, **knobs).objective(own, Batch(columns), task)
 
-        given = (params, self.knobs, labels, seeds, self.shots, *vars(batch).values())
+        given = (params, self.knobs, batch.columns, seeds, self.shots)
         packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
         return packed(*given)
 
@@ -68,9 +66,8 @@ class PackedMethod:
     def tracked(self, params: Params, batch: Batch, seeds: Tensor) -> Params:
         """What follows the batches, each (K, ...)."""
 
-        def one(own: Params, knobs: Params, seed: Tensor, features: Tensor, *more: Any) -> Params:
-            return replace(self.method, **knobs).track(own, Batch(features, *more), replace(self.task, seed=seed))
+        def one(own: Params, knobs: Params, columns: Params, seed: Tensor) -> Params:
+            return replace(self.method, **knobs).track(own, Batch(columns), replace(self.task, seed=seed))
 
-        given = (params, self.knobs, seeds, *vars(batch).values())
-        found: Params = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))(*given)
+        found: Params = torch.func.vmap(one)(params, self.knobs, batch.columns, seeds)
         return found

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import cast
 
-from promptgrid.contract import Backbone, Method, Sphere, Spsa, Task
-from promptgrid.contract.clip.black_box import INSIDE_IMAGES
-from promptgrid.spec import Cell, Machine, Pack, canonical_json
+from promptgrid.contract.method import Method
+from promptgrid.contract.task import Task
 from promptgrid.engine.schedule import steps_per_epoch
+from promptgrid.spec import Cell, Machine, Pack, canonical_json
 
 GPU_BASE_MB = 1200.0
 """A CUDA context with the weights of a ViT-B; what a pack really took replaces the sum once it has been measured."""
@@ -37,34 +36,6 @@ class Room:
 
 ROOMS: dict[Machine, Room] = {"cpu": Room(1500.0, 1.2e11), "cuda": Room(12_000.0, 1e13)}
 """Of a CPU: one core, several workers side by side. Of a GPU: one of 16 GB, where packs are split that do not fit."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes that decide what one training step of a cell costs; those of ViT-B/16 where a backbone does not say."""
-
-    classes: int
-    images: int
-    text_width: int = 512
-    text_layers: int = 12
-    vision_width: int = 768
-    vision_layers: int = 12
-    patches: int = 196
-    image_size: int = 224
-
-    @classmethod
-    def of(cls, backbone: Backbone, classes: int, images: int) -> Shape:
-        """The sizes of ``backbone``, loaded."""
-        return cls(
-            classes=classes,
-            images=images,
-            text_width=backbone.text.width,
-            text_layers=backbone.text.layers,
-            vision_width=backbone.vision.width,
-            vision_layers=backbone.vision.layers,
-            patches=(backbone.image_size // backbone.patch_size) ** 2,
-            image_size=backbone.image_size,
-        )
 
 
 def group_of(cell: Cell, method: type[Method]) -> str:
@@ -133,7 +104,7 @@ def _pack(part: list[tuple[Expectation, Cell]]) -> Pack:
 
 
 def work(method: Method, task: Task, labelled: int, pool: int) -> tuple[int, int]:
-    """(training steps, batch size) that ``method`` takes on ``labelled`` training images and a pool of ``pool``."""
+    """(training steps, batch size) that ``method`` takes on ``labelled`` training examples and a pool of ``pool``."""
     drawn = method.draws(task, pool)
     if not drawn:
         stages = [_fit(method, replace(task, turn=turn), labelled) for turn in range(method.stages)]
@@ -143,66 +114,9 @@ def work(method: Method, task: Task, labelled: int, pool: int) -> tuple[int, int
     return sum(steps for steps, _ in rounds), max(batch for _, batch in rounds)
 
 
-def _fit(method: Method, task: Task, images: int) -> tuple[int, int]:
+def _fit(method: Method, task: Task, examples: int) -> tuple[int, int]:
     recipe = method.recipe(task)
     if recipe is None:
-        return 0, images
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size, recipe.keep_last)
-    return steps, min(recipe.batch_size, images)
-
-
-def step_flops(method: Method, shape: Shape, batch: int) -> float:
-    """Multiply-adds, doubled, of one training step: towers that need gradients count three times."""
-    text = 24.0 * shape.text_width**2 * shape.text_layers * _text_tokens(method, shape, batch) * 3
-    image = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * batch * 3
-    heads = 6.0 * shape.text_width * (shape.classes + shape.images) * batch
-    return text + image * _looks(method) / 3 + heads
-
-
-def adapting_flops(method: Method, shape: Shape, images: int) -> float:
-    """Of adapting to ``images`` test images one by one: their views through the image tower, and the steps."""
-    plan = method.adaptation
-    if plan is None:
-        return 0.0
-    look = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * (plan.views + plan.generated)
-    return images * (look + plan.steps * step_flops(method, shape, max(1, plan.views // 10)))
-
-
-def cell_memory_mb(method: Method, shape: Shape, batch: int) -> float:
-    """Activations kept for the backward pass of one cell, and its training images.
-
-    About 12 numbers a token, width and layer (measured with five methods on the bundled backbone: within 40 %).
-    """
-    text = _text_tokens(method, shape, batch) * shape.text_width * shape.text_layers
-    tokens = (shape.patches + 17) * batch
-    layers = 2 if "logits" in method.needs else shape.vision_layers  # without gradients nothing is kept
-    image = tokens * shape.vision_width * layers if _looks(method) else 0
-    kept = shape.images * shape.image_size**2 * 3 if _looks(method) else 0
-    return (12 * 4 * (text + image) + kept) / 2**20 + 0.5
-
-
-def halves_mb(method: Method, shape: Shape) -> float:
-    """The frozen blocks that take part in a step once more, in half precision: 12 width² numbers a layer."""
-    text = shape.text_width**2 * shape.text_layers if _text_tokens(method, shape, 1) else 0
-    image = shape.vision_width**2 * shape.vision_layers if INSIDE_IMAGES & method.needs else 0
-    return 2 * 12 * (text + image) / 2**20
-
-
-def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
-    """Tokens that pass the text tower in a step: one context, and about five of each class behind it."""
-    if not {"text_tokens", "text_blocks"} & method.needs:
-        return 0
-    return (shape.classes * 5 + 17) * (batch * _views(method) if method.texts_per_image else 1)
-
-
-def _looks(method: Method) -> float:
-    """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
-    if "logits" in method.needs:
-        policy = method.step(Task.of("", (), "{}", cast(Backbone, None)))
-        return float(policy.asks) if isinstance(policy, Spsa | Sphere) else 1.0
-    return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
-
-
-def _views(method: Method) -> int:
-    """Views of a training image that a step looks at."""
-    return 1 + len(method.beside)
+        return 0, examples
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(examples, recipe.batch_size, recipe.keep_last)
+    return steps, min(recipe.batch_size, examples)

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Agree, Alternate, Params, Sphere, Spsa
-from promptgrid.contract.estimates import Estimate
-from promptgrid.contract.method import Policy
+from promptgrid.contract.estimates import Estimate, Sphere, Spsa
+from promptgrid.contract.method import Agree, Alternate, Params, Policy
 from promptgrid.contract.randomness import draws, normals
 from promptgrid.engine.optimizers import across, agree, project
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params, Task, stream
-from promptgrid.contract.clip.method import Kind
-from promptgrid.spec import Cell, Pack, Refused
+from promptgrid.contract.method import Params
+from promptgrid.contract.randomness import stream
+from promptgrid.contract.task import Task
+from promptgrid.engine.data import PackData, Prepared
 from promptgrid.engine.keeping import Validate
 from promptgrid.engine.packed import PackedMethod
-from promptgrid.tracks.image.data.pack_data import Bench, Prepared, mixtures_of, schedules_of
-from promptgrid.engine.rounds import album_of, mixture_of, schedules_for
-from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.scoring import logits_of
-from promptgrid.engine.speed import Choose, Speed, chooser, plainly
-from promptgrid.tracks.image.data.assets import second_features
+from promptgrid.engine.rounds import mixtures_of, schedules_for, schedules_of, set_of
 from promptgrid.engine.sampling import Support
+from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.scoring import answers_of
+from promptgrid.engine.speed import Choose, Speed, chooser, plainly
 from promptgrid.engine.trainer import Fit, fit
+from promptgrid.spec import Cell, Pack, Refused
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
@@ -46,7 +46,7 @@ class Program:
 class Trained:
     """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores.
 
-    ``queries`` are the images that a black box had been asked about behind each epoch, ``checkpoints`` behind each
+    ``queries`` are the examples that a black box had been asked about behind each epoch, ``checkpoints`` behind each
     validation score; empty of a model that is open. ``seconds`` is its share of the program's time, by its share of the
     steps; ``speed`` the shortcuts taken.
     """
@@ -60,25 +60,25 @@ class Trained:
     checkpoints: tuple[int, ...] = ()
 
 
-def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Program]:
+def programs_of(cells: Sequence[Cell], data: PackData, waves: int = 1) -> list[Program]:
     """The programs of the slots of a pack, whatever is wanted of it; each in ``waves`` parts where memory is short.
 
     Cells of other shots take other numbers of steps: they train side by side and leave when they are done. Cells with
-    too few images for a whole batch have smaller batches, and those are programs of their own: a method's losses know
+    too few examples for a whole batch have smaller batches, and those are programs of their own: a method's losses know
     no mask, and a mean over a padded batch would be another loss; as are those whose epochs end in a smaller batch at
     another step, or of another size. So are, for methods that keep a row for each
-    training image (kind ``cache``), cells with other numbers of images; cells that tell other classes apart; and, for
-    methods that train on a pool, cells of other shots or with other numbers of images in any round. Where the method
-    does not pack, every cell is a program.
+    training example (kind ``cache``), cells with other numbers of examples; cells that tell other classes apart; and,
+    for methods that train on a pool, cells of other shots or with other numbers of examples in any round. Where the
+    method does not pack, every cell is a program.
     """
     groups: dict[object, list[tuple[Cell, tuple[Schedule, ...]]]] = {}
     for cell in cells:
-        schedules, split = schedules_of(cell, bench), bench.desk.split(cell)
+        schedules, split = schedules_of(cell, data), data.split(cell)
         if schedules:
-            rows = len(split.train) if bench.method.kind == "cache" else 0
-            mixtures = mixtures_of(cell, bench)
+            rows = len(split.train) if data.method.kind == "cache" else 0
+            mixtures = mixtures_of(cell, data)
             pooled = (cell.shots, mixtures) if any(pool for _, pool in mixtures) else ()
-            alone = "" if bench.method.packs else cell.key
+            alone = "" if data.method.packs else cell.key
             sizes = tuple(schedule.sizes for schedule in schedules)
             name = sizes, rows, split.classes, schedules[0].rule, pooled, alone
             groups.setdefault(name, []).append((cell, schedules))
@@ -92,7 +92,7 @@ def programs_of(cells: Sequence[Cell], bench: Bench, waves: int = 1) -> list[Pro
     return programs
 
 
-def waves_for(pack: Pack, device: str, kind: Kind) -> int:
+def waves_for(pack: Pack, device: str, kind: str) -> int:
     """In how many parts the programs of ``pack`` fit the memory that ``device`` has free.
 
     What a pack takes is what its records measured, or an estimate until there are some. A CPU is taken to have room:
@@ -106,7 +106,7 @@ def waves_for(pack: Pack, device: str, kind: Kind) -> int:
     return max(1, min(len(pack.cells), math.ceil(pack.gpu_memory_mb / (ROOM * free))))
 
 
-def waves_near_cache(cells: int, kind: Kind) -> int:
+def waves_near_cache(cells: int, kind: str) -> int:
     """In how many parts a CPU trains ``cells`` cells of methods of this ``kind``."""
     return math.ceil(cells / NEAR) if kind in {"head", "cache"} else 1
 
@@ -114,7 +114,7 @@ def waves_near_cache(cells: int, kind: Kind) -> int:
 def train(
     program: Program,
     ready: dict[str, Prepared],
-    bench: Bench,
+    data: PackData,
     progress: Callable[[float], None],
 ) -> dict[str, Trained]:
     """What each prepared cell of ``program`` learned, by key.
@@ -131,7 +131,7 @@ def train(
     fits: list[Fit] = []
     for turn in range(len(program.rounds)):
         step = _share_of(progress, turn, len(program.rounds))
-        fits.append(_fit(program, slots, bench, fits[-1] if fits else None, turn, step))
+        fits.append(_fit(program, slots, data, fits[-1] if fits else None, turn, step))
     totals = [sum(schedule.total for schedule in own) for own in zip(*program.rounds, strict=True)]
     a_step = (time.perf_counter() - began) / sum(totals)
     return {
@@ -155,7 +155,7 @@ def _taken(speeds: list[Speed]) -> Speed:
 
 
 def _queries(asked: list[int], schedule: Schedule, validated: bool) -> dict[str, tuple[int, ...]]:
-    """Images asked about behind each epoch and each checkpoint, from those behind each step; none of an open model."""
+    """Examples asked about behind each epoch and checkpoint, from those behind each step; none of an open model."""
     if not asked or not asked[-1]:
         return {}
     ends = [min(schedule.total, epoch * schedule.each) for epoch in range(1, schedule.epochs + 1)]
@@ -169,7 +169,7 @@ def _queries(asked: list[int], schedule: Schedule, validated: bool) -> dict[str,
 def _fit(
     program: Program,
     slots: list[Prepared],
-    bench: Bench,
+    data: PackData,
     before: Fit | None,
     turn: int,
     progress: Callable[[float], None],
@@ -179,22 +179,21 @@ def _fit(
         None if before is None else {name: value[place] for name, value in before.params.items()}
         for place in range(len(slots))
     ]
-    looked_at = [album_of(slot, bench, own, turn) for slot, own in zip(slots, learned, strict=True)]
+    looked_at = [set_of(slot, data, own, turn) for slot, own in zip(slots, learned, strict=True)]
     schedules = schedules_for(program.rounds[turn], slots, looked_at, turn)
-    stacked = _starts(slots, bench, turn) if before is None or bench.method.afresh else before.params
+    stacked = _starts(slots, data, turn) if before is None or data.method.afresh else before.params
     support = Support(looked_at, [slot.cell for slot in slots], schedules, turn)
     best = slots[0].cell.selection == "val"
-    traced = bench.protocol.traced and slots[0].task.validation is not None
-    validate: Validate | None = _validator(slots, bench) if best or traced else None
-    choose = _choice(bench, slots[0].cell, before)
-    mixture = (0, 0) if looked_at[0].pseudo is None else mixture_of(looked_at[0])
-    packed = _packed(program, slots, bench, turn, mixture)
+    traced = data.opened.protocol.traced and bool(slots[0].split.val)
+    validate: Validate | None = _validator(slots, data) if best or traced else None
+    choose = _choice(data, slots[0].cell, before)
+    packed = _packed(program, slots, data, turn, looked_at[0].mixture or (0, 0))
     return fit(packed, stacked, support, schedules, validate, progress, choose, keep_best=best)
 
 
-def _starts(slots: list[Prepared], bench: Bench, turn: int) -> Params:
+def _starts(slots: list[Prepared], data: PackData, turn: int) -> Params:
     """What the slots start round ``turn`` from, each (slots, ...)."""
-    starts = {slot.cell.key: start(slot, bench.device, turn) for slot in slots}
+    starts = {slot.cell.key: start(slot, data.device, turn) for slot in slots}
     return {name: torch.stack([starts[slot.cell.key][name] for slot in slots]) for name in starts[slots[0].cell.key]}
 
 
@@ -202,12 +201,12 @@ def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Call
     return lambda done: progress((turn + done) / rounds)
 
 
-def _choice(bench: Bench, cell: Cell, before: Fit | None) -> Choose:
+def _choice(data: PackData, cell: Cell, before: Fit | None) -> Choose:
     """What settles on shortcuts; a black box is asked plainly, and never to try one.
 
     Later rounds compute in the precision of the round before, and are compiled or captured only where that was.
     """
-    choose = plainly if bench.black_box else chooser(bench.device, cell.precision)
+    choose = plainly if data.asked_plainly else chooser(data.device, cell.precision)
     if before is None:
         return choose
     again = before.speed.compiled or before.speed.captured
@@ -239,30 +238,29 @@ def start(ready: Prepared, device: str, turn: int = 0) -> Params:
 
 
 def _packed(
-    program: Program, slots: Sequence[Prepared], bench: Bench, turn: int, mixture: tuple[int, int]
+    program: Program, slots: Sequence[Prepared], data: PackData, turn: int, mixture: tuple[int, int]
 ) -> PackedMethod:
     knobs = {
-        name: torch.tensor([float(getattr(slot.method, name)) for slot in slots], device=bench.device)
-        for name in bench.method.knobs()
+        name: torch.tensor([float(getattr(slot.method, name)) for slot in slots], device=data.device)
+        for name in data.method.knobs()
     }
     shots = [cell.shots for cell in program.cells]
-    mixed = torch.tensor(shots, device=bench.device) if len(set(shots)) > 1 else None
+    mixed = torch.tensor(shots, device=data.device) if len(set(shots)) > 1 else None
     shared: Task = replace(slots[0].task.without_examples(), shots=shots[0], turn=turn, mixture=mixture)
     return PackedMethod(slots[0].method, knobs, shared, mixed)
 
 
-def _validator(slots: Sequence[Prepared], bench: Bench) -> Callable[[int, Params], float]:
-    """(slot, its parameters) to the accuracy on its few validation images."""
-    pixels = {slot.split.val: bench.desk.pixels("val", slot.split.val) for slot in slots}
-    second = {slot.split.val: second_features(bench, "val", slot.split.val) for slot in slots}
+def _validator(slots: Sequence[Prepared], data: PackData) -> Callable[[int, Params], float]:
+    """(slot, its parameters) to the accuracy on its few validation examples."""
+    columns = {slot.split.val: data.columns("val", slot.split.val) for slot in slots}
+    labels = {slot.split.val: data.labels(slot.split.val, slot.split.classes) for slot in slots}
 
     def validate(place: int, params: Params) -> float:
         slot = slots[place]
-        if slot.task.validation is None:
-            raise ValueError("selection by validation images, but the split has none")
-        held = slot.task.validation
+        if not slot.split.val:
+            raise ValueError("selection by validation examples, but the split has none")
         seen = slot.split.val
-        logits = logits_of(slot.method, params, slot.task, held.features, pixels[seen], second[seen])
-        return float((logits.argmax(1) == held.labels).double().mean())
+        logits = answers_of(slot.method, params, slot.task, columns[seen], data.chunk)
+        return float((logits.argmax(1) == labels[seen]).double().mean())
 
     return validate

@@ -8,20 +8,18 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-from promptgrid.contract import BackboneFamily, Dataset, DatasetFamily, Method, Protocol, Selection, Split
+from promptgrid.contract.assets import ASSETS
+from promptgrid.contract.backbone import BackboneFamily
+from promptgrid.contract.columns import ColumnSource
+from promptgrid.contract.dataset import Dataset, DatasetFamily
+from promptgrid.contract.method import Method
+from promptgrid.contract.protocol import Protocol, Selection, Split
+from promptgrid.engine import ENGINE_VERSION
+from promptgrid.engine.own_code import source_digest
+from promptgrid.engine.packing import group_of
+from promptgrid.engine.sources import admit_joined, admit_source, source_request
 from promptgrid.spec import Cell, Refused, Request, digest, nearest
 from promptgrid.spec.cell import Scored, Setting
-from promptgrid.tracks.image.assets import Assets
-from promptgrid.tracks.image.datasets.union import open_union
-from promptgrid.engine import ENGINE_VERSION
-from promptgrid.tracks.image.data.test_views import named
-from promptgrid.engine.packing import group_of
-from promptgrid.tracks.image.data.pixels import PIXELS
-from promptgrid.tracks.image.data.beside import VERSION
-from promptgrid.tracks.image.data.views import AUGMENTATION
-from promptgrid.engine.own_code import source_digest
-from promptgrid.tracks.image.prompt_lengths import PromptLengths
-from promptgrid.engine.sources import admit_joined, admit_source, source_request
 
 SCHEMA = 2
 """Raised where the parts of a cell's identity change. 2: the backbone is its whole model, not its weights alone."""
@@ -42,15 +40,15 @@ class Resolver:
         datasets: Sequence[DatasetFamily],
         backbones: Sequence[BackboneFamily],
         protocols: Mapping[str, type[Protocol]],
+        columns: Sequence[ColumnSource] = (),
     ) -> None:
         self.methods = methods
+        self.columns = columns
         self.datasets = datasets
         self.backbones = backbones
         self.protocols = protocols
         self._open = lru_cache(maxsize=64)(self._open_dataset)
         self.facts = lru_cache(maxsize=64)(self._backbone_facts)
-        self.assets = Assets(datasets, self.dataset, self.facts)
-        self.prompts = PromptLengths(self.dataset, lambda name: self.backbone_family(name).prompt_room(name))
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
@@ -60,8 +58,6 @@ class Resolver:
         """Forget what was read from files: datasets, backbones, and what was made of them."""
         for looked_up in (self._open, self.facts, self._prompting):
             looked_up.cache_clear()
-        self.assets.look_again()
-        self.prompts.look_again()
         self._keys.clear()
 
     def method(self, name: str) -> type[Method]:
@@ -101,8 +97,7 @@ class Resolver:
         protocol = self.protocol(request.protocol)
         facts = self.facts(request.backbone)
         built = _build(method, settings)
-        self.assets.admit(built, request, protocol)
-        self.prompts.admit(request, settings)
+        self.admit(built, request, protocol)
         needs = self._source_keys(request, built)
         card = self.dataset(request.dataset).card
         identity: dict[str, Any] = {
@@ -127,17 +122,10 @@ class Resolver:
             "shots": request.shots,
             "seed": request.seed,
             "backbone": facts["digest"],
-            "preprocessing": [PIXELS, facts["preprocessing"].plain()],
-            "views": [request.views, AUGMENTATION] if request.views else 0,
             "selection": request.selection,
             "precision": request.precision,
         }
-        if built.assets:
-            identity["assets"] = self.assets.identity(built, request)
-        if built.adaptation is not None:
-            identity["test_time"] = named(built.adaptation)
-        if built.beside:
-            identity["beside"] = [*built.beside, VERSION]
+        identity |= self.own_identity(built, request)
         if request.scored != "test":
             identity["scored"] = request.scored
         if needs:
@@ -145,6 +133,39 @@ class Resolver:
         fields = vars(request) | {"settings": settings}
         cell = Cell(**fields, identity=identity, needs=needs)
         return cell.model_copy(update={"group": group_of(cell, method)})
+
+    def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+        """Refuse a method that cannot take part, with the reason; a wing adds what only it knows.
+
+        Raises:
+            Refused: nobody offers what the method needs, or the protocol cannot admit it.
+        """
+        offered = ASSETS.keys() | set(self.facts(request.backbone)["offers"]) | self.column_needs
+        if missing := sorted(method.needs - offered):
+            raise Refused(f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} "
+                          "does not offer", where="methods",
+                          hint="choose another backbone, or leave the method out")  # fmt: skip
+        protocol.admit(method)
+        dataset = self.dataset(request.dataset)
+        for source in self.columns:
+            if source.wanted(method):
+                source.admit(method, dataset)
+
+    def own_identity(self, method: Method, request: Request) -> dict[str, Any]:
+        """Parts of a cell's identity beside those of every wing: what columns say of themselves, and a wing's own."""
+        dataset = self.dataset(request.dataset)
+        own = {source.name: source.identity(dataset) for source in self.columns if source.wanted(method)}
+        said = {name: what for name, what in own.items() if what}
+        return {"columns": said} if said else {}
+
+    def joined(self, name: str) -> Dataset | None:
+        """The dataset that ``name`` makes of several others; None where it is one, or the wing joins none."""
+        return None
+
+    @property
+    def column_needs(self) -> frozenset[str]:
+        """What methods may need because a column gives it."""
+        return frozenset().union(*(source.needs for source in self.columns))
 
     def refuse_twins(self, backbones: Sequence[str]) -> None:
         """Refuse two names of one model: each of its cells would stand in the tables twice.
@@ -188,23 +209,20 @@ class Resolver:
         return (self._keys[memo],)
 
     def _open_dataset(self, name: str) -> Dataset:
-        if (union := open_union(name, self._knows, self.dataset)) is not None:
-            return union
+        if (joined := self.joined(name)) is not None:
+            return joined
         for family in self.datasets:
             if family.knows(name):
                 return family.open(name)
         names = [card.name for family in self.datasets for card in family.listing()]
         raise Refused("unknown dataset", where="datasets", got=name, hint=nearest(name, names))
 
-    def _knows(self, dataset: str) -> bool:
+    def knows(self, dataset: str) -> bool:
+        """Whether a family opens ``dataset`` by itself."""
         return any(family.knows(dataset) for family in self.datasets)
 
     def _backbone_facts(self, backbone: str) -> dict[str, Any]:
         return dict(self.backbone_family(backbone).facts(backbone))
-
-    def sizes(self, backbone: str) -> dict[str, int]:
-        """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
-        return dict(self.facts(backbone).get("sizes", {}))
 
     def _prompting_digest(self, dataset: str) -> str:
         card = self.dataset(dataset).card

@@ -1,59 +1,78 @@
-"""Training on an unlabelled pool: which of its images a round takes, and how long it lasts."""
+"""Training on an unlabelled pool: which of its examples a round takes, and how long it lasts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from promptgrid.contract import Params
-from promptgrid.tracks.image.data.pack_data import Bench, Prepared
+from promptgrid.contract.method import Params
+from promptgrid.engine.data import PackData, Prepared
+from promptgrid.engine.sampling import TrainingSet
 from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.scoring import logits_of
-from promptgrid.engine.sampling import Album
+from promptgrid.engine.scoring import answers_of
+from promptgrid.spec import Cell
 
 
-def album_of(slot: Prepared, bench: Bench, learned: Params | None, turn: int) -> Album:
-    """What ``slot`` trains on in round ``turn``: its labelled images, or those of its pool that its method chooses.
+def set_of(slot: Prepared, data: PackData, learned: Params | None, turn: int) -> TrainingSet:
+    """What ``slot`` trains on in round ``turn``: its labelled examples, or those of its pool that its method chooses.
 
     ``learned`` is what the round before has made of its parameters, None in the first round.
     """
     pool = slot.task.unlabelled
     if pool is None or not slot.method.draws(slot.task, len(pool)):
-        return slot.album
+        return slot.training
     logits, task = None, replace(slot.task, turn=turn)
     if learned is not None:
-        second = slot.task.second.unlabelled if slot.task.second is not None else None
-        logits = logits_of(slot.method, learned, task, pool, slot.task.unlabelled_pixels, second)
+        logits = answers_of(slot.method, learned, task, data.pool_columns(slot), data.chunk)
     with torch.no_grad():
-        return bench.desk.pooled(slot, slot.method.relabel(task, logits))
-
-
-def mixture_of(album: Album) -> tuple[int, int]:
-    """How many labelled images and how many of the pool ``album`` holds."""
-    pool = 0 if album.pseudo is None else int(album.pseudo.sum())
-    return len(album.labels) - pool, pool
+        return data.pooled(slot, slot.method.relabel(task, logits))
 
 
 def schedules_for(
-    promised: tuple[Schedule, ...], slots: Sequence[Prepared], looked_at: Sequence[Album], turn: int
+    promised: tuple[Schedule, ...], slots: Sequence[Prepared], looked_at: Sequence[TrainingSet], turn: int
 ) -> tuple[Schedule, ...]:
-    """The schedules of the round, for as many images as were chosen: only a slot alone may choose fewer than promised.
+    """The schedules of the round, for as many examples as were chosen: only a lone slot may choose fewer than promised.
 
     Raises:
-        ValueError: a method that packs chose another number of images than it said.
+        ValueError: a method that packs chose another number of examples than it said.
     """
-    if looked_at[0].pseudo is None:
+    if looked_at[0].mixture is None:
         return promised
-    for slot, album in zip(slots, looked_at, strict=True):
+    for slot, own in zip(slots, looked_at, strict=True):
         said = slot.method.draws(slot.task, len(slot.split.unlabelled))[turn]
-        chosen = mixture_of(album)[1]
+        _, chosen = own.mixture or (0, 0)
         if chosen > said or (chosen < said and slot.method.packs):
-            raise ValueError(f"method {slot.method.name!r} said it trains on {said} images of the pool, not {chosen}")
+            raise ValueError(f"method {slot.method.name!r} said it trains on {said} examples of the pool, not {chosen}")
     if slots[0].method.packs:
         return promised
-    (slot,), (album,) = slots, looked_at
-    task = replace(slot.task, turn=turn, mixture=mixture_of(album))
-    found = Schedule.of(slot.method, task, sum(mixture_of(album)))
+    (slot,), (own,) = slots, looked_at
+    mixture = own.mixture or (0, 0)
+    found = Schedule.of(slot.method, replace(slot.task, turn=turn, mixture=mixture), sum(mixture))
     return promised if found is None else (found,)
+
+
+def mixtures_of(cell: Cell, data: PackData) -> tuple[tuple[int, int], ...]:
+    """How many labelled examples and how many of the pool each round of training ``cell`` takes, at most."""
+    split, method = data.split(cell), data.build(cell)
+    drawn = method.draws(data.task(cell), len(split.unlabelled))
+    if not drawn:
+        return ((len(split.train), 0),) * method.stages
+    return tuple((len(split.train) if method.with_labelled else 0, count) for count in drawn)
+
+
+def schedules_of(cell: Cell, data: PackData) -> tuple[Schedule, ...]:
+    """How ``cell`` is trained, by round, found without looking at an example; empty where nothing is."""
+    if cell.reading == "evaluate":
+        return ()
+    split, method = data.split(cell), data.build(cell)
+    tasks, labels = data.opened.dataset.tasks, data.opened.dataset.labels
+    by_task = list(Counter(tasks[labels[index]] for index in split.train).values()) if tasks else []
+    task = data.task(cell)
+    found = [
+        Schedule.of(method, replace(task, turn=turn, mixture=mixture), sum(mixture), () if mixture[1] else by_task)
+        for turn, mixture in enumerate(mixtures_of(cell, data))
+    ]
+    return tuple(schedule for schedule in found if schedule is not None)

@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from promptgrid.contract import Evaluation, Outcome, Params, Predictions
-from promptgrid.spec import Cell, Cost, Pack, Record
-from promptgrid.tracks.image.data.adapting import adapted_logits
+from promptgrid.contract.method import Params
+from promptgrid.contract.protocol import Evaluation
+from promptgrid.contract.track import Outcome, Predictions
+from promptgrid.engine.data import PackData, Prepared, Progress
 from promptgrid.engine.failures import Diverged, failed
-from promptgrid.engine.kept import about
-from promptgrid.tracks.image.data.test_views import looks_of
 from promptgrid.engine.notes import notes_of
-from promptgrid.tracks.image.data.pack_data import Bench, Prepared, bare_task, prepare
 from promptgrid.engine.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.engine.provenance import forget_peak, now, peak_memory_mb, provenance
-from promptgrid.engine.scoring import logits_of, predictions_of, scores_of
-from promptgrid.tracks.image.data.assets import second_features
-
-Progress = Callable[[float], None]
+from promptgrid.engine.scoring import predictions_of, scores_of
+from promptgrid.spec import Cell, Cost, Pack, Record
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A pack on its bench."""
+    """A pack with its data."""
 
     pack: Pack
-    bench: Bench
+    data: PackData
     progress: Progress
     started: str
     waves: int = 1
 
     def failed(self, cell: Cell, error: BaseException) -> Outcome:
         """The outcome of a cell that ``error`` ended."""
-        return failed(cell, error, provenance(self.pack, self.bench.device, self.started))
+        return failed(cell, error, provenance(self.pack, self.data.device, self.started))
 
 
-def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -> Iterator[Outcome]:
+def run_pack(pack: Pack, data: PackData, progress: Progress = lambda done: None) -> Iterator[Outcome]:
     """Outcomes of the wanted cells, each finished or failed.
 
     A cell whose data cannot be read fails by itself. If the pack fails as a whole, its cells are run one by one, and
@@ -51,8 +46,8 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
     wanted = [cell for cell in pack.cells if cell.key in pack.wanted]
     if not wanted:
         return
-    forget_peak(bench.device)
-    run = _Run(pack, bench, progress, now(), waves_for(pack, bench.device, bench.method.kind))
+    forget_peak(data.device)
+    run = _Run(pack, data, progress, now(), waves_for(pack, data.device, data.method.kind))
     try:
         yield from _in_memory(run, wanted)
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises becomes a record
@@ -61,7 +56,7 @@ def run_pack(pack: Pack, bench: Bench, progress: Progress = lambda done: None) -
             return
         for cell in wanted:
             alone = replace(pack, cells=(cell,), wanted=frozenset({cell.key}))
-            yield from run_pack(alone, bench, progress)
+            yield from run_pack(alone, data, progress)
 
 
 def _in_memory(run: _Run, wanted: list[Cell]) -> list[Outcome]:
@@ -83,12 +78,12 @@ def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:
     outcomes = []
     for cell in wanted:
         try:
-            ready[cell.key] = prepare(cell, run.bench)
+            ready[cell.key] = run.data.prepare(cell)
         except Exception as error:  # noqa: BLE001 - a cell without its data fails alone
             outcomes.append(run.failed(cell, error))
     trained: dict[str, Trained] = {}
-    for program in programs_of(run.pack.cells, run.bench, run.waves):
-        trained |= train(program, ready, run.bench, run.progress)
+    for program in programs_of(run.pack.cells, run.data, run.waves):
+        trained |= train(program, ready, run.data, run.progress)
     for one in ready.values():
         outcomes.append(_score(run, one, trained.get(one.cell.key)))
         run.progress(1.0)
@@ -97,12 +92,12 @@ def _together(run: _Run, wanted: list[Cell]) -> list[Outcome]:
 
 def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     """The outcome of one cell: scored, or failed by its own numbers. ``trained`` is None where nothing is fitted."""
-    bench, began, as_it_is = run.bench, time.perf_counter(), ready.cell.reading == "evaluate"
+    data, began, as_it_is = run.data, time.perf_counter(), ready.cell.reading == "evaluate"
     try:
         if trained is not None:
             _refuse_diverged(trained)
         with torch.no_grad():
-            params = trained.params if trained is not None else start(ready, bench.device)
+            params = trained.params if trained is not None else start(ready, data.device)
             if not as_it_is:
                 params = ready.method.finish(params, ready.task)
         _refuse_not_finite(params)
@@ -116,26 +111,25 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     sizes = {name: value.numel() for name, value in params.items() if name not in ready.method.frozen}
     record = Record(
         cell=ready.cell,
-        metrics=bench.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
+        metrics=data.opened.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
         curves=_curves(trained),
         cost=Cost(
             trainable_parameters=0 if as_it_is else sum(sizes.values()),
             train_seconds=0.0 if as_it_is else finished - began + (trained.seconds if trained is not None else 0.0),
             eval_seconds=time.perf_counter() - finished,
-            peak_memory_mb=peak_memory_mb(bench.device),
+            peak_memory_mb=peak_memory_mb(data.device),
             packed_with=len(run.pack.cells),
         ),
-        provenance=provenance(run.pack, bench.device, run.started, trained.speed if trained is not None else ""),
-        notes=notes_of(bench.dataset, ready.split, ready.cell),
+        provenance=provenance(run.pack, data.device, run.started, trained.speed if trained is not None else ""),
+        notes=notes_of(data.opened.dataset, ready.split, ready.cell),
     )
     kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}
-    task = bare_task(ready.cell, ready.split, bench)
-    return Outcome(record, tuple(predictions), state, about(task, bench.dataset.card, bench.model))
+    return Outcome(record, tuple(predictions), state, data.about(ready))
 
 
 def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
-    """(split of the dataset, evaluation) for every set that scores a cell: its few validation images in a search."""
+    """(split of the dataset, evaluation) for every set that scores a cell: its few validation examples in a search."""
     if ready.cell.scored == "val":
         return [("val", Evaluation("val", ready.split.known_to(ready.method), ready.split.val))]
     return [("test", evaluation) for evaluation in ready.split.evaluations]
@@ -149,26 +143,16 @@ def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
 def _evaluate(
     split: str, evaluation: Evaluation, ready: Prepared, params: Params, run: _Run
 ) -> tuple[dict[str, float], Predictions]:
-    examples = run.bench.desk.labelled(split, evaluation.indices, evaluation.classes)
-    logits = _logits(split, evaluation, ready, params, examples.features, run)
+    data, dataset, indices = run.data, run.data.opened.dataset, evaluation.indices
+    task = data.rebound(ready, evaluation.classes)
+    logits = data.answers(ready, params, task, split, indices, run.progress)
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
-    dataset = run.bench.dataset
-    names = [dataset.image_name(index) for index in evaluation.indices]
+    labels = data.labels(indices, evaluation.classes)
+    names = [dataset.image_name(index) for index in indices]
     classes = [dataset.card.classes[label] for label in evaluation.classes]
-    given = predictions_of(evaluation.name, list(evaluation.indices), logits, examples.labels, names, classes)
-    return scores_of(logits, examples.labels), given
-
-
-def _logits(split: str, evaluation: Evaluation, ready: Prepared, params: Params, features: Tensor, run: _Run) -> Tensor:
-    """(N, classes) logits of the images, whose frozen ``features`` are (N, width)."""
-    bench, method, plan = run.bench, ready.method, ready.method.adaptation
-    task = ready.rebound(bench, evaluation.classes)
-    if plan is not None:
-        looks = looks_of(bench, plan, evaluation.indices, features)
-        return adapted_logits(method, params, task, looks, run.progress)
-    pixels = bench.desk.pixels(split, evaluation.indices)
-    return logits_of(method, params, task, features, pixels, second_features(bench, split, evaluation.indices))
+    given = predictions_of(evaluation.name, list(indices), logits, labels, names, classes)
+    return scores_of(logits, labels), given
 
 
 def _refuse_diverged(trained: Trained) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptgrid.contract import Method, Recipe, Task
-from promptgrid.contract.method import Policy
+from promptgrid.contract.method import Method, Policy, Recipe
+from promptgrid.contract.task import Task
 from promptgrid.engine.optimizers import epoch_weights, rate_at
 
 CHECKPOINTS = 20

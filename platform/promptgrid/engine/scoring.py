@@ -1,59 +1,42 @@
-"""Logits over whole evaluation sets, and the scores read off them. One cell at a time."""
+"""Answers over whole evaluation sets, and the scores read off them. One cell at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Params, Predictions, Task
-from promptgrid.tracks.image.data.pixels import shown
+from promptgrid.contract.columns import Table
+from promptgrid.contract.method import Method, Params
+from promptgrid.contract.task import Batch, Task
+from promptgrid.contract.track import Predictions
 
 TOP = 5
-CHUNK = 512
-CHUNK_INSIDE_TOWER = 64
 
 
-def logits_of(
-    method: Method,
-    params: Params,
-    task: Task,
-    features: Tensor,
-    pixels: Tensor | None = None,
-    second: Tensor | None = None,
-) -> Tensor:
-    """(N, classes) logits of all images; class texts are encoded once, images go in chunks.
+def answers_of(method: Method, params: Params, task: Task, columns: Mapping[str, Table], chunk: int) -> Tensor:
+    """(N, ...) answers about all examples; what no batch changes is worked out once, examples go in chunks.
 
     Args:
         method: with its knobs as numbers.
         params: of one cell.
         task: with the classes to choose between; its ``seed`` is None.
-        features: (N, width) frozen features.
-        pixels: (N, 3, size, size) uint8, for methods inside the image tower.
-        second: (N, second width) features of the second backbone, for methods that look through one.
+        columns: of the N examples.
+        chunk: examples at a time; methods that are ``joint`` see all of them.
     """
+    examples = len(next(iter(columns.values())).values)
+    size = max(1, examples) if method.joint else chunk
     with torch.no_grad():
-        text = method.text(params, task)
-        rows = [
-            method.head(params, method.image(params, batch, task), text, task)
-            for batch in _chunks(method, features, pixels, second, task)
-        ]
+        once = method.once(params, task)
+        rows = []
+        for start in range(0, examples, size):
+            part = slice(start, start + size)
+            seen = {name: column.show(column.values[part]) for name, column in columns.items()}
+            rows.append(method.predict(params, Batch(seen), task, once))
     return torch.cat(rows)
-
-
-def _chunks(
-    method: Method, features: Tensor, pixels: Tensor | None, second: Tensor | None, task: Task
-) -> Iterator[Batch]:
-    size = CHUNK if pixels is None else CHUNK_INSIDE_TOWER
-    if method.joint:
-        size = max(1, len(features))
-    for start in range(0, features.shape[0], size):
-        part = slice(start, start + size)
-        seen = shown(task.backbone, method.needs, None if pixels is None else pixels[part])
-        yield Batch(features[part], second=None if second is None else second[part], **seen)
 
 
 def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -70,7 +53,7 @@ def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
 def predictions_of(
     evaluation: str, indices: list[int], logits: Tensor, labels: Tensor, names: Sequence[str], classes: Sequence[str]
 ) -> Predictions:
-    """The per-image answers kept with a record: top classes and their logits, and what makes probabilities of them."""
+    """The per-example answers kept with a record: top classes, their logits, and what makes probabilities of them."""
     top = logits.topk(min(TOP, logits.shape[1]), dim=1)
     return Predictions(
         evaluation=evaluation,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from promptgrid.contract import Dataset, Method, Protocol
+from promptgrid.contract.dataset import Dataset
+from promptgrid.contract.method import Method
+from promptgrid.contract.protocol import Protocol
 from promptgrid.spec import Refused, Request
 
 LEARNED_BY = "few_shot"

@@ -17,17 +17,17 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
-from promptgrid.contract.clip.black_box import queries_of
-from promptgrid.contract.method import Policy
+from promptgrid.contract.estimates import Sphere, Spsa
+from promptgrid.contract.method import Alternate, Params, Policy
+from promptgrid.contract.task import Batch
 from promptgrid.engine.keeping import Average, Keeper, Validate
 from promptgrid.engine.loss_scale import LossScale
 from promptgrid.engine.optimizers import Optimizer
 from promptgrid.engine.packed import PackedMethod
 from promptgrid.engine.policies import Moment, gradients, together
+from promptgrid.engine.sampling import Support, Window
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.speed import PLAIN, Choose, Found, Speed, plainly
-from promptgrid.engine.sampling import Support, Window
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""
@@ -44,7 +44,7 @@ class Fit:
         losses: the mean loss of every epoch (epochs,) of each slot.
         by_step: the loss of every step (steps,) of each slot.
         validation: the scores of its checkpoints, of each slot; empty lists without validation.
-        queries: images that a black box had been asked about behind each step of each slot, to learn from.
+        queries: examples that a black box had been asked about behind each step of each slot, to learn from.
         speed: the shortcuts that were taken.
     """
 
@@ -71,7 +71,7 @@ def fit(
     Args:
         packed: the method with its (K,) knobs.
         params: initial parameters, each (K, ...); left as they are.
-        support: training images of the K cells.
+        support: training examples of the K cells.
         schedules: of the K cells, longest first, with equal batch sizes: a cell that has taken its steps leaves, and
             the others go on without it.
         validate: (slot, its parameters) to its validation accuracy.
@@ -152,12 +152,12 @@ class _Run:
         if not self.ways:
             self._choose(window)
         for place in range(steps):
-            batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
-            before = queries_of(self.packed.task.backbone)
+            batch = window.batch(place)
+            before = self._queries()
             if self.now.tracks and not self.estimated:
                 self._track(self.trained, batch, window.seeds[place])
-            loss = self._descend(batch, window.labels_of(place), window.seeds[place])
-            self.asked.append(queries_of(self.packed.task.backbone) - before)
+            loss = self._descend(batch, window.seeds[place])
+            self.asked.append(self._queries() - before)
             with torch.no_grad():
                 self.losses[self.step, : self.active] = loss.detach()
                 if self.average is not None:
@@ -204,10 +204,9 @@ class _Run:
 
         def step(speed: Speed, place: int) -> Found:
             self._run_at(speed)
-            batch = window.batch(place, self.packed.task.backbone, self.packed.method.needs)
+            batch = window.batch(place)
             try:
-                labels, seeds = window.labels_of(place), window.seeds[place]
-                turns = [self._gradients(batch, labels, seeds, turn) for turn in self.turns]
+                turns = [self._gradients(batch, window.seeds[place], turn) for turn in self.turns]
             finally:
                 self.held = held
             grads = {name: grad for _, own in turns for name, grad in own.items()}
@@ -233,30 +232,29 @@ class _Run:
         """Loss scales where cells start from them, those of fp16."""
         return LossScale.of(self.active, self.device) if self.speed.autocast == "fp16" else LossScale()
 
-    def _descend(self, batch: Batch, labels: Tensor, seeds: Tensor) -> Tensor:
+    def _descend(self, batch: Batch, seeds: Tensor) -> Tensor:
         """Move the parameters by one step; the losses (A,) before it."""
         rate = self.rates[self.step, : self.active]
         if not isinstance(self.policy, Alternate):
-            loss, grads = self._gradients(batch, labels, seeds)
+            loss, grads = self._gradients(batch, seeds)
             with torch.no_grad():
                 grads = self.now.regulated(self.trained | self.held, grads)
                 self.optimizer.update(self.trained, grads, rate)
             return loss
         total = torch.zeros_like(rate)
         for turn in self.turns:
-            loss, grads = self._gradients(batch, labels, seeds, turn)
+            loss, grads = self._gradients(batch, seeds, turn)
             with torch.no_grad():
                 own = {name: self.trained[name] for name in grads}
                 self.optimizer.update(own, grads, rate, same_step=turn > 0)
             total = total + loss.detach()
         return total
 
-    def _gradients(self, batch: Batch, labels: Tensor, seeds: Tensor, turn: int = 0) -> Found:
+    def _gradients(self, batch: Batch, seeds: Tensor, turn: int = 0) -> Found:
         """Losses (A,) and the gradient of each cell's own loss, after the step policy."""
-        looks = {name: value for name, value in vars(batch).items() if value is not None}
         while True:
             way, held = self.ways[self.speed], self.held
-            found = way(self.trained, held, looks, labels, seeds, self.scale.scales, turn)
+            found = way(self.trained, held, batch.columns, seeds, self.scale.scales, turn)
             if self.estimated or self.scale.fits(found[1]):
                 return found
 
@@ -264,18 +262,17 @@ class _Run:
         self,
         trained: Params,
         held: Params,
-        looks: Params,
-        labels: Tensor,
+        columns: Params,
         seeds: Tensor,
         scales: Tensor | None,
         turn: int,
     ) -> Found:
-        losses = partial(self._losses, held, Batch(**looks), labels, seeds)
+        losses = partial(self._losses, held, Batch(columns), seeds)
         return gradients(self.policy, losses, trained, Moment(self.step + 1, seeds, scales, turn))
 
-    def _losses(self, held: Params, batch: Batch, labels: Tensor, seeds: Tensor, trained: Params) -> dict[str, Tensor]:
+    def _losses(self, held: Params, batch: Batch, seeds: Tensor, trained: Params) -> dict[str, Tensor]:
         """Named losses, each (A,); where they are asked for around the parameters, what follows the batches goes on."""
-        found = self.now.losses(trained | (self.held if self.estimated else held), batch, labels, seeds)
+        found = self.now.losses(trained | (self.held if self.estimated else held), batch, seeds)
         if self.estimated and self.now.tracks:
             self._track(trained, batch, seeds)
         return found
@@ -283,6 +280,10 @@ class _Run:
     def _track(self, trained: Params, batch: Batch, seeds: Tensor) -> None:
         with torch.no_grad():
             self.held = self.held | self.now.tracked(trained | self.held, batch, seeds)
+
+    def _queries(self) -> int:
+        """Examples asked about so far of a backbone that counts; 0 of one that is open."""
+        return int(getattr(self.packed.task.backbone, "queries", 0))
 
     def _policy(self) -> Policy | None:
         return together([schedule.policy for schedule in self.schedules[: self.active]], self._tensor([]))

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from tests.contracts.small_world import MemoryCache, SmallBackbones, track
 
-from promptgrid.contract import Dataset, DatasetFamily, Outcome
+from promptgrid.contract.clip import Dataset, DatasetFamily, Outcome
 from promptgrid.spec import Cell, DatasetCard, digest
 from promptgrid.spec.suite import parse_suite
 from promptgrid.tracks.image.track import ImageTrack

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from promptgrid.catalog import track
-from promptgrid.contract import Method, Params, Task
 from promptgrid.contract.assets import ASSETS
+from promptgrid.contract.clip import Method, Params, Task
+from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
 from promptgrid.tracks.image.pairs import pair_pool
-from promptgrid.engine.resolve import Resolver
 
 SQUARE = Request("image", "few_shot", "needy", {}, "bundled", "animals", 2, 1, "last", "fp32")
 ELSEWHERE = ("unlabelled", "variations")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Method
+from promptgrid.engine.own_code import source_digest
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.methods.coop import CoOp
-from promptgrid.engine.own_code import source_digest
 
 METHOD = """
 from __future__ import annotations

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from promptgrid.contract.clip.backbone import Backbone, PromptRoom
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.spec import DatasetCard, Refused, Request
 from promptgrid.tracks.image.backbones.prompt_room import clip_room
 from promptgrid.tracks.image.prompt_lengths import PromptLengths

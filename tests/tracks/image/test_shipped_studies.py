@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptgrid.cluster.search import knobs_of, make_search
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
@@ -114,8 +114,8 @@ def test_vendors_without_one_draw_what_it_never_showed(image_track: ImageTrack) 
 
 
 def _plain(cell: Cell):  # type: ignore[no-untyped-def]
-    from promptgrid.spec import Request
     from promptgrid.engine.sources import source_request
+    from promptgrid.spec import Request
 
     named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}
     return source_request(Request(**named))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -163,47 +163,3 @@ def _said(backbone: Backbone, texts: tuple[str, ...]) -> Tensor:
     """(texts, width) unit text features."""
     with torch.no_grad():
         return F.normalize(backbone.encode_prompts(texts), dim=-1)
-
-
-@dataclass(frozen=True)
-class PromptRoom:
-    """What a text tower reads: ``count`` gives the tokens of a text with beginning and end, ``most`` is its limit."""
-
-    count: Callable[[str], int]
-    most: int
-
-
-class BackboneFamily(ABC):
-    """A way to find backbones: says which ids it knows, what they are, and loads one."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def listing(self) -> list[dict[str, object]]:
-        """What can be named without further settings: dicts with at least ``name`` and ``about``."""
-
-    @abstractmethod
-    def knows(self, backbone: str) -> bool:
-        """Whether this family loads ``backbone`` (an id such as ``bundled`` or ``ViT-B-16@openai``)."""
-
-    @abstractmethod
-    def facts(self, backbone: str) -> dict[str, object]:
-        """What names a model, without loading it.
-
-        Returns:
-            ``digest``, 64 hex digits that name the whole model: equal ones mean equal features of every image and text,
-            so architecture, tokenizer, preprocessing and weights are all in it; ``preprocessing``
-            (:class:`Preprocessing`); ``offers`` (list); ``image_size``. Optional: ``model``, plain values that
-            ``digest`` is of, to say what differs; ``sizes`` of the towers.
-
-        Raises:
-            Refused: an unknown model or tag, a missing checkpoint, a digest that differs.
-        """
-
-    def prompt_room(self, backbone: str) -> PromptRoom | None:
-        """How long the texts are that ``backbone`` reads; None where that is not known before it is loaded."""
-        return None
-
-    @abstractmethod
-    def load(self, backbone: str, device: str) -> Backbone:
-        """The backbone, frozen, in evaluation mode, on ``device``."""

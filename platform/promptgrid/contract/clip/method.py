@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip.adaptation import Adaptation
 from promptgrid.contract.clip.task import Task
-from promptgrid.contract.method import Method, Number, Params, Policy, Recipe, knob
-from promptgrid.contract.task import Batch, Chosen
+from promptgrid.contract.method import Method, Number, Params, Recipe, knob
+from promptgrid.contract.task import Batch
 
 Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
 View = Literal["moco", "augmix", "centre"]
@@ -42,7 +42,7 @@ class Classifier(Method):
     frozen model does.
     """
 
-    kind: ClassVar[Kind]  # type: ignore[misc]
+    kind: ClassVar[Kind]
     zero_shot_at_start: ClassVar[bool] = False
     beside: ClassVar[tuple[View, ...]] = ()
     texts_per_image: ClassVar[bool] = False

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip.backbone import Backbone, TowerShape
-from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, TokenPlan
 from promptgrid.contract.clip.preprocessing import Preprocessing
+from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, TokenPlan
 from promptgrid.contract.randomness import stream
 
 WORDS, SOS, EOT = 997, 998, 999

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from promptgrid.contract import Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.assets import ASSETS
+from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
 from promptgrid.spec import Refused, Request, digest
 from promptgrid.tracks.image.pairs import STAND_IN, PairPool, pair_pool
 
@@ -45,14 +45,18 @@ class Assets:
         self._pools.cache_clear()
         self._digest.cache_clear()
 
-    def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+    def admit(
+        self, method: Method, request: Request, protocol: Protocol, columns: frozenset[str] = frozenset()
+    ) -> None:
         """Refuse a method that cannot take part, with the reason.
 
         Raises:
             Refused: the backbone, the dataset or the protocol does not offer what the method needs, or the protocol
                 cannot admit it.
         """
-        missing = sorted(method.needs - ASSETS.keys() - set(self._facts(request.backbone)["offers"]))
+        towers = {"features", *TOWERS}  # columns of these come from the backbone
+        offered = set(self._facts(request.backbone)["offers"]) | (columns - towers)
+        missing = sorted(method.needs - ASSETS.keys() - offered)
         if missing:
             raise Refused(
                 f"method {request.method!r} needs {', '.join(missing)}, which backbone {request.backbone!r} does not "

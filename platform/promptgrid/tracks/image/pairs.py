@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.contract.clip.task import spoken
 from promptgrid.spec import digest
 from promptgrid.tracks.image.datasets.bundled import BundledDataset

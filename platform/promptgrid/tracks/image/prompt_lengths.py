@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from promptgrid.contract import Dataset
-from promptgrid.contract.clip.backbone import PromptRoom
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.contract.clip import Dataset
 from promptgrid.contract.clip.task import spoken
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Setting

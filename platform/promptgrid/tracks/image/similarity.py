@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Cache, Dataset
+from promptgrid.contract.clip import Backbone, Cache, Dataset
 from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.data.features import WHOLE_SPLIT, feature_table
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 

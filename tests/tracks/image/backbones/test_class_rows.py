@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptgrid.contract import PromptTokens
+from promptgrid.contract.clip import PromptTokens
 from promptgrid.tracks.image.backbones.class_rows import ClassRows, common_prefix
 
 PREFIX = 5

@@ -12,10 +12,10 @@ from tests.tracks.image.backbones.conftest import encoder
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 from promptgrid.contract.clip.backbone import Backbone
-from promptgrid.tracks.image.backbones.attention import attention
 from promptgrid.engine.halves import asked, frozen, rounded, towers_in
+from promptgrid.tracks.image.backbones.attention import attention
 
 NEAR = 2e-2
 """How far bf16, which has 8 bits, may lead from fp32 in a product or two, relative to the largest number."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused, digest
 from promptgrid.tracks.image.backbones import hub, torchvision_cure
 from promptgrid.tracks.image.backbones.architecture import OF_LOADING, TEXT, VISION, resolved

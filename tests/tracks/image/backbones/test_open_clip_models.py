@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptgrid.contract import Edits, Task, TokenPlan
+from promptgrid.contract.clip import Edits, Task, TokenPlan
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels

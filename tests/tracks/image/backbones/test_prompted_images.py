@@ -7,7 +7,7 @@ import torch
 from tests.tracks.image.backbones.conftest import far
 from torch import Tensor
 
-from promptgrid.contract import Edits, LowRank, TokenPlan
+from promptgrid.contract.clip import Edits, LowRank, TokenPlan
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 

@@ -8,7 +8,7 @@ import torch
 from tests.tracks.image.backbones.conftest import encoder, far, small_clip
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, LowRank, PromptTokens, Task, TokenPlan
+from promptgrid.contract.clip import Backbone, Edits, LowRank, PromptTokens, Task, TokenPlan
 from promptgrid.tracks.image.backbones import shared_prefix
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.backbones.towers import TextTower

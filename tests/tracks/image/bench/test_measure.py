@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from promptgrid.cli.main import app
-from promptgrid.contract import Backbone, Edits, TokenPlan
+from promptgrid.contract.clip import Backbone, Edits, TokenPlan
 from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Timing
 from promptgrid.spec import Refused

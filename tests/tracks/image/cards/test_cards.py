@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from promptgrid import catalog
-from promptgrid.contract import Axes, Params, Task, Trained
+from promptgrid.contract.clip import Axes, Params, Task, Trained
 from promptgrid.spec import Refused
 from promptgrid.tracks.image import methods
 from promptgrid.tracks.image.cards.card import card_of

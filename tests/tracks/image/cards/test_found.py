@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from promptgrid import catalog
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Method
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.cards import prose
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
 from promptgrid.tracks.image.datasets.union import UnionDataset

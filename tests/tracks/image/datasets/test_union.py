@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.tracks.image.small_study import CLASSES, TEMPLATES, Patches, study_track
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
 from promptgrid.tracks.image.datasets.union import members, open_union

@@ -14,14 +14,14 @@ from tests.contracts.small_world import MemoryCache, Pictures, backbone
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Adaptation, Batch, Dataset, DatasetFamily, Method, Outcome, Params, Task, stream
 from promptgrid.contract.assets import Variations
+from promptgrid.contract.clip import Adaptation, Batch, Dataset, DatasetFamily, Method, Outcome, Params, Task, stream
+from promptgrid.engine.scoring import logits_of
 from promptgrid.spec import DatasetCard, Pack, Reason, Refused, Request
 from promptgrid.tracks.image.data import adapting
 from promptgrid.tracks.image.data.adapting import adapted_logits
-from promptgrid.tracks.image.data.test_views import STAND_IN, Crops, Looks, content, looks_at, views_of
 from promptgrid.tracks.image.data.pixels import prepared
-from promptgrid.engine.scoring import logits_of
+from promptgrid.tracks.image.data.test_views import STAND_IN, Crops, Looks, content, looks_at, views_of
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.tpt import TPT

@@ -10,9 +10,9 @@ import pytest
 import torch
 from tests.contracts.small_world import MemoryCache, brief, request, track
 
-from promptgrid.contract import Outcome
-from promptgrid.spec import Pack
+from promptgrid.contract.clip import Outcome
 from promptgrid.engine.optimizers import agree
+from promptgrid.spec import Pack
 
 MAIN = torch.tensor([[2.0, -2.0, 2.0, -2.0, 0.0]])
 GUIDE = torch.tensor([[1.0, -1.0, -2.0, 6.0, 3.0]])

@@ -12,12 +12,12 @@ from tests.contracts.small_world import MemoryCache, track
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Agree, Number, Outcome, Outputs, Params, Recipe, Task, Trained, knob
-from promptgrid.spec import Pack, Request
+from promptgrid.contract.clip import Agree, Number, Outcome, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.engine import programs
 from promptgrid.engine.loss_scale import BACKOFF, GROWTH, INTERVAL, LEAST, START, LossScale
 from promptgrid.engine.policies import Moment, gradients
 from promptgrid.engine.speed import Speed, half_of
+from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.track import ImageTrack
 
 CPU = torch.device("cpu")

@@ -10,10 +10,10 @@ import torch
 from tests.contracts.small_world import MemoryCache, request, track
 from torch import Tensor
 
-from promptgrid.contract import Outcome, Params, Recipe, Task, Trained
-from promptgrid.spec import Pack
+from promptgrid.contract.clip import Outcome, Params, Recipe, Task, Trained
 from promptgrid.engine.optimizers import Optimizer, clipped, epoch_weights
 from promptgrid.engine.schedule import Schedule
+from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
 
 

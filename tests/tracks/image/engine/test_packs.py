@@ -13,8 +13,7 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Outcome, Params, Recipe, Task
-from promptgrid.spec import Cell, Pack, Reason, Request
+from promptgrid.contract.clip import Batch, Method, Outcome, Params, Recipe, Task
 from promptgrid.engine.packing import (
     LARGEST,
     LONGEST,
@@ -25,9 +24,10 @@ from promptgrid.engine.packing import (
     packs_of,
     step_flops,
 )
-from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.sampling import Album, Support
+from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import PackedMethod, fit
+from promptgrid.spec import Cell, Pack, Reason, Request
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 

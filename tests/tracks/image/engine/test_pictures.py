@@ -9,7 +9,7 @@ import torch
 from tests.contracts import small_world
 from torch import Tensor
 
-from promptgrid.contract import Backbone
+from promptgrid.contract.clip import Backbone
 from promptgrid.tracks.image.data import pixels
 from promptgrid.tracks.image.data.pixels import Pictures, shown
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params, Project, Recipe, Sphere, Spsa
+from promptgrid.contract.clip import Params, Project, Recipe, Sphere, Spsa
 from promptgrid.contract.randomness import draws
 from promptgrid.engine.optimizers import Optimizer, rate_at
 from promptgrid.engine.policies import Moment, gradients, together

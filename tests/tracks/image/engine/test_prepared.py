@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageFilter
 from tests.contracts import small_world
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.data.features import feature_table

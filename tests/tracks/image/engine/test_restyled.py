@@ -1,4 +1,4 @@
-"""Views beside the one that is learned from: each image's own, anew at every step, the same for all cells."""
+"""ImageViews beside the one that is learned from: each image's own, anew at every step, the same for all cells."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from tests.contracts.small_world import Pictures
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.tracks.image.data.pixels import prepared
-from promptgrid.tracks.image.data.beside import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
+from promptgrid.tracks.image.data.restyled import OPERATIONS, RESTYLED, VERSION, Beside, augmix, moco
 from promptgrid.tracks.image.data.views import AUGMENTATION, cropped
 
 of = Preprocessing.square

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Reason, Refused, Request
 from promptgrid.store import FeatureCache
 from promptgrid.tracks.image.track import ImageTrack

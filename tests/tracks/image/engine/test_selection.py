@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from promptgrid.contract import Outcome, Recipe
-from promptgrid.spec import Pack, Refused, Request
-from promptgrid.store import FeatureCache
+from promptgrid.contract.clip import Outcome, Recipe
 from promptgrid.engine.keeping import Keeper
 from promptgrid.engine.schedule import Schedule
+from promptgrid.spec import Pack, Refused, Request
+from promptgrid.store import FeatureCache
 from promptgrid.tracks.image.track import ImageTrack
 
 

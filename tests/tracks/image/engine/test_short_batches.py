@@ -12,12 +12,12 @@ from tests.contracts.small_world import MemoryCache, backbone, request, track
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Outcome, Params, Recipe, Task
-from promptgrid.spec import Cell, Pack
+from promptgrid.contract.clip import Batch, Outcome, Params, Recipe, Task
 from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.sampling import Album, Support, epoch_batches
+from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import fit
+from promptgrid.spec import Cell, Pack
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 
 LORA = {"epochs": 2, "batch_size": 4, "rate": 0.0, "learning_rate": 1e-3}

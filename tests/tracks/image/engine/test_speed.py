@@ -16,8 +16,7 @@ import torch
 from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache
 
-from promptgrid.contract import Outcome
-from promptgrid.spec import Cell, Pack, Reason, Request
+from promptgrid.contract.clip import Outcome
 from promptgrid.engine import bf16_units, programs, runner, speed, trainer
 from promptgrid.engine.optimizers import Optimizer
 from promptgrid.engine.speed import (
@@ -30,6 +29,7 @@ from promptgrid.engine.speed import (
     fastest,
     plainly,
 )
+from promptgrid.spec import Cell, Pack, Reason, Request
 
 AMP, COMPILED, CAPTURED = Speed(autocast="bf16"), Speed(compiled=True), Speed(captured=True)
 

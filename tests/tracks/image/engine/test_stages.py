@@ -11,10 +11,10 @@ import torch
 from tests.contracts.small_world import MemoryCache, brief, request, track
 from torch import Tensor
 
-from promptgrid.contract import Alternate, Batch, Outcome, Outputs, Params, Recipe, Task, Trained, gaussian
+from promptgrid.contract.clip import Alternate, Batch, Outcome, Outputs, Params, Recipe, Task, Trained, gaussian
 from promptgrid.contract.method import Policy
-from promptgrid.spec import Pack
 from promptgrid.engine.optimizers import Optimizer
+from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from promptgrid.catalog import track
-from promptgrid.contract import Batch, Params, Task, Trained
+from promptgrid.contract.clip import Batch, Params, Task, Trained
 from promptgrid.spec import Pack, Request
-from promptgrid.tracks.image.datasets.bundled import Bundled
 from promptgrid.tracks.image.data.pixels import prepared, read_pixels
+from promptgrid.tracks.image.datasets.bundled import Bundled
 from promptgrid.tracks.image.pairs import pair_pool
 from promptgrid.tracks.image.track import ImageTrack
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from tests.tracks.image.small_study import Patches, cells_of, run_study, study_track
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
+from promptgrid.engine.programs import start
 from promptgrid.spec import Cell, Reason
 from promptgrid.tracks.image.data.pack_data import Bench, prepare
-from promptgrid.engine.programs import start
 from promptgrid.tracks.image.track import ImageTrack
 
 SHORT = {"epochs": 2, "batch_size": 3, "learning_rate": 0.05}

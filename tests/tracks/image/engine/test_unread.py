@@ -9,12 +9,12 @@ import pytest
 from PIL.Image import Image
 from tests.contracts import small_world
 
+from promptgrid.engine.failures import reason_of
 from promptgrid.spec import Reason
 from promptgrid.store import FeatureCache
-from promptgrid.tracks.image.datasets.decoding import DamagedImage
-from promptgrid.engine.failures import reason_of
 from promptgrid.tracks.image.data.features import DamagedData, feature_table
 from promptgrid.tracks.image.data.pixels import read_pixels
+from promptgrid.tracks.image.datasets.decoding import DamagedImage
 
 TROUBLE = [
     OSError(errno.EIO, "Input/output error"),

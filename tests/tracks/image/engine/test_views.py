@@ -13,15 +13,15 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache, Pictures
 from torch.nn import functional as F
 
-from promptgrid.contract import Outcome, Preprocessing, stream
+from promptgrid.contract.clip import Outcome, Preprocessing, stream
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.data import features
 from promptgrid.tracks.image.data.features import feature_table, view_features
-from promptgrid.tracks.image.data.views import AREA, RATIO, Views, augmented, crop_box, read_views
+from promptgrid.tracks.image.data.views import AREA, RATIO, ImageViews, augmented, crop_box, read_views
 
 SMALL = Preprocessing.square(16)
-ONLINE, FEW = Views("d", "online", 1), Views("d", 4, 0)
+ONLINE, FEW = ImageViews("d", "online", 1), ImageViews("d", 4, 0)
 
 
 class CountingCache(MemoryCache):
@@ -78,7 +78,7 @@ def test_half_of_the_views_are_mirrored() -> None:
 
 
 @pytest.mark.parametrize("views", [ONLINE, FEW])
-def test_a_view_depends_on_its_name_alone(views: Views) -> None:
+def test_a_view_depends_on_its_name_alone(views: ImageViews) -> None:
     dataset = Pictures()
     whole = read_views(dataset, [0, 5, 9], views, 0, 4, SMALL)
     assert torch.equal(read_views(dataset, [9, 0], views, 2, 3, SMALL)[0], whole[2, [2, 0]])
@@ -93,8 +93,8 @@ def test_only_online_views_differ_between_seeds() -> None:
         small_world.track().resolve([request("taskres", views, seed)])[0] for views in (4, "online") for seed in (1, 2)
     ]
     few, online = cells[:2], cells[2:]
-    assert Views.of(few[0], Pictures()) == Views.of(few[1], Pictures())
-    assert Views.of(online[0], Pictures()) != Views.of(online[1], Pictures())
+    assert ImageViews.of(few[0], Pictures()) == ImageViews.of(few[1], Pictures())
+    assert ImageViews.of(online[0], Pictures()) != ImageViews.of(online[1], Pictures())
 
 
 def test_views_are_encoded_in_blocks_and_cut_out_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_the_keys_of_tip_adapter_are_the_mean_of_the_views() -> None:
     track, dataset, backbone = small_world.track(), Pictures(), small_world.backbone()
     (cell,) = track.resolve([request("tip_adapter", 3, search=False)])
     train = track.resolver.split(cell).train
-    seen = view_features(dataset, train, Views.of(cell, dataset), 0, 3, backbone, cache)
+    seen = view_features(dataset, train, ImageViews.of(cell, dataset), 0, 3, backbone, cache)
     keys = F.normalize(seen.mean(0), dim=-1)
     assert np.array_equal(found.state["keys"], keys.numpy())
     (plain,) = outcomes([request("tip_adapter", 0, search=False)], cache)

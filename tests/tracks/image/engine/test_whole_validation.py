@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.contracts.small_world import MemoryCache, Pictures, backbone, request, track
 
-from promptgrid.contract import Labelled
+from promptgrid.contract.clip import Labelled
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.methods import tip_adapter

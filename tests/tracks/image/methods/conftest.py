@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Batch, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
+from promptgrid.contract.clip import Backbone, Batch, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.clip.practice import PracticeBackbone
 
@@ -230,7 +230,7 @@ def every_method():
     import importlib
     import pkgutil
 
-    from promptgrid.contract import Method
+    from promptgrid.contract.clip import Method
     from promptgrid.tracks.image import methods
 
     variants = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptgrid.contract import Agree
+from promptgrid.contract.clip import Agree
 from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT
 from promptgrid.tracks.image.methods.dpl import DPL

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptgrid.contract import Labelled, Task
+from promptgrid.contract.clip import Labelled, Task
 from promptgrid.tracks.image.cards import shapes
 from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT

@@ -19,7 +19,7 @@ from tests.contracts.small_world import (
     request,
 )
 
-from promptgrid.contract import Backbone
+from promptgrid.contract.clip import Backbone
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.track import ImageTrack

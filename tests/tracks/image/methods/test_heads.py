@@ -5,7 +5,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from promptgrid.contract import Labelled
+from promptgrid.contract.clip import Labelled
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.linear_probe import COARSE, LinearProbe, best_c

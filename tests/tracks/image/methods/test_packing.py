@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promptgrid.contract import Batch, Method, Task
+from promptgrid.contract.clip import Batch, Method, Task
 
 CELLS = 3
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Batch, Method, Params, Task
 from promptgrid.contract.assets import Second
+from promptgrid.contract.clip import Backbone, Batch, Method, Params, Task
 from promptgrid.tracks.image.cards.shapes import Shapes, task_on, vit_b16
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.blackvip import BlackVIP

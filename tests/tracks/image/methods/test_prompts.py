@@ -1,12 +1,11 @@
 """Where context stands, and from which words methods start."""
 
 import importlib.util
-from dataclasses import replace
 
 import pytest
 import torch
 
-from promptgrid.contract import Edits
+from promptgrid.contract.clip import Edits
 from promptgrid.contract.task import Task
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, TokenPlan
+from promptgrid.contract.clip import Batch, TokenPlan
 from promptgrid.engine.policies import Moment, gradients
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp

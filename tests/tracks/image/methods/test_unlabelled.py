@@ -12,10 +12,10 @@ from tests.contracts.small_world import MemoryCache, Pictures, SmallBackbones, b
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Dataset, DatasetFamily, Method, Outputs, Task
 from promptgrid.contract.assets import Second
-from promptgrid.spec import Cell, DatasetCard, Pack
+from promptgrid.contract.clip import Batch, Dataset, DatasetFamily, Method, Outputs, Task
 from promptgrid.engine.sampling import Window
+from promptgrid.spec import Cell, DatasetCard, Pack
 from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.grip import GRIP

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tests.contracts import small_world
 
-from promptgrid.contract import Batch
-from promptgrid.spec import Refused
+from promptgrid.contract.clip import Batch
 from promptgrid.engine.scoring import logits_of
+from promptgrid.spec import Refused
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.gram import GRAM, HOSTS
 from promptgrid.tracks.image.methods.parts import gradient_map

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import DatasetCard
 
 

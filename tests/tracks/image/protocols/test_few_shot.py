@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptgrid.contract import Evaluation
+from promptgrid.contract.clip import Evaluation
 from promptgrid.tracks.image.protocols.few_shot import FewShot
 from promptgrid.tracks.image.protocols.sampling import few_shot_sample
 

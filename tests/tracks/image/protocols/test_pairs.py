@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.tracks.image.small_study import CLASSES, study_track
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.cross_dataset import CrossDataset
 from promptgrid.tracks.image.protocols.domain_generalization import DomainGeneralization

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from promptgrid.contract import Preprocessing
+from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused, digest
 
 BLOCK: dict[str, Any] = {

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptgrid.contract import Edits
+from promptgrid.contract.clip import Edits
 from promptgrid.contract.edits import Part
+from promptgrid.engine.halves import frozen, rounded
 from promptgrid.tracks.image.backbones.attention import attention
 from promptgrid.tracks.image.backbones.edited import Frozen, normed, projected, weighted
-from promptgrid.engine.halves import frozen, rounded
 
 _Step = Callable[[Tensor], Tensor]
 QKV: tuple[Part, ...] = ("q", "k", "v")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
-from promptgrid.contract.clip.backbone import PromptRoom
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.architecture import facts_of, identity, resolved

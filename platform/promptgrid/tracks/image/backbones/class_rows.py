@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptgrid.contract import PromptTokens
+from promptgrid.contract.clip import PromptTokens
 
 LEAST, MOST = 12, 128
 """Tokens a row may have: shorter rows waste kernels, longer ones waste attention between strangers."""

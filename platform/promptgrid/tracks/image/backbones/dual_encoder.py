@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, Preprocessing, PromptTokens
+from promptgrid.contract.clip import Backbone, Edits, Preprocessing, PromptTokens
 from promptgrid.contract.clip.backbone import TowerShape
-from promptgrid.spec import Refused
 from promptgrid.engine import halves
+from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.folding import over_cells
 from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 from promptgrid.tracks.image.backbones.prompted_images import PromptedImages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptgrid.contract import Edits
+from promptgrid.contract.clip import Edits
 from promptgrid.contract.edits import NormPlace, Part
 from promptgrid.engine import halves
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from promptgrid.contract import Backbone, BackboneFamily, Preprocessing
-from promptgrid.contract.clip.backbone import PromptRoom
+from promptgrid.contract.backbone import PromptRoom
+from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
 from promptgrid.spec import Refused, canonical_json
 from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings

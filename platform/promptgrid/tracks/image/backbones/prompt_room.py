@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from promptgrid.contract.clip.backbone import PromptRoom
+from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
 

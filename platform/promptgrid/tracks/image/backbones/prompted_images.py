@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptgrid.engine.halves import rounded
 from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
-from promptgrid.engine.halves import rounded
 from promptgrid.tracks.image.backbones.towers import ImageTower
 
 

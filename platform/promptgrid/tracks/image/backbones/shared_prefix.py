@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptgrid.contract import PromptTokens, TokenPlan
+from promptgrid.contract.clip import PromptTokens, TokenPlan
+from promptgrid.engine.halves import frozen, rounded
 from promptgrid.tracks.image.backbones.attention import gathered
 from promptgrid.tracks.image.backbones.blocks import Block
 from promptgrid.tracks.image.backbones.class_rows import ClassRows
-from promptgrid.engine.halves import frozen, rounded
 from promptgrid.tracks.image.backbones.towers import TextTower
 
 AT_ONCE = 8192

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Edits, TokenPlan
+from promptgrid.contract.clip import Edits, TokenPlan
 from promptgrid.tracks.image.backbones.blocks import Block
 from promptgrid.tracks.image.backbones.edited import normed
 

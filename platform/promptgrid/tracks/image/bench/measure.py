@@ -11,20 +11,21 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Classifier
+from promptgrid.contract.columns import Column, Views
 from promptgrid.contract.track import Timing
+from promptgrid.engine.packed import PackedMethod
+from promptgrid.engine.programs import waves_near_cache
+from promptgrid.engine.provenance import forget_peak, peak_memory_mb
+from promptgrid.engine.sampling import Support, TrainingSet, epoch_batches, streams
+from promptgrid.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
+from promptgrid.engine.trainer import Fit, fit
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family, Problem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.programs import waves_near_cache
-from promptgrid.engine.provenance import forget_peak, peak_memory_mb
-from promptgrid.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
-from promptgrid.engine.sampling import Album, Support, epoch_batches, streams
-from promptgrid.engine.trainer import Fit, fit
 
 ROUNDS = 3
 CAPTURED_STEPS = 150
@@ -103,7 +104,7 @@ class Variant:
 def bench(
     family: Family,
     name: str,
-    method: type[Method],
+    method: type[Classifier],
     backbone: DualEncoder,
     classes: tuple[str, ...],
     packs: tuple[int, ...],
@@ -249,12 +250,15 @@ def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
     stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
     device = given.labels.device
     knobs = {name: torch.full((cells,), float(getattr(method, name)), device=device) for name in method.knobs()}
-    album = Album.still(given.features, given.labels, given.pixels if given.inside_image_tower else None)
+    columns: dict[str, Column] = {"features": Views.still(given.features)}
+    if given.inside_image_tower:
+        columns["patches"] = Views.still(given.pixels, given.task.backbone.patches, kept=True)
+    training = TrainingSet(given.labels, columns)
     schedule = Schedule.of(method, given.task, len(given.labels))
     if schedule is None:
         raise ValueError(f"{method.name} is not fitted by descent")
     schedules = [schedule] * cells
-    support = [album] * cells
+    support = [training] * cells
     pack = PackedMethod(method, knobs, given.task)
     return lambda: fit(pack, stacked, Support(support, given.cells, schedules), schedules, choose=choose)
 

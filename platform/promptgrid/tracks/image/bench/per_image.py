@@ -8,15 +8,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Adaptation, Batch, Method, Params, Task, stream
+from promptgrid.contract.clip import Adaptation, Batch, Classifier, Params, Task, stream
 from promptgrid.contract.track import Timing
+from promptgrid.engine.speed import Half
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, text_flops
 from promptgrid.tracks.image.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import Family
 from promptgrid.tracks.image.data.adapting import adapted
-from promptgrid.engine.speed import Half
 
 IMAGES = 8
 """Distinct test images, looked at again and again."""
@@ -25,7 +25,7 @@ IMAGES = 8
 class PerImage:
     """One method that adapts to images of noise, ``plan.views`` views of each; a step is an image."""
 
-    def __init__(self, family: Family, kind: type[Method], backbone: DualEncoder, classes: tuple[str, ...]) -> None:
+    def __init__(self, family: Family, kind: type[Classifier], backbone: DualEncoder, classes: tuple[str, ...]) -> None:
         self.method = kind(**family.settings)
         plan = self.method.adaptation
         if plan is None:
@@ -51,18 +51,18 @@ class PerImage:
     def _alone(self, image: int, task: Task, cached: bool) -> Tensor:
         with torch.no_grad():
             views = self.features[image] if cached else task.backbone.encode_pixels(self.pixels[image])
-            seen = Batch(views.to(self.features))
+            seen = Batch(features=views.to(self.features))
             chosen = self.method.select_views(self.method.forward(self.params, seen, task).logits, seen, task)
         own = {name: value.clone().requires_grad_() for name, value in self.params.items()}
         plan = self.plan
         optimizer = torch.optim.AdamW(list(own.values()), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         for _ in range(plan.steps):
-            loss = self.method.adapt_loss(own, Batch(seen.features[chosen]), task)
+            loss = self.method.adapt_loss(own, Batch(features=seen.features[chosen]), task)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.no_grad():
-            logits: Tensor = self.method.forward(own, Batch(seen.features[:1]), task).logits[0]
+            logits: Tensor = self.method.forward(own, Batch(features=seen.features[:1]), task).logits[0]
         return logits
 
     def together(self, images: int, at_once: int) -> Tensor:
@@ -82,7 +82,7 @@ class PerImage:
 def bench_per_image(
     family: Family,
     name: str,
-    kind: type[Method],
+    kind: type[Classifier],
     backbone: DualEncoder,
     classes: tuple[str, ...],
     packs: tuple[int, ...],

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Edits, TokenPlan
+from promptgrid.contract.clip import Backbone, Edits, TokenPlan
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Labelled, Method, Params, Recipe, Task, stream
+from promptgrid.contract.clip import Classifier, Labelled, Params, Recipe, Task, stream
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
@@ -54,9 +54,9 @@ class Problem:
     """
 
     family: Family
-    kind: type[Method]
+    kind: type[Classifier]
     encoder: DualEncoder
-    method: Method
+    method: Classifier
     cells: tuple[Cell, ...]
     task: Task
     features: Tensor
@@ -86,7 +86,7 @@ class Problem:
 
 
 def problem(
-    family: Family, method: type[Method], backbone: DualEncoder, classes: tuple[str, ...], cells: int
+    family: Family, method: type[Classifier], backbone: DualEncoder, classes: tuple[str, ...], cells: int
 ) -> Problem:
     """``cells`` cells that take one step each; the images are noise, which costs what photographs cost.
 
@@ -112,10 +112,10 @@ def _settings(family: Family) -> dict[str, Any]:
     return family.settings | {"batch_size": family.batch}
 
 
-def _limited(method: type[Method], steps: int) -> type[Method]:
+def _limited(method: type[Classifier], steps: int) -> type[Classifier]:
     """``method`` with a recipe of ``steps`` iterations and no closing search."""
 
-    def recipe(self: Method, task: Task) -> Recipe | None:
+    def recipe(self: Classifier, task: Task) -> Recipe | None:
         full = method.recipe(self, task)
         return None if full is None else replace(full, iterations=steps)
 

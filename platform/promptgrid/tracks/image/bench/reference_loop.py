@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from promptgrid.contract import Backbone, Batch
-from promptgrid.tracks.image.bench.problem import Problem
+from promptgrid.contract.clip import Backbone, Batch
 from promptgrid.engine.optimizers import rate_at
+from promptgrid.tracks.image.bench.problem import Problem
 
 _OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -62,10 +62,10 @@ class ReferenceLoop:
         pixels = self.problem.pixels[chosen.cpu()]
         if self.problem.inside_image_tower:
             with torch.no_grad():
-                return Batch(self.problem.features[chosen], self.task.backbone.patches(pixels))
+                return Batch(features=self.problem.features[chosen], patches=self.task.backbone.patches(pixels))
         if self.cached:
-            return Batch(self.problem.features[chosen])
-        return Batch(self.task.backbone.encode_pixels(pixels).to(self.problem.features))
+            return Batch(features=self.problem.features[chosen])
+        return Batch(features=self.task.backbone.encode_pixels(pixels).to(self.problem.features))
 
     def _optimizer(self) -> torch.optim.Optimizer:
         recipe = self.recipe

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import torch
 
 from promptgrid.contract.track import Timing
+from promptgrid.engine.speed import half_of
 from promptgrid.spec import Refused, nearest
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import Row, bench
 from promptgrid.tracks.image.bench.per_image import bench_per_image
 from promptgrid.tracks.image.bench.problem import FAMILIES, Family
-from promptgrid.engine.packing import Shape, cell_memory_mb
-from promptgrid.engine.speed import half_of
-from promptgrid.engine.resolve import Resolver
+from promptgrid.tracks.image.costs import Shape, cell_memory_mb
+from promptgrid.tracks.image.resolve import ImageResolver
 
 NAMES = "concepts"
 """The bundled task whose class names are used first: the one with the most."""
@@ -26,7 +26,7 @@ MEMORY_MB = 8000.0
 _log = logging.getLogger(__name__)
 
 
-def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> Iterator[Row]:
+def measure(resolver: ImageResolver, timing: Timing, say: Callable[[str], None]) -> Iterator[Row]:
     """Rows for every family and number of classes, as they are measured.
 
     Raises:
@@ -51,7 +51,7 @@ def measure(resolver: Resolver, timing: Timing, say: Callable[[str], None]) -> I
             yield from timer(family, name, method, backbone, names[:count], packs, timing, say, half)
 
 
-def class_names(resolver: Resolver) -> tuple[str, ...]:
+def class_names(resolver: ImageResolver) -> tuple[str, ...]:
     """Distinct names to take classes from: those of :data:`NAMES`, then each again with a word before it."""
     named = tuple(resolver.dataset(NAMES).card.classes)
     return named + tuple(f"{kind} {name}" for kind in KINDS for name in named)
@@ -74,7 +74,7 @@ def _families(timing: Timing) -> dict[str, Family]:
     return {name: family for name, family in FAMILIES.items() if name in (timing.families or FAMILIES)}
 
 
-def _memory(family: Family, backbone: DualEncoder, resolver: Resolver, classes: int) -> float:
+def _memory(family: Family, backbone: DualEncoder, resolver: ImageResolver, classes: int) -> float:
     """MB that one cell is expected to hold for its backward pass."""
     shape = Shape.of(backbone, classes, 2 * family.batch)
     return cell_memory_mb(resolver.method(family.method)(**family.settings), shape, family.batch)

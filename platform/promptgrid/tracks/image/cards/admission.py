@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from promptgrid.contract.assets import ASSETS
+from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
-from promptgrid.engine.resolve import Resolver
 
 TARGET, SOURCE = "emoji_twemoji", "emoji_noto"
 """Two bundled tasks with one label space: no protocol refuses them as a pair."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Classifier
 from promptgrid.spec import Suite
 from promptgrid.tracks.image.cards.admission import admissions
 from promptgrid.tracks.image.cards.counting import cost, counts, losses, recipe
 from promptgrid.tracks.image.cards.prose import said, written
-from promptgrid.engine.resolve import Resolver
+from promptgrid.tracks.image.resolve import ImageResolver
 
 VIEWS = {
     "default": Suite.model_fields["views"].default,
@@ -20,7 +20,7 @@ VIEWS = {
 """Which views of the training images a method sees: a matter of the suite, the same for all methods."""
 
 
-def card_of(resolver: Resolver, name: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def card_of(resolver: ImageResolver, name: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything known about the method called ``name``.
 
     ``figures`` are published rows (see :mod:`promptgrid.tracks.image.published.rows`); those of other methods are left
@@ -76,12 +76,12 @@ def missing(card: Mapping[str, Any]) -> list[str]:
     return [part for part, there in parts.items() if not there]
 
 
-def _trains_on_images(method: Method) -> bool:
+def _trains_on_images(method: Classifier) -> bool:
     """Whether views make a difference: nothing is augmented for what looks at texts and test images alone."""
     return method.kind != "zero-shot" and method.adaptation is None
 
 
-def _computed(part: str, compute: Callable[[Method], Any], method: Method, problems: list[str]) -> Any:
+def _computed(part: str, compute: Callable[[Classifier], Any], method: Classifier, problems: list[str]) -> Any:
     """``compute(method)``, or None with the reason among ``problems``."""
     try:
         return compute(method)

@@ -8,22 +8,23 @@ from typing import Any
 
 import torch
 
-from promptgrid.contract import Backbone, Method, stream
-from promptgrid.contract.conformance import Trial
+from promptgrid.contract.clip import Backbone, Classifier, stream
 from promptgrid.contract.clip.practice import PracticeBackbone
+from promptgrid.contract.conformance import Trial
+from promptgrid.engine.packing import work
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
-from promptgrid.engine.packing import Shape, adapting_flops, step_flops, work
+from promptgrid.tracks.image.costs import Shape, adapting_flops, step_flops
 
 CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""
 
 
-def counts(method: Method) -> list[dict[str, Any]]:
+def counts(method: Classifier) -> list[dict[str, Any]]:
     """Learned numbers on ViT-B/16 and on the bundled backbone, and how they grow with a class and with a shot."""
     return [_count(method, backbone) for backbone in (vit_b16(), bundled())]
 
 
-def _count(method: Method, backbone: Backbone) -> dict[str, Any]:
+def _count(method: Classifier, backbone: Backbone) -> dict[str, Any]:
     at, more_classes, more_shots = (
         learned_numbers(method, backbone, *size)
         for size in ((CLASSES, SHOTS), (CLASSES + 1, SHOTS), (CLASSES, SHOTS + 1))
@@ -38,13 +39,13 @@ def _count(method: Method, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def learned_numbers(method: Method, backbone: Backbone, classes: int, shots: int) -> int:
+def learned_numbers(method: Classifier, backbone: Backbone, classes: int, shots: int) -> int:
     """How many numbers ``method`` learns there, as records count them: those of ``init`` that are not frozen."""
     params = method.init(task_on(backbone, classes, shots), stream("card", method.name))
     return sum(value.numel() for name, value in params.items() if name not in method.frozen)
 
 
-def losses(method: Method) -> dict[str, Any]:
+def losses(method: Classifier) -> dict[str, Any]:
     """``names`` of the losses of one step on the practice backbone, and the ``policy`` that fits by them.
 
     Methods that fit nothing by descent have no losses, and a policy of None.
@@ -63,13 +64,13 @@ def losses(method: Method) -> dict[str, Any]:
     return {"names": names, "policy": ", then ".join(told)}
 
 
-def recipe(method: Method) -> dict[str, Any] | None:
+def recipe(method: Classifier) -> dict[str, Any] | None:
     """The recipe at 16 shots, every field; None where nothing is fitted by descent."""
     found = method.recipe(task_on(bundled(), CLASSES, SHOTS))
     return None if found is None else asdict(found)
 
 
-def cost(method: Method) -> dict[str, Any]:
+def cost(method: Classifier) -> dict[str, Any]:
     """GFLOP of one training step on the bundled backbone, its batch, and the steps of a cell.
 
     Methods that train on a pool have as many images in it. Zero steps: nothing is fitted by descent, and a "step" is
@@ -89,7 +90,7 @@ def cost(method: Method) -> dict[str, Any]:
     }
 
 
-def _adapting(method: Method) -> dict[str, Any] | None:
+def _adapting(method: Classifier) -> dict[str, Any] | None:
     """What one test image takes at test time; None where nothing is fitted to it."""
     plan = method.adaptation
     if plan is None:

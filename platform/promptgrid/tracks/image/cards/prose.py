@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Method
 from promptgrid.spec import Refused
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.cards.parity import parsed

@@ -9,8 +9,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.assets import Pairs, Second
+from promptgrid.contract.clip import Backbone, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.backbones.bundled_models import ALIASES, FOLDER
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from promptgrid.contract import Adaptation, Batch, Method, Params, Recipe, Task
-from promptgrid.tracks.image.data.test_views import Looks
+from promptgrid.contract.clip import Adaptation, Batch, Classifier, Params, Recipe, Task
 from promptgrid.engine.optimizers import Optimizer
+from promptgrid.tracks.image.data.test_views import Looks
 
 AT_ONCE = 64
 TOKENS = 2**13
@@ -19,11 +18,11 @@ TOKENS = 2**13
 PATCH_NUMBERS = 2**24
 """Numbers that the patches of all views of the images at hand may take."""
 Seen = dict[str, Tensor]
-"""The fields of a :class:`Batch` that are there, each (images, views, ...)."""
+"""Columns of a batch, each (images, views, ...)."""
 
 
 def adapted_logits(
-    method: Method, params: Params, task: Task, looks: Looks, progress: Callable[[float], None] = lambda done: None
+    method: Classifier, params: Params, task: Task, looks: Looks, progress: Callable[[float], None] = lambda done: None
 ) -> Tensor:
     """(N, C) logits of all images, each by parameters that were fitted to it alone.
 
@@ -46,7 +45,7 @@ def adapted_logits(
     return torch.cat(rows)
 
 
-def adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: Seen) -> Tensor:
+def adapted(method: Classifier, plan: Adaptation, params: Params, task: Task, seen: Seen) -> Tensor:
     """(n, C) logits of n images side by side, from what is ``seen`` of them."""
     images = len(seen["features"])
     held = {name: value for name, value in params.items() if name in method.frozen}
@@ -57,7 +56,7 @@ def adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: 
     optimizer = Optimizer(recipe, like * plan.weight_decay)
 
     def loss(mine: Params, views: Seen) -> Tensor:
-        return method.adapt_loss(mine | held, _batch(views), task)
+        return method.adapt_loss(mine | held, Batch(views), task)
 
     for _ in range(plan.steps):
         leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
@@ -68,22 +67,22 @@ def adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: 
             optimizer.update(own, dict(zip(leaves, grads, strict=True)), like * plan.learning_rate)
 
     def answer(mine: Params, views: Seen) -> Tensor:
-        return method.forward(mine | held, _batch(views), task).logits.squeeze(0)
+        return method.forward(mine | held, Batch(views), task).logits.squeeze(0)
 
     with torch.no_grad():
         logits: Tensor = vmap(answer)(own, {name: value[:, :1] for name, value in seen.items()})
     return logits
 
 
-def _chosen(method: Method, params: Params, task: Task, seen: Seen) -> Seen:
+def _chosen(method: Classifier, params: Params, task: Task, seen: Seen) -> Seen:
     """The views to adapt on, (n, K, ...). All images start from the same parameters, so texts are encoded once."""
     images, views = seen["features"].shape[:2]
 
     def choose(logits: Tensor, own: Seen) -> Tensor:
-        return method.select_views(logits, _batch(own), task)
+        return method.select_views(logits, Batch(own), task)
 
     with torch.no_grad():
-        flat = _batch({name: value.flatten(0, 1) for name, value in seen.items()})
+        flat = Batch({name: value.flatten(0, 1) for name, value in seen.items()})
         logits = method.forward(params, flat, task).logits.view(images, views, -1)
         places = vmap(choose)(logits, seen)
     rows = torch.arange(images, device=places.device).unsqueeze(1)
@@ -98,11 +97,6 @@ def _seen(looks: Looks, first: int, last: int, task: Task) -> Seen:
             patches = task.backbone.patches(pixels.flatten(0, 1))
         seen["patches"] = patches.view(*pixels.shape[:2], *patches.shape[1:])
     return seen
-
-
-def _batch(seen: Seen) -> Batch:
-    fields: dict[str, Any] = dict(seen)
-    return Batch(**fields)
 
 
 def _at_once(looks: Looks, task: Task) -> int:

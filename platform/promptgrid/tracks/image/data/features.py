@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Cache, Dataset
+from promptgrid.contract.clip import Backbone, Cache, Dataset
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
 from promptgrid.tracks.image.data.pixels import PIXELS, read_what_can_be
-from promptgrid.tracks.image.data.views import AUGMENTATION, Views, read_views
+from promptgrid.tracks.image.data.views import AUGMENTATION, ImageViews, read_views
 
 CHUNK = 64
 WHOLE_SPLIT = 20_000
@@ -94,7 +94,7 @@ def feature_table(
 def view_features(
     dataset: Dataset,
     indices: Sequence[int],
-    views: Views,
+    views: ImageViews,
     first: int,
     last: int,
     backbone: Backbone,
@@ -159,7 +159,7 @@ def _compute(dataset: Dataset, indices: Sequence[int], backbone: Backbone, alive
 
 
 def _see(
-    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, backbone: Backbone, alive: Alive
+    dataset: Dataset, indices: Sequence[int], views: ImageViews, first: int, last: int, backbone: Backbone, alive: Alive
 ) -> Arrays:
     features = np.zeros((last - first, len(indices), backbone.width), dtype=np.float32)
     for start in range(0, len(indices), CHUNK // 4):

@@ -9,13 +9,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.contract import Backbone, LogitsOnly, Method, Params, Task
+from promptgrid.contract.clip import Backbone, Classifier, LogitsOnly, Params, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
+from promptgrid.contract.columns import Table
+from promptgrid.engine.data import PackData
+from promptgrid.engine.scoring import answers_of
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.given import Images, given_images
-from promptgrid.tracks.image.data.test_views import looks_at
+from promptgrid.tracks.image.data.pack_data import CHUNK_INSIDE_TOWER
 from promptgrid.tracks.image.data.pixels import prepared
-from promptgrid.engine.scoring import logits_of
+from promptgrid.tracks.image.data.test_views import looks_at
 
 TOGETHER = 256
 """Images that are in memory at once."""
@@ -52,7 +55,7 @@ class LearnedMethod:
     'dog'
     """
 
-    method: Method
+    method: Classifier
     params: Params
     task: Task
     second: Backbone | None = None
@@ -118,4 +121,10 @@ class LearnedMethod:
         if self.second is not None:
             own = [prepared(image, self.second.preprocessing) for image in images]
             second = self.second.encode_pixels(torch.stack(own))
-        return logits_of(self.method, self.params, self.task, features, pixels if inside else None, second)
+        columns = {"features": Table(features)} | ({} if second is None else {"second": Table(second)})
+        if inside and "vision_blocks" in self.method.needs:
+            columns["patches"] = Table(pixels, backbone.patches)
+        if {"pixels", "logits"} & self.method.needs:
+            columns["pixels"] = Table(pixels, backbone.normalised)
+        chunk = CHUNK_INSIDE_TOWER if inside else PackData.chunk
+        return answers_of(self.method, self.params, self.task, columns, chunk)

@@ -10,13 +10,10 @@ from PIL.Image import Image, Resampling
 from PIL.Image import new as new_image
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Dataset, Preprocessing
+from promptgrid.contract.clip import Dataset, Preprocessing
 
 PIXELS = "rgb, then the evaluation transform of open_clip, version 1"
 """What of the code below names cells and features: raise it where a pixel changes."""
-CHUNK = 64
-KEPT_BYTES = 2**28
-"""Patch embeddings that are kept for a program; where there are more, each step computes its own."""
 
 
 def prepared(image: Image, how: Preprocessing) -> Tensor:
@@ -93,48 +90,3 @@ def read_what_can_be(dataset: Dataset, indices: Sequence[int], how: Preprocessin
         except OSError as error:
             unread[index] = error
     return pixels, unread
-
-
-def shown(backbone: Backbone, needs: frozenset[str], pixels: Tensor | None) -> dict[str, Tensor]:
-    """The fields of a batch that show images (B, 3, size, size) uint8 to a method that needs this; none to others."""
-    found: dict[str, Tensor] = {}
-    if pixels is not None and "vision_blocks" in needs:
-        found["patches"] = backbone.patches(pixels)
-    if pixels is not None and {"pixels", "logits"} & needs:
-        found["pixels"] = backbone.normalised(pixels)
-    return found
-
-
-class Pictures:
-    """Images that are shown at many steps: their patch embeddings are computed once, where they fit ``KEPT_BYTES``.
-
-    Args:
-        pixels: (R, 3, size, size) uint8.
-    """
-
-    def __init__(self, pixels: Tensor) -> None:
-        self.pixels = pixels
-        self._patches: Tensor | None = None
-        self._too_many = False
-
-    def shown(self, backbone: Backbone, needs: frozenset[str], rows: Tensor) -> dict[str, Tensor]:
-        """As :func:`shown` of the images ``rows`` (N,)."""
-        patches = self._kept(backbone) if "vision_blocks" in needs else None
-        if patches is None:
-            return shown(backbone, needs, self._of(rows))
-        rest = needs - {"vision_blocks"}
-        found = {"patches": patches.index_select(0, rows.to(patches.device))}
-        return found | shown(backbone, rest, self._of(rows)) if rest & {"pixels", "logits"} else found
-
-    def _of(self, rows: Tensor) -> Tensor:
-        return self.pixels.index_select(0, rows.to(self.pixels.device))
-
-    def _kept(self, backbone: Backbone) -> Tensor | None:
-        """(R, P, width), each row the same to the bit as when it is computed with others."""
-        if self._patches is None and not self._too_many:
-            first = backbone.patches(self.pixels[:CHUNK])
-            self._too_many = first.nbytes / len(first) * len(self.pixels) > KEPT_BYTES
-            if not self._too_many:
-                parts = torch.split(self.pixels, CHUNK)[1:]
-                self._patches = torch.cat([first, *(backbone.patches(part) for part in parts)])
-        return self._patches

@@ -12,14 +12,14 @@ from PIL import ImageEnhance
 from PIL.Image import Image
 from torch import Tensor
 
-from promptgrid.contract import Adaptation, Backbone, Preprocessing, stream
 from promptgrid.contract.assets import Variations
+from promptgrid.contract.clip import Adaptation, Backbone, Preprocessing, stream
 from promptgrid.tracks.image.data.features import view_features
 from promptgrid.tracks.image.data.pixels import prepared, read_pixels
-from promptgrid.tracks.image.data.views import AUGMENTATION, Views, augmented, read_views
+from promptgrid.tracks.image.data.views import AUGMENTATION, ImageViews, augmented, read_views
 
 if TYPE_CHECKING:
-    from promptgrid.tracks.image.data.pack_data import Bench
+    from promptgrid.tracks.image.data.pack_data import ImageData
 
 KEYED = "streams named by the content of the image, version 1"
 STAND_IN = (
@@ -31,7 +31,7 @@ LARGE, SPREAD = (0.5, 1.0), 0.4
 
 
 @dataclass(frozen=True)
-class Crops(Views):
+class Crops(ImageViews):
     """Random resized crops of test images with flips; the same picture has the same crops wherever it stands."""
 
     def named(self, number: int) -> list[object]:
@@ -59,7 +59,7 @@ class StandIns(Crops):
 
 
 @dataclass(frozen=True)
-class Generated(Views):
+class Generated(ImageViews):
     """What a generator made of each image, as test images are seen; ``count`` of them, in the order of their names."""
 
     variations: Variations
@@ -86,11 +86,11 @@ class Looks:
     pixels: Callable[[int, int], Tensor] | None = None
 
 
-def looks_of(bench: Bench, plan: Adaptation, indices: Sequence[int], centre: Tensor) -> Looks:
+def looks_of(data: ImageData, plan: Adaptation, indices: Sequence[int], centre: Tensor) -> Looks:
     """Looks at dataset images ``indices``; their features are cached like all others.
 
     Args:
-        bench: with the dataset, the backbone and the cache.
+        data: with the dataset, the backbone and the cache.
         plan: says which views.
         indices: of the images.
         centre: (N, width) features of their centre crops.
@@ -98,12 +98,12 @@ def looks_of(bench: Bench, plan: Adaptation, indices: Sequence[int], centre: Ten
     Raises:
         OSError: an image or a variation cannot be read.
     """
-    dataset, backbone = bench.dataset, bench.backbone
+    dataset, backbone, looking = data.opened.dataset, data.backbone, data.looking
     kinds = views_of(plan, dataset.variations if from_a_generator(plan) else None)
     seen = [centre.unsqueeze(1)]
     for kind, count in kinds:
-        found = view_features(dataset, indices, kind, 0, count, backbone, bench.cache, bench.alive)
-        seen.append(found.transpose(0, 1).to(bench.device))
+        found = view_features(dataset, indices, kind, 0, count, backbone, looking.cache, looking.alive)
+        seen.append(found.transpose(0, 1).to(data.device))
 
     def pixels(first: int, last: int) -> Tensor:
         part = indices[first:last]
@@ -111,7 +111,7 @@ def looks_of(bench: Bench, plan: Adaptation, indices: Sequence[int], centre: Ten
         whole = read_pixels(dataset, part, backbone.preprocessing)
         return torch.cat([whole.unsqueeze(0), *own]).transpose(0, 1)
 
-    return Looks(torch.cat(seen, dim=1), pixels if bench.inside_image_tower else None)
+    return Looks(torch.cat(seen, dim=1), pixels if data.inside_image_tower else None)
 
 
 def looks_at(images: Sequence[Image], plan: Adaptation, backbone: Backbone, inside: bool) -> Looks:
@@ -133,12 +133,12 @@ def looks_at(images: Sequence[Image], plan: Adaptation, backbone: Backbone, insi
     return Looks(features, (lambda first, last: pixels[first:last]) if inside else None)
 
 
-def views_of(plan: Adaptation, variations: Variations | None) -> list[tuple[Views, int]]:
+def views_of(plan: Adaptation, variations: Variations | None) -> list[tuple[ImageViews, int]]:
     """The kinds of views behind the centre crop, and how many of each.
 
     Of generated variations every image has as many as the image with the fewest, at most as many as are planned.
     """
-    kinds: list[tuple[Views, int]] = [(Crops("", plan.views - 1, 0), plan.views - 1)]
+    kinds: list[tuple[ImageViews, int]] = [(Crops("", plan.views - 1, 0), plan.views - 1)]
     if plan.generated and plan.stand_in:
         kinds.append((StandIns("", plan.generated, 0), plan.generated))
     if variations is not None:

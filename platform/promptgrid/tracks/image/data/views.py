@@ -11,10 +11,10 @@ import torch
 from PIL.Image import Image, Transpose
 from torch import Tensor
 
-from promptgrid.contract import Dataset, Preprocessing, stream
+from promptgrid.contract.clip import Dataset, Preprocessing, stream
+from promptgrid.engine.sampling import ONLINE
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.pixels import RESAMPLING
-from promptgrid.engine.sampling import ONLINE
 
 AUGMENTATION = (
     "random resized crop (area 0.08 to 1, ratio 3/4 to 4/3) by the model's interpolation, horizontal flip, version 1"
@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Views:
+class ImageViews:
     """Which views the images of one dataset have in training.
 
     Attributes:
@@ -40,7 +40,7 @@ class Views:
     seed: int
 
     @classmethod
-    def of(cls, cell: Cell, dataset: Dataset) -> Views:
+    def of(cls, cell: Cell, dataset: Dataset) -> ImageViews:
         """The views that the suite declares for ``cell``."""
         return cls(dataset.card.sha256, cell.views, cell.seed if cell.views == "online" else 0)
 
@@ -67,7 +67,7 @@ class Views:
 
 
 def read_views(
-    dataset: Dataset, indices: Sequence[int], views: Views, first: int, last: int, how: Preprocessing
+    dataset: Dataset, indices: Sequence[int], views: ImageViews, first: int, last: int, how: Preprocessing
 ) -> Tensor:
     """Views ``first`` to ``last`` (not included) of ``indices``: (V, N, 3, height, width) uint8.
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions
+from promptgrid.contract.clip import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, nearest
 from promptgrid.spec.parquet import read_parquet
 from promptgrid.spec.reading import read_yaml

@@ -7,7 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import Any
 
-from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.contract.clip import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.beside import FolderDataset

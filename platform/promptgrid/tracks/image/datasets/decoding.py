@@ -14,6 +14,8 @@ import zlib
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from promptgrid.contract.dataset import ChangedExample, DamagedExample
+
 MAX_FILE_BYTES = 256 * 2**20
 MAX_PIXELS = 89_478_485  # Pillow's own mark for a decompression bomb: 256 MiB of RGB
 MIN_SIDE = 2
@@ -23,7 +25,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error, zlib.error)
 
 
-class DamagedImage(OSError):
+class DamagedImage(DamagedExample):
     """A file that should hold an image and does not; the message names the file and what is wrong."""
 
     def __init__(self, where: str, reason: str) -> None:
@@ -35,7 +37,7 @@ class DamagedImage(OSError):
         return type(self), (self.where, self.reason)  # so that it crosses from a worker to the driver
 
 
-class ChangedImage(OSError):
+class ChangedImage(ChangedExample):
     """A file that is not the one which its dataset was opened with: its content would stand under a wrong key."""
 
     def __init__(self, where: str) -> None:

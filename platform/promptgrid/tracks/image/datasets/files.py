@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.content import content_hashes

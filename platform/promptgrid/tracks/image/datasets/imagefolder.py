@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.contract.clip import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, SourceCard, digest, nearest
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.beside import FolderDataset

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets import coop_split, imagefolder
 from promptgrid.tracks.image.datasets.decoding import DamagedImage

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from promptgrid.contract import Axes, Edits, Params, SidePath, Task
+from promptgrid.contract.clip import Axes, Edits, Params, SidePath, Task
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Number, Outputs, Params, Recipe, Sphere, Task, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Outputs, Params, Recipe, Sphere, Task, knob
 from promptgrid.tracks.image.methods.parts.answers import Answered, epochs_of
 from promptgrid.tracks.image.methods.parts.published import published
 from promptgrid.tracks.image.methods.parts.settings import check

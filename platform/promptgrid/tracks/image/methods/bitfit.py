@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Edits, Number, Params, Task, knob
+from promptgrid.contract.clip import Edits, Number, Params, Task, knob
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.methods.ln_tuning import LNTuning

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Number, Params, Task, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Params, Task, knob
 from promptgrid.tracks.image.methods.parts.answers import SpsaGC
 from promptgrid.tracks.image.methods.parts.decoder import GROWTH, RUNNING, decoder, painted
 from promptgrid.tracks.image.methods.parts.settings import check

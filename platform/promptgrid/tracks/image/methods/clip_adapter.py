@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Number, Params, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Params, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.edits import Part
 from promptgrid.tracks.image.methods.parts.sentences import sentences

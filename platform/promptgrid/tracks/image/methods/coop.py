@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Params, Recipe, Task, Trained
+from promptgrid.contract.clip import Axes, Params, Recipe, Task, Trained
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import POSITIONS, check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context, gaussian

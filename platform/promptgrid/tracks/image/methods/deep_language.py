@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Edits, Number, Params, Task, TokenPlan, Trained, knob
+from promptgrid.contract.clip import Axes, Edits, Number, Params, Task, TokenPlan, Trained, knob
 from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import context, gaussian

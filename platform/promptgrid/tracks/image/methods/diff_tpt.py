@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from promptgrid.contract import Adaptation, Axes, Batch, Number, Task, knob
+from promptgrid.contract.clip import Adaptation, Axes, Batch, Number, Task, knob
 from promptgrid.tracks.image.methods.parts.confidence import most_confident, most_like
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.tpt import TPT

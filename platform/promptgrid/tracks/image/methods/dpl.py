@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Apart, Axes, Batch, Edits, Number, Params, Task, Trained, knob
+from promptgrid.contract.clip import Apart, Axes, Batch, Edits, Number, Params, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.names import named
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Number, Outputs, Params, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Outputs, Params, Task, Trained, knob
 from promptgrid.contract.clip.method import View
 from promptgrid.tracks.image.methods.parts.contrast import contrast, projector
 from promptgrid.tracks.image.methods.parts.depths import depths, shift

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Method, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Classifier, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.method import Policy
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
@@ -26,7 +26,7 @@ OWN = ("context_length", "words", "epochs", "learning_rate", "weight_decay", "cl
 
 
 @dataclass(frozen=True)
-class GRAM(Method):
+class GRAM(Classifier):
     """GRAM: where a context starts and a map of its gradients, meta-learned from captions, for a ``host`` to use. A
     host is a built-in method that learns one text context from labelled images and nothing else: CoOp, KgCoOp, ProGrad,
     MVLPT-CoOp; its text, losses, step policy, batch and epochs are its own. Not one: with other parameters beside the

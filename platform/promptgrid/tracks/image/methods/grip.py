@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Chosen, Params, Task
+from promptgrid.contract.clip import Axes, Chosen, Params, Task
 from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.pseudo import zero_shot
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled

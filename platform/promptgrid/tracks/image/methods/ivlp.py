@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan
+from promptgrid.contract.clip import Axes, Batch, Edits, Params, Task, TokenPlan
 from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.parts.settings import check

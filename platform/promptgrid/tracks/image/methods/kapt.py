@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Backbone, Batch, Params, Task, Trained
+from promptgrid.contract.clip import Axes, Backbone, Batch, Params, Task, Trained
 from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.key_words import key_words
 from promptgrid.tracks.image.methods.parts.settings import check

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Number, Outputs, Params, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Number, Outputs, Params, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context

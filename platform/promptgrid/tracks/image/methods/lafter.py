@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Batch, Number, Outputs, Params, Task, knob
+from promptgrid.contract.clip import Batch, Number, Outputs, Params, Task, knob
 from promptgrid.contract.clip.method import View
 from promptgrid.tracks.image.methods.parts.described import every_sentence
 from promptgrid.tracks.image.methods.parts.pseudo import guessed, unaugmented
@@ -71,5 +71,5 @@ class LaFTer(Student):
     def _seen(self, params: Params, out: Outputs, task: Task) -> Tensor:
         """(B, width): the images without augmentation, by the tower as it has become, without its tokens."""
         assert out.batch is not None, "the engine passes what it looked at"
-        plain = Batch(out.batch.features, out.batch.beside[:, 0])
+        plain = Batch(features=out.batch.features, patches=out.batch.beside[:, 0])
         return self.image(params | {"tokens": params["tokens"][:0]}, plain, task)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Labelled, Method, Number, Params, Task, knob
+from promptgrid.contract.clip import Axes, Classifier, Labelled, Number, Params, Task, knob
 from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.settings import check
 
@@ -21,7 +21,7 @@ STEPS = 8
 
 
 @dataclass(frozen=True)
-class LinearProbe(Method):
+class LinearProbe(Classifier):
     """Linear probe: logistic regression on frozen features that are not normalised.
 
     Source: Radford et al., section 3.2; for few shots KaiyangZhou/CoOp ff61507 (``lpclip``).

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from promptgrid.contract import Axes, Edits, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Edits, Number, Params, Recipe, Task, knob
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of

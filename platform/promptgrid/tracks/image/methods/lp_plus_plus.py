@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Method, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Classifier, Number, Params, Recipe, Task, knob
 from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
@@ -20,7 +20,7 @@ GRADS = ("cumulative", "zeroed")
 
 
 @dataclass(frozen=True)
-class LPPlusPlus(Method):
+class LPPlusPlus(Classifier):
     """LP++: a linear classifier plus the class texts, each class weighing its own text.
 
     Source: Huang et al., method section; FewShot-CLIP-Strong-Baseline f81054f.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Edits, Number, Params, Task, TokenPlan, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Params, Task, TokenPlan, Trained, knob
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import context, gaussian, linear
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.edits import NormPlace, NormShift
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from promptgrid.contract import Axes
+from promptgrid.contract.clip import Axes
 from promptgrid.tracks.image.methods.parts.multitask import PAPER, Multitask
 from promptgrid.tracks.image.methods.vpt import VPT
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Number, Outputs, Params, Task, knob
+from promptgrid.contract.clip import Number, Outputs, Params, Task, knob
 from promptgrid.tracks.image.methods.parts.described import unit_mean
 from promptgrid.tracks.image.methods.parts.pseudo import guessed, surest, unseen_from, zero_shot
 from promptgrid.tracks.image.methods.parts.student import Student
@@ -54,7 +54,7 @@ class NoLA(Student):
         return alignment_head(seen[rows], labels, classes, rng) | self.student(task, rng, texts)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
-        if out.batch is None or out.batch.second is None:
+        if out.batch is None or "second" not in out.batch:
             raise ValueError("the images as the second backbone sees them are missing")
         guess = guessed(align(params, out.batch.second), task)
         return {"consistency": F.cross_entropy(out.logits, guess, label_smoothing=0.1)}

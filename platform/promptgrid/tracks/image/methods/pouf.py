@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Number, Outputs, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.pseudo import WholePool, unseen_from
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Params, Task, Trained
+from promptgrid.contract.clip import Axes, Params, Task, Trained
 from promptgrid.tracks.image.methods.parts.recurrent import bidirectional, both_ways
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import (
+from promptgrid.contract.clip import (
     Axes,
     Backbone,
     Number,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Number, Params, Task, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Params, Task, knob
 from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.parts.confidence import ConfidentViews, entropy_of_mean

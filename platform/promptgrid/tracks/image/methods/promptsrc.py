@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Number, Outputs, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.sentences import raw_text

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Agree, Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Agree, Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.masks import mask_shapes, masks
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Batch, Edits, Number, Outputs, Params, Task, TokenPlan, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Outputs, Params, Task, TokenPlan, knob
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.parts.ends import frozen_ends, prompted_layers
 from promptgrid.tracks.image.methods.parts.sentences import sentences

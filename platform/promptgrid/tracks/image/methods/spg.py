@@ -10,7 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Alternate, Axes, Batch, Number, Outputs, Params, Recipe, Task, Trained, gaussian, knob
+from promptgrid.contract.clip import (
+    Alternate,
+    Axes,
+    Batch,
+    Number,
+    Outputs,
+    Params,
+    Recipe,
+    Task,
+    Trained,
+    gaussian,
+    knob,
+)
 from promptgrid.contract.method import Policy
 from promptgrid.tracks.image.methods.parts.adversaries import CLIPS, SEEN, adversaries, clips, duel, moved, write
 from promptgrid.tracks.image.methods.parts.benchmarks import benchmark, set_for
@@ -105,7 +117,7 @@ class SPG(Trained):
         return in_parts(F.normalize(image, dim=-1), self.images_at_once, lambda unit: self._score(params, unit, task))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
-        if out.batch is None or out.batch.domain is None or task.seed is None:
+        if out.batch is None or "domain" not in out.batch or task.seed is None:
             raise ValueError("SPG learns from batches that say which domain each image is of")
         if not task.turn:
             return {"cross_entropy": by_domain(out.logits, labels, out.batch.domain)}

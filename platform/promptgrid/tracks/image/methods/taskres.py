@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Backbone, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Backbone, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check

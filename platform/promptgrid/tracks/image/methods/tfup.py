@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Method, Number, Params, Task, knob
+from promptgrid.contract.clip import Axes, Classifier, Number, Params, Task, knob
 from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.pseudo import pool, unseen_from
@@ -17,7 +17,7 @@ from promptgrid.tracks.image.methods.parts.typical import cache_of, images_each,
 
 
 @dataclass(frozen=True)
-class TFUP(Method):
+class TFUP(Classifier):
     """TFUP: unlabelled images that are likely for a class and typical of its likely ones vote beside zero-shot CLIP.
 
     Source: section "training-free unsupervised prompt" of the paper; wlb12345/TFUP d95d4d3 (``utils.py``, ``main.py``).

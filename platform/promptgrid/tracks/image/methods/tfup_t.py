@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Chosen, Method, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Chosen, Classifier, Number, Outputs, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.benchmarks import set_for
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
@@ -85,7 +85,7 @@ class TFUPT(TFUP):
         return 0.5 * raw_mean(task) + 0.5 * params["residual"]
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-        return Method.head(self, params, _adapted(params, image), text, task)
+        return Classifier.head(self, params, _adapted(params, image), text, task)
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         if not task.turn:

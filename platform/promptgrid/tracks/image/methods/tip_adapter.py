@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Axes, Method, Number, Params, Task, knob
+from promptgrid.contract.clip import Axes, Classifier, Number, Params, Task, knob
 from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -19,7 +19,7 @@ from promptgrid.tracks.image.methods.tables.tip_adapter import ALPHAS, REACH, RE
 
 
 @dataclass(frozen=True)
-class TipAdapter(Method):
+class TipAdapter(Classifier):
     """Tip-Adapter: the few shots vote by their similarity, beside zero-shot CLIP.
 
     Source: Zhang et al., method section; gaopengcuhk/Tip-Adapter d0e2d6f.

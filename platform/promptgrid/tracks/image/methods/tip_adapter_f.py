@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from promptgrid.contract import Axes, Number, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Number, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.tables.tip_adapter import EPOCHS

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Params, Recipe, Task
+from promptgrid.contract.clip import Axes, Batch, Params, Recipe, Task
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.parts.confidence import ConfidentViews, entropy_of_mean
 from promptgrid.tracks.image.methods.parts.settings import check

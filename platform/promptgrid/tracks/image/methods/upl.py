@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Chosen, Outputs, Params, Task, Trained
+from promptgrid.contract.clip import Axes, Chosen, Outputs, Params, Task, Trained
 from promptgrid.tracks.image.methods.parts.members import each_own, mean_vote, texts_of
 from promptgrid.tracks.image.methods.parts.pseudo import confident, unseen_from, zero_shot
 from promptgrid.tracks.image.methods.parts.settings import check

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Method, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Batch, Classifier, Number, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.frame import frame, framed
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
@@ -17,7 +17,7 @@ from promptgrid.tracks.image.methods.tables.vp import EPOCHS, RATES
 
 
 @dataclass(frozen=True)
-class VP(Method):
+class VP(Classifier):
     """VP: a learned frame of 30 pixels, added to every image behind its normalisation.
 
     Source: Bahng et al., the padding prompt; hjbahng/visual_prompting e25c46c (``PadPrompter``); for few shots

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, Params, Task, TokenPlan, Trained
+from promptgrid.contract.clip import Axes, Batch, Edits, Params, Task, TokenPlan, Trained
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian, uniform
 

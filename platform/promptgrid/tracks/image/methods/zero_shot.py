@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Method, Params, Task
+from promptgrid.contract.clip import Axes, Classifier, Params, Task
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.templates import EIGHTY, SEVEN
 
 
 @dataclass(frozen=True)
-class ZeroShot(Method):
+class ZeroShot(Classifier):
     """Zero-shot CLIP: the class whose text is nearest.
 
     Source: Radford et al., sections 3.1.2 and 3.1.4; KaiyangZhou/CoOp ff61507 (``zsclip.py``).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from promptgrid.contract import Dataset, Split
+from promptgrid.contract.clip import Dataset, Split
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
 from promptgrid.tracks.image.datasets.union import members

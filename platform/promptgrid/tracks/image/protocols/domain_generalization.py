@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from promptgrid.contract import Dataset, Evaluation, Split
+from promptgrid.contract.clip import Dataset, Evaluation, Split
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
 from promptgrid.tracks.image.protocols.cross_dataset import refuse_own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.sampling import of_classes, refuse_leaks
 

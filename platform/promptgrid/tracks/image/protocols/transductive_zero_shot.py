@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import ClassVar
 
-from promptgrid.contract import Dataset, Evaluation, Method, Protocol, Selection, Split
+from promptgrid.contract.clip import Dataset, Evaluation, Method, Protocol, Selection, Split
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.image.protocols.base_to_new import harmonic_mean
 from promptgrid.tracks.image.protocols.pool import pool_of

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Method
 from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.published.figures import UNPUBLISHED, figures
 from promptgrid.tracks.image.published.names import AVERAGES

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Params, dropout
+from promptgrid.contract.clip import Params, dropout
 from promptgrid.tracks.image.methods.parts.starts import uniform
 
 WRITER, JUDGE = (128, 256, 512, 1024), (512, 512, 512)

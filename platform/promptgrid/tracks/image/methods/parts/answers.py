@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Method, Number, Params, Recipe, Spsa, Task, knob
+from promptgrid.contract.clip import Batch, Classifier, Number, Params, Recipe, Spsa, Task, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 
 EPOCHS = {"StanfordCars": 2500, "SUN397": 1000, "ImageNet": 500}
@@ -18,7 +18,7 @@ EPOCHS = {"StanfordCars": 2500, "SUN397": 1000, "ImageNet": 500}
 
 
 @dataclass(frozen=True)
-class Answered(Method):
+class Answered(Classifier):
     """A method that shows changed images to a black box. The box names the classes by the dataset's template."""
 
     kind: ClassVar = "vision"

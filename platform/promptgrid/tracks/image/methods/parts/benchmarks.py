@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from promptgrid.contract import Method, Number
+from promptgrid.contract.clip import Classifier, Number
 from promptgrid.tracks.image.methods.parts.published import published
 
 _BY_WORD = {"office31": "Office31", "pacs": "PACS", "vlcs": "VLCS", "visda17": "VisDA17", "visda2017": "VisDA17"}
@@ -21,7 +21,7 @@ def benchmark(dataset: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def set_for(method: Method, setting: str, table: Mapping[str, float], dataset: str) -> Number:
+def set_for(method: Classifier, setting: str, table: Mapping[str, float], dataset: str) -> Number:
     """As :func:`published`, of a table by benchmarks."""
     own = table.get(benchmark(dataset))
     return published(method, setting, {} if own is None else {"": own}, "")

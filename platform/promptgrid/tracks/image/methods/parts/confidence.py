@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Adaptation, Batch, Method, Number, Task, knob
+from promptgrid.contract.clip import Adaptation, Batch, Classifier, Number, Task, knob
 
 
 @dataclass(frozen=True)
-class ConfidentViews(Method):
+class ConfidentViews(Classifier):
     """Fitted to each test image by AdamW on those of its ``views`` of whose answer it is surest: the share ``kept``."""
 
     views: int = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Params
+from promptgrid.contract.clip import Params
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.starts import linear
 

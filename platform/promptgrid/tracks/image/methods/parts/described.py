@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Task
+from promptgrid.contract.clip import Backbone, Task
 from promptgrid.contract.clip.task import spoken
 
 

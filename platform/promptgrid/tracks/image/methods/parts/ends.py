@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone
+from promptgrid.contract.clip import Backbone
 
 
 def prompted_layers(depth: int, layers: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Backbone, Edits, TokenPlan
+from promptgrid.contract.clip import Backbone, Edits, TokenPlan
 
 
 def entering(backbone: Backbone, patches: Tensor, prompts: Sequence[Tensor], blocks: int) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone
 from promptgrid.contract.assets import Pairs
+from promptgrid.contract.clip import Backbone
 
 
 def joint(pairs: Pairs, backbone: Backbone) -> Tensor:

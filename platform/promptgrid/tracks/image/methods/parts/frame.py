@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Params, Task
+from promptgrid.contract.clip import Batch, Params, Task
 from promptgrid.tracks.image.methods.parts.sizes import scaled
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Backbone, Params, Task, stream
 from promptgrid.contract.assets import Pairs
+from promptgrid.contract.clip import Backbone, Params, Task, stream
 from promptgrid.tracks.image.methods.parts.families import families, joint
 from promptgrid.tracks.image.methods.parts.starts import context, uniform
 

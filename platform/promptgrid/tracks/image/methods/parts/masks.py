@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from promptgrid.contract import Params
+from promptgrid.contract.clip import Params
 from promptgrid.contract.edits import Part
 
 QKV: tuple[Part, ...] = ("q", "k", "v")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 
 
 def texts_of(task: Task, contexts: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Params
+from promptgrid.contract.clip import Params
 from promptgrid.tracks.image.methods.parts.starts import linear, uniform
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Outputs, Params, Recipe, Task, Trained
+from promptgrid.contract.clip import Outputs, Params, Recipe, Task, Trained
 from promptgrid.tracks.image.methods.parts.settings import check
 
 PAPER = "Shen et al., WACV 2024, arXiv:2211.11720"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from promptgrid.contract import Backbone, NormShift
+from promptgrid.contract.clip import Backbone, NormShift
 from promptgrid.contract.edits import NormPlace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Number
+from promptgrid.contract.clip import Number
 from promptgrid.tracks.image.methods.parts.pseudo import masked_mean
 
 

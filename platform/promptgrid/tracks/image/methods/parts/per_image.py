@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 
 
 def unit_texts(task: Task, contexts: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Chosen, Method, Outputs, Task
+from promptgrid.contract.clip import Chosen, Classifier, Outputs, Task
 
 
 def pool(task: Task) -> Tensor:
@@ -46,7 +46,7 @@ def marked(out: Outputs) -> Tensor:
     Raises:
         ValueError: the images are not of a round of training on a pool.
     """
-    if out.batch is None or out.batch.pseudo is None:
+    if out.batch is None or "pseudo" not in out.batch:
         raise ValueError("these losses are of training on a pool")
     return out.batch.pseudo.to(out.logits)
 
@@ -74,7 +74,7 @@ def whole(task: Task) -> Chosen:
 
 
 @dataclass(frozen=True)
-class WholePool(Method):
+class WholePool(Classifier):
     """A method that trains once, on every image of the pool, and asks nobody for labels."""
 
     def draws(self, task: Task, pool: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Method, Number
+from promptgrid.contract.clip import Classifier, Number
 
 NAMES = (
     "ImageNet",
@@ -38,7 +38,7 @@ def paper_name(dataset: str) -> str:
     return next((_BY_WORD[word] for word in words if word in _BY_WORD), "")
 
 
-def published(method: Method, setting: str, table: Mapping[str, float], dataset: str) -> Number:
+def published(method: Classifier, setting: str, table: Mapping[str, float], dataset: str) -> Number:
     """The value of a knob: the paper's own for ``dataset`` where the knob was left at its default, else as set.
 
     Works on stacked knobs inside ``vmap``. ``as_published = false`` in the method's settings takes every knob as set.

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Chosen, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Chosen, Number, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.pseudo import leaderboards, marked, masked_mean, unseen_from, zero_shot
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check

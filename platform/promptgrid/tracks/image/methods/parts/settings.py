@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Classifier
 
 POSITIONS = ("end", "middle", "front")
 
 
-def check(method: Method, **rules: int | float | tuple[str, ...]) -> None:
+def check(method: Classifier, **rules: int | float | tuple[str, ...]) -> None:
     """Raise ValueError, naming the setting, where a value is of the wrong type or out of range.
 
     Types follow the defaults. Whole numbers are at least 0 and knobs finite and not negative; ``rules`` add: for a

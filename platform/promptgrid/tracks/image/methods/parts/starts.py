@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 
 
 def gaussian(rng: torch.Generator, *shape: int, std: float = 0.02) -> Tensor:

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Batch, Edits, Number, Params, Recipe, Task, TokenPlan, knob
-from promptgrid.contract.edits import NormPlace, NormShift
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Params, Recipe, Task, TokenPlan, knob
 from promptgrid.contract.clip.method import Kind
+from promptgrid.contract.edits import NormPlace, NormShift
 from promptgrid.tracks.image.methods.parts.pseudo import WholePool
 from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check

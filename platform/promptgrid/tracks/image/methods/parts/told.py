@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from promptgrid.contract import Method
+from promptgrid.contract.clip import Classifier
 from promptgrid.spec.reading import parse_yaml
 
 
-def told(kind: type[Method], written: str, where: str, closed: Collection[str] = ()) -> dict[str, Any]:
+def told(kind: type[Classifier], written: str, where: str, closed: Collection[str] = ()) -> dict[str, Any]:
     """``a=1; b=x`` as settings of ``kind``, whose own checks follow when it is built.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Batch, Edits, Params, Task, Trained
+from promptgrid.contract.clip import Batch, Edits, Params, Task, Trained
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.clip.method import Kind
 from promptgrid.tracks.image.methods.parts.sentences import sentences

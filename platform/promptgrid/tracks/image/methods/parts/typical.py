@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Number, Params, Task
+from promptgrid.contract.clip import Number, Params, Task
 from promptgrid.tracks.image.methods.parts.pseudo import unseen_from
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Labelled, Params
+from promptgrid.contract.clip import Labelled, Params
 
 STEPS = (200, 20)
 """Values of beta and of alpha in the grid."""

@@ -12,7 +12,7 @@ from PIL import ImageEnhance, ImageFilter, ImageOps
 from PIL.Image import Image, Resampling, Transform, fromarray, merge
 from torch import Tensor
 
-from promptgrid.contract import Dataset, Preprocessing, stream
+from promptgrid.contract.clip import Dataset, Preprocessing, stream
 from promptgrid.tracks.image.data.pixels import prepared
 from promptgrid.tracks.image.data.views import cropped
 

@@ -1,0 +1,43 @@
+"""Column ``beside``: patches of further views of each training image, drawn anew at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+from torch import Tensor
+
+from promptgrid.contract.clip import Backbone
+from promptgrid.contract.clip.method import Classifier
+from promptgrid.contract.columns import Column, ColumnSource, Stream
+from promptgrid.contract.method import Method
+from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.restyled import Beside
+
+
+class BesideViews(ColumnSource):
+    """(B, views, P, vision width) patches of the views that the method names in ``beside``."""
+
+    name = "beside"
+
+    def wanted(self, method: Method | type[Method]) -> bool:
+        own = method if isinstance(method, type) else type(method)
+        return issubclass(own, Classifier) and bool(own.beside)
+
+    def training(self, data: ImageData, drawn: Drawn) -> Column:
+        kinds, show = cast(type[Classifier], data.method).beside, partial(_patches, data.backbone)
+        if drawn.pooled and not drawn.views.count and kinds == ("centre",):
+            pixels = drawn.pixels if drawn.pixels is not None else data.pixels("train", drawn.indices)
+            return Stream(lambda positions, seed: pixels[positions].unsqueeze(1), show)
+        dataset, how = data.opened.dataset, data.backbone.preprocessing
+        return Stream(Beside(dataset, drawn.indices, kinds, how), show)
+
+    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> None:
+        return None
+
+
+def _patches(backbone: Backbone, pixels: Tensor) -> Tensor:
+    """(B, views, P, vision width) of pixels (B, views, 3, size, size) uint8."""
+    found = backbone.patches(pixels.flatten(0, 1))
+    return found.view(*pixels.shape[:2], *found.shape[1:])

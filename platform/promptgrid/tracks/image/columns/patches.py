@@ -1,0 +1,21 @@
+"""Column ``patches``: patch embeddings, for methods that work inside the image tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptgrid.contract.columns import Column, ColumnSource, Table
+from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+
+
+class Patches(ColumnSource):
+    """(B, P, vision width) patch embeddings, without CLS and positions."""
+
+    name = "patches"
+    needs = frozenset({"vision_blocks"})
+
+    def training(self, data: ImageData, drawn: Drawn) -> Column:
+        return data.looked_at(drawn, data.backbone.patches, kept=True)
+
+    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table:
+        return Table(data.pixels(split, tuple(indices)), data.backbone.patches)

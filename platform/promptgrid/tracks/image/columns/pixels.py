@@ -1,0 +1,21 @@
+"""Column ``pixels``: images as floats, for methods that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptgrid.contract.columns import Column, ColumnSource, Table
+from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+
+
+class Pixels(ColumnSource):
+    """(B, 3, size, size) floats, normalised as ``Backbone.encode_image`` reads them."""
+
+    name = "pixels"
+    needs = frozenset({"pixels", "logits"})
+
+    def training(self, data: ImageData, drawn: Drawn) -> Column:
+        return data.looked_at(drawn, data.backbone.normalised)
+
+    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table:
+        return Table(data.pixels(split, tuple(indices)), data.backbone.normalised)

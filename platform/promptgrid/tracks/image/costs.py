@@ -1,0 +1,123 @@
+"""What a training step of a cell on a dual encoder costs: arithmetic and memory, from sizes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from promptgrid.contract.clip import Backbone, Classifier, Sphere, Spsa
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES
+from promptgrid.engine.packing import CALL_SECONDS, Expectation, Room, work
+from promptgrid.spec import Cell
+
+if TYPE_CHECKING:
+    from promptgrid.tracks.image.track import ImageTrack
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes that decide what one training step of a cell costs; those of ViT-B/16 where a backbone does not say."""
+
+    classes: int
+    images: int
+    text_width: int = 512
+    text_layers: int = 12
+    vision_width: int = 768
+    vision_layers: int = 12
+    patches: int = 196
+    image_size: int = 224
+
+    @classmethod
+    def of(cls, backbone: Backbone, classes: int, images: int) -> Shape:
+        """The sizes of ``backbone``, loaded."""
+        return cls(
+            classes=classes,
+            images=images,
+            text_width=backbone.text.width,
+            text_layers=backbone.text.layers,
+            vision_width=backbone.vision.width,
+            vision_layers=backbone.vision.layers,
+            patches=(backbone.image_size // backbone.patch_size) ** 2,
+            image_size=backbone.image_size,
+        )
+
+
+def step_flops(method: Classifier, shape: Shape, batch: int) -> float:
+    """Multiply-adds, doubled, of one training step: towers that need gradients count three times."""
+    text = 24.0 * shape.text_width**2 * shape.text_layers * _text_tokens(method, shape, batch) * 3
+    image = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * batch * 3
+    heads = 6.0 * shape.text_width * (shape.classes + shape.images) * batch
+    return text + image * _looks(method) / 3 + heads
+
+
+def adapting_flops(method: Classifier, shape: Shape, images: int) -> float:
+    """Of adapting to ``images`` test images one by one: their views through the image tower, and the steps."""
+    plan = method.adaptation
+    if plan is None:
+        return 0.0
+    look = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * (plan.views + plan.generated)
+    return images * (look + plan.steps * step_flops(method, shape, max(1, plan.views // 10)))
+
+
+def cell_memory_mb(method: Classifier, shape: Shape, batch: int) -> float:
+    """Activations kept for the backward pass of one cell, and its training images.
+
+    About 12 numbers a token, width and layer (measured with five methods on the bundled backbone: within 40 %).
+    """
+    text = _text_tokens(method, shape, batch) * shape.text_width * shape.text_layers
+    tokens = (shape.patches + 17) * batch
+    layers = 2 if "logits" in method.needs else shape.vision_layers  # without gradients nothing is kept
+    image = tokens * shape.vision_width * layers if _looks(method) else 0
+    kept = shape.images * shape.image_size**2 * 3 if _looks(method) else 0
+    return (12 * 4 * (text + image) + kept) / 2**20 + 0.5
+
+
+def halves_mb(method: Classifier, shape: Shape) -> float:
+    """The frozen blocks that take part in a step once more, in half precision: 12 width² numbers a layer."""
+    text = shape.text_width**2 * shape.text_layers if _text_tokens(method, shape, 1) else 0
+    image = shape.vision_width**2 * shape.vision_layers if INSIDE_IMAGES & method.needs else 0
+    return 2 * 12 * (text + image) / 2**20
+
+
+def _text_tokens(method: Classifier, shape: Shape, batch: int) -> int:
+    """Tokens that pass the text tower in a step: one context, and about five of each class behind it."""
+    if not {"text_tokens", "text_blocks"} & method.needs:
+        return 0
+    return (shape.classes * 5 + 17) * (batch * _views(method) if method.texts_per_image else 1)
+
+
+def _looks(method: Classifier) -> float:
+    """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
+    if "logits" in method.needs:
+        policy = method.step(None)
+        return float(policy.asks) if isinstance(policy, Spsa | Sphere) else 1.0
+    return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
+
+
+def _views(method: Classifier) -> int:
+    """Views of a training image that a step looks at."""
+    return 1 + len(method.beside)
+
+
+def expectation(track: ImageTrack, cell: Cell, room: Room) -> Expectation:
+    """What ``cell`` is expected to take on a machine with this ``room``."""
+    method = track.resolver.method(cell.method)(**cell.settings)
+    card = track.resolver.dataset(cell.dataset).card
+    task, labelled, pool = track.amounts(method, cell.dataset, cell.shots)
+    sizes = track.resolver.sizes(cell.backbone)
+    shape = Shape(classes=len(card.classes), images=(labelled + pool) * max(1, _kept(cell)), **sizes)
+    tests = card.splits["test"]
+    adapting = adapting_flops(method, shape, tests) / room.flops_a_second
+    if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
+        look = step_flops(method, shape, tests) / 3
+        return Expectation(0, 0.05 + look / room.flops_a_second + adapting, 1.0)
+    steps, batch = work(method, task, labelled, pool)
+    call = CALL_SECONDS / (8 if method.packs else 1)
+    seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / room.flops_a_second)
+    halves = halves_mb(method, shape) if cell.precision == "amp" else 0.0
+    return Expectation(steps, seconds, cell_memory_mb(method, shape, batch), halves)
+
+
+def _kept(cell: Cell) -> int:
+    """Views of an image that are held at once; of ``online`` those of the next few epochs."""
+    return 4 if cell.views == "online" else int(cell.views)

@@ -1,0 +1,69 @@
+"""What only images add to a cell's name: preprocessing, views, assets, and prompts that fit the text tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from promptgrid.contract.backbone import BackboneFamily
+from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
+from promptgrid.contract.clip.method import Classifier
+from promptgrid.contract.columns import ColumnSource
+from promptgrid.engine.resolve import Resolver
+from promptgrid.spec import Request
+from promptgrid.tracks.image.assets import Assets
+from promptgrid.tracks.image.data.pixels import PIXELS
+from promptgrid.tracks.image.data.restyled import VERSION
+from promptgrid.tracks.image.data.test_views import named
+from promptgrid.tracks.image.data.views import AUGMENTATION
+from promptgrid.tracks.image.datasets.union import open_union
+from promptgrid.tracks.image.prompt_lengths import PromptLengths
+
+
+class ImageResolver(Resolver):
+    """Looks names up, and knows what images and their text towers ask for."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, type[Method]],
+        datasets: Sequence[DatasetFamily],
+        backbones: Sequence[BackboneFamily],
+        protocols: Mapping[str, type[Protocol]],
+        columns: Sequence[ColumnSource] = (),
+    ) -> None:
+        super().__init__(methods, datasets, backbones, protocols, columns)
+        self.assets = Assets(datasets, self.dataset, self.facts)
+        self.prompts = PromptLengths(self.dataset, lambda name: self.backbone_family(name).prompt_room(name))
+
+    def look_again(self) -> None:
+        super().look_again()
+        self.assets.look_again()
+        self.prompts.look_again()
+
+    def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+        self.assets.admit(method, request, protocol, self.column_needs)
+        super().admit(method, request, protocol)
+        self.prompts.admit(request, self.settle(type(method), request.settings))
+
+    def own_identity(self, method: Method, request: Request) -> dict[str, Any]:
+        own = super().own_identity(method, request)
+        own["preprocessing"] = [PIXELS, self.facts(request.backbone)["preprocessing"].plain()]
+        own["views"] = [request.views, AUGMENTATION] if request.views else 0
+        if method.assets:
+            own["assets"] = self.assets.identity(method, request)
+        classifier = cast(Classifier, method)
+        if classifier.adaptation is not None:
+            own["test_time"] = named(classifier.adaptation)
+        if classifier.beside:
+            own["beside"] = [*classifier.beside, VERSION]
+        return own
+
+    def method(self, name: str) -> type[Classifier]:
+        return cast(type[Classifier], super().method(name))
+
+    def joined(self, name: str) -> Dataset | None:
+        return open_union(name, self.knows, self.dataset)
+
+    def sizes(self, backbone: str) -> dict[str, int]:
+        """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
+        return dict(self.facts(backbone).get("sizes", {}))
