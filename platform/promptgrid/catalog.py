@@ -51,7 +51,7 @@ def track(name: str) -> Track:
         datasets=_instances(home, "datasets", DatasetFamily),
         backbones=backbones,
         protocols=_by_name(home, "protocols", Protocol),
-        columns=list(_by_name(home, "columns", ColumnSource).values()),
+        columns=[source() for source in _by_name(home, "columns", ColumnSource).values()],
     )
     return built
 

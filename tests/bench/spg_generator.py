@@ -45,7 +45,7 @@ def scene(seed: int) -> Scene:
     (cell,) = track.resolve([ask])
     (outcome,) = track.run(Pack((cell,), wanted=frozenset({cell.key})), MemoryCache(), "cpu")
     labels = torch.from_numpy(outcome.state["labels"]).flatten(1)
-    encoder, dataset = track._backbone("bundled", "cpu"), track.resolver.dataset(SOURCES)
+    encoder, dataset = track.backbone("bundled", "cpu"), track.resolver.dataset(SOURCES)
 
     def units(name: str, indices: list[int]) -> Tensor:
         pixels = read_pixels(track.resolver.dataset(name), indices, encoder.preprocessing)

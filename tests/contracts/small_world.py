@@ -152,7 +152,7 @@ def track() -> ImageTrack:
     found = catalog.track("image")
     assert isinstance(found, ImageTrack)
     methods, protocols = found.resolver.methods, found.resolver.protocols
-    small = ImageTrack(methods, [SmallDatasets()], [SmallBackbones()], protocols)
+    small = ImageTrack(methods, [SmallDatasets()], [SmallBackbones()], protocols, found.resolver.columns)
     captioned = Captioned()
     small.resolver.assets.pairs = lambda called: PairPool(((captioned, tuple(captioned.splits["train"])),))
     return small

@@ -155,7 +155,7 @@ class Peeking(VPSpsa):
 
     def changed(self, params: Params, batch: Batch, task: Task) -> torch.Tensor:
         assert batch.features.numel() == 0
-        assert batch.patches is None
+        assert "patches" not in batch
         assert task.support is None or task.support.features.numel() == 0
         with pytest.raises(Refused, match="answers with logits alone"):
             task.backbone.encode_image(batch.pixels)
@@ -165,7 +165,7 @@ class Peeking(VPSpsa):
 @pytest.mark.parametrize("protocol", ["black_box", "few_shot"])
 def test_no_feature_reaches_the_method_in_any_protocol(protocol: str) -> None:
     found = track().resolver
-    known = ImageTrack({"peeking": Peeking}, found.datasets, found.backbones, found.protocols)
+    known = ImageTrack({"peeking": Peeking}, found.datasets, found.backbones, found.protocols, found.columns)
     asked = request("vp_spsa", protocol=protocol, **brief("vp_spsa"))
     (outcome,) = run(type(asked)(**(vars(asked) | {"method": "peeking"})), known=known)
     assert outcome.record.status == "done", outcome.record.log_tail

@@ -158,7 +158,7 @@ def test_a_joint_method_sees_the_whole_set_at_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scoring, "CHUNK", 3)
     for parts, same in (({"joint": True}, True), ({}, False)):
         trial = Trial.of(_with(head=_centred, zero_shot_at_start=False, **parts)(), PracticeBackbone())
-        found = scoring.logits_of(trial.method, trial.start, trial.task, trial.batch.features)
+        found = logits_of(trial.method, trial.start, trial.task, trial.batch.features)
         assert torch.allclose(found, trial.logits(trial.start), atol=1e-4) is same
 
 

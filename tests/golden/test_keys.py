@@ -180,7 +180,7 @@ def test_where_a_dataset_lies_does_not_enter(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     shutil.copytree(tmp_path / "here", tmp_path / "far" / "here")
     found = small_world.track().resolver
-    track = ImageTrack(found.methods, [ImageFolder()], found.backbones, found.protocols)
+    track = ImageTrack(found.methods, [ImageFolder()], found.backbones, found.protocols, found.columns)
     asked = small_world.request("coop")
     places = [f"imagefolder:{tmp_path / where}" for where in ("here", "far/here")]
     one, other = track.resolve([_moved(asked, place) for place in places])

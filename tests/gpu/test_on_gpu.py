@@ -81,7 +81,13 @@ def small_tokenizer() -> Any:
 @pytest.fixture(scope="module")
 def wing() -> ImageTrack:
     small = small_world.track()
-    found = ImageTrack(small.resolver.methods, [small_world.SmallDatasets()], [OnDevice()], small.resolver.protocols)
+    found = ImageTrack(
+        small.resolver.methods,
+        [small_world.SmallDatasets()],
+        [OnDevice()],
+        small.resolver.protocols,
+        small.resolver.columns,
+    )
     found.resolver.assets.pairs = small.resolver.assets.pairs
     return found
 

@@ -24,7 +24,7 @@ def bench(image_track: ImageTrack, bundled_task: Dataset) -> Bench:
     encoder = DualEncoder("given", "0" * 64, model, tokenizer, preprocessing)
     found = image_track.resolver
     return Bench(
-        track=ImageTrack(found.methods, [CutFamily(bundled_task)], [Given(encoder)], found.protocols),
+        track=ImageTrack(found.methods, [CutFamily(bundled_task)], [Given(encoder)], found.protocols, found.columns),
         encoder=encoder,
         exact=Exact("given", "0" * 64, double, tokenizer, preprocessing),
         clip=Clip(model, tokenizer, mean, std),

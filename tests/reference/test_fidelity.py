@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -27,16 +28,17 @@ import torch
 from tests.reference.bench import BATCH, EPOCHS, SHOTS, Bench, first
 from tests.reference.pseudo import needs_pool
 from tests.reference.task import Params, Pictures, Plain
+from tests.tracks.image.looked_at import logits_of, still
 from torch import Tensor
 
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Labelled, Task
-from promptgrid.contract.clip.black_box import INSIDE_IMAGES
-from promptgrid.engine.sampling import Album, Support
+from promptgrid.contract.columns import Stream
+from promptgrid.engine.sampling import Support
 from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.scoring import logits_of
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell
+from promptgrid.tracks.image.columns.beside import patches_beside
 
 TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
 RATES = (1.0, 2.0, 0.5)
@@ -230,21 +232,25 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
     method, plain = bench.method(cell), bench.plain(cell, exact=True)
     task = _task(bench, plain).but(backbone=bench.exact, support=None, validation=None)
     start = _exact_start(bench, cell, plain)
-    album = Album.still(
-        features=bench.exact.encode_pixels(plain.train.pixels),
-        labels=plain.train.labels,
-        pixels=plain.train.pixels if INSIDE_IMAGES & method.needs else None,
+    training = still(
+        bench.exact.encode_pixels(plain.train.pixels),
+        plain.train.labels,
+        plain.train.pixels,
+        bench.exact,
+        method.needs,
         second=bench.exact.encode_pixels(plain.train.pixels),
-        domains=_places(plain.domains) if "domain_labels" in method.needs else None,
+        domain=_places(plain.domains) if "domain_labels" in method.needs else None,
     )
-    album = replace(album, beside=plain.beside if method.beside else None)
+    if method.beside:
+        beside = Stream(plain.beside, partial(patches_beside, bench.exact))
+        training = replace(training, columns={**training.columns, "beside": beside})
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
     fitted = {name: value[None] for name, value in start.items()}
     for turn in range(method.stages):
         now = replace(task, turn=turn)
         schedule = Schedule.of(method, now, len(plain.train.labels))
         assert schedule is not None
-        support = Support([album], [cell], [schedule], turn)
+        support = Support([training], [cell], [schedule], turn)
         fitted = fit(PackedMethod(method, knobs, now), fitted, support, [schedule]).params
     settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
     learned = {name: value[0] for name, value in fitted.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,15 +19,17 @@ import torch
 from tests.reference.bench import EPOCHS, SHOTS, Bench, batches, first
 from tests.reference.pseudo import needs_pool
 from tests.reference.task import Params, Pictures, Pooled
+from tests.tracks.image.looked_at import logits_of, still
 from torch import Tensor
 
 from promptgrid.contract.assets import Second
 from promptgrid.contract.clip import Backbone, Dataset, Labelled, Split, Task, stream
-from promptgrid.engine.sampling import Album, Support
+from promptgrid.contract.columns import Stream
+from promptgrid.engine.sampling import Support
 from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.scoring import logits_of
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Request
+from promptgrid.tracks.image.columns.beside import patches_beside
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 
 TOLERANCE, EXACT = 1e-5, 1e-8
@@ -122,21 +125,25 @@ def test_the_first_round_in_float64(bench: Bench, case: str) -> None:
     chosen = method.relabel(task, None)
     few = plain.train if method.with_labelled else Pictures(plain.pool[:0], plain.train.labels[:0])
     pixels = torch.cat([few.pixels, plain.pool[chosen.positions]])
-    album = Album.still(
-        features=bench.exact.encode_pixels(pixels),
-        labels=torch.cat([few.labels, chosen.labels]),
-        pixels=pixels if "vision_blocks" in method.needs else None,
+    training = still(
+        bench.exact.encode_pixels(pixels),
+        torch.cat([few.labels, chosen.labels]),
+        pixels,
+        bench.exact,
+        method.needs,
+        pool=(len(few.labels), len(chosen.labels)),
         second=bench.exact.encode_pixels(pixels) if "second_backbone" in method.needs else None,
         pseudo=torch.arange(len(pixels)) >= len(few.labels),
     )
     if method.beside:
-        album = replace(album, beside=lambda positions, seed: pixels[positions].unsqueeze(1))
+        beside = Stream(lambda positions, seed: pixels[positions].unsqueeze(1), partial(patches_beside, bench.exact))
+        training = replace(training, columns={**training.columns, "beside": beside})
     task = replace(task.without_examples(), mixture=(len(few.labels), len(chosen.labels)))
     schedule = Schedule.of(method, task, len(pixels))
     assert schedule is not None
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
     stacked = {name: value[None] for name, value in start.items()}
-    result = fit(PackedMethod(method, knobs, task), stacked, Support([album], [cell], [schedule]), [schedule])
+    result = fit(PackedMethod(method, knobs, task), stacked, Support([training], [cell], [schedule]), [schedule])
     one_round: dict[str, Any] = dict(cell.settings)
     if cell.method == "tfup_t":
         one_round["phases"] = 1

@@ -16,6 +16,7 @@ from tests.reference import lafter, tip_adapter
 from tests.reference.bench import Bench
 from tests.reference.pseudo import zero_shot
 from tests.reference.task import Params, Pictures, Plain, Pooled
+from tests.tracks.image.looked_at import logits_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,7 +24,6 @@ from promptgrid import catalog
 from promptgrid.contract.clip import Batch, Labelled, Method, Outputs, Task
 from promptgrid.engine.sampling import epoch_order
 from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.scoring import logits_of
 from promptgrid.tracks.image.cards.prose import said
 
 CLASSES = ("military hat (bearskin or shako)", "red_fox", "owl", "traffic_light")
@@ -74,7 +74,9 @@ def test_3_labels_of_lafter_follow_the_tower_that_learns(bench: Bench) -> None:
     for name in ("norm_weights", "norm_biases"):
         params[name] = 0.3 * torch.randn(params[name].shape, generator=rng)
     turned = bench.encoder.patches(pixels.flip(-1))
-    out = method.forward(params, Batch(features, turned, plain=features, beside=patches.unsqueeze(1)), task)
+    out = method.forward(
+        params, Batch(features=features, patches=turned, plain=features, beside=patches.unsqueeze(1)), task
+    )
     with torch.no_grad():
         seen = F.normalize(lafter.student.moved(plain, params, pixels), dim=-1)
         labels = (seen @ params["teacher"].T).argmax(1)

@@ -68,7 +68,7 @@ class PatchFamily(DatasetFamily):
 def study_track() -> ImageTrack:
     """Every method and protocol of the catalogue on these datasets."""
     found = track().resolver
-    return ImageTrack(found.methods, [PatchFamily()], [SmallBackbones()], found.protocols)
+    return ImageTrack(found.methods, [PatchFamily()], [SmallBackbones()], found.protocols, found.columns)
 
 
 def cells_of(wing: ImageTrack, **suite: Any) -> list[Cell]:

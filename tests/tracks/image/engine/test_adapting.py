@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache, Pictures, backbone
+from tests.tracks.image.looked_at import logits_of
 from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import Variations
 from promptgrid.contract.clip import Adaptation, Batch, Dataset, DatasetFamily, Method, Outcome, Params, Task, stream
-from promptgrid.engine.scoring import logits_of
 from promptgrid.spec import DatasetCard, Pack, Reason, Refused, Request
 from promptgrid.tracks.image.data import adapting
 from promptgrid.tracks.image.data.adapting import adapted_logits
@@ -109,8 +109,8 @@ def test_a_step_lowers_the_entropy_of_the_confident_views() -> None:
     looks = looks_at(images(), method.adaptation, backbone(), inside=False)
     params = start(method)
     for features in looks.features:
-        logits = method.forward(params, Batch(features), TASK).logits
-        views = Batch(features[method.select_views(logits, Batch(features), TASK)])
+        logits = method.forward(params, Batch(features=features), TASK).logits
+        views = Batch(features=features[method.select_views(logits, Batch(features=features), TASK)])
         leaf = {"context": params["context"].clone().requires_grad_()}
         before = method.adapt_loss(leaf, views, TASK)
         before.backward()
@@ -120,11 +120,11 @@ def test_a_step_lowers_the_entropy_of_the_confident_views() -> None:
 
 def test_tpt_keeps_the_confident_tenth() -> None:
     logits = torch.randn(64, 5, generator=stream("views")) * 3
-    kept = TPT().select_views(logits, Batch(torch.zeros(64, 4)), TASK)
+    kept = TPT().select_views(logits, Batch(features=torch.zeros(64, 4)), TASK)
     entropy = torch.distributions.Categorical(logits=logits).entropy()
     assert len(kept) == 6
     assert set(kept.tolist()) == set(entropy.topk(6, largest=False).indices.tolist())
-    assert len(TPT(views=4).select_views(logits[:4], Batch(torch.zeros(4, 4)), TASK)) == 1
+    assert len(TPT(views=4).select_views(logits[:4], Batch(features=torch.zeros(4, 4)), TASK)) == 1
 
 
 def test_diff_tpt_keeps_thirty_of_128_views_and_none_unlike_the_image() -> None:
@@ -133,14 +133,14 @@ def test_diff_tpt_keeps_thirty_of_128_views_and_none_unlike_the_image() -> None:
     assert plan.views + plan.generated == 128
     features = torch.randn(128, 16, generator=stream("features"))
     logits = torch.randn(128, 5, generator=stream("views"))
-    kept = method.select_views(logits, Batch(features), TASK)
+    kept = method.select_views(logits, Batch(features=features), TASK)
     likeness = F.cosine_similarity(features[:1], features[1:])
     far = {1 + int(place) for place in likeness.argsort()[: 127 - 101]}
     assert len(set(kept.tolist())) == 30
     assert not far & set(kept.tolist())
     sure = logits.clone()
     sure[0] = torch.tensor([100.0, 0, 0, 0, 0])
-    assert 0 in method.select_views(sure, Batch(features), TASK)
+    assert 0 in method.select_views(sure, Batch(features=features), TASK)
 
 
 def test_views_belong_to_the_picture_and_not_to_its_place() -> None:
@@ -197,7 +197,7 @@ class Given(DatasetFamily):
 
 def wing(dataset: Dataset) -> ImageTrack:
     found = small_world.track().resolver
-    return ImageTrack(found.methods, [Given(dataset)], [small_world.SmallBackbones()], found.protocols)
+    return ImageTrack(found.methods, [Given(dataset)], [small_world.SmallBackbones()], found.protocols, found.columns)
 
 
 def ask(method: str, protocol: str = "test_time", shots: int = 0, **settings: Any) -> Request:

@@ -124,7 +124,7 @@ class Steep(Trained):
 
 def taught(weights: list[float], half: bool, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     own = track().resolver
-    here = ImageTrack({"steep": Steep}, own.datasets, own.backbones, own.protocols)
+    here = ImageTrack({"steep": Steep}, own.datasets, own.backbones, own.protocols, own.columns)
     plain = Request("image", "few_shot", "steep", {}, "small", "pictures", 2, 1, "last", "amp")
     asked = [replace(plain, settings={"weight": weight}) for weight in weights]
     speed = Speed(autocast="fp16" if half else None)

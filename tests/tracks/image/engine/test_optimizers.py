@@ -89,7 +89,7 @@ class Averaged(Trained):
 
 def _fitted(*settings: dict[str, float], shots: tuple[int, ...] = (2,)) -> list[Outcome]:
     own = track().resolver
-    image = ImageTrack({"averaged": Averaged}, own.datasets, own.backbones, own.protocols)
+    image = ImageTrack({"averaged": Averaged}, own.datasets, own.backbones, own.protocols, own.columns)
     cells = image.resolve([
         replace(request("averaged", protocol="few_shot", learning_rate=0.1, **each), shots=few)
         for each in settings

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache
+from tests.tracks.image.looked_at import still
 from torch import Tensor
 
 from promptgrid.contract.clip import Batch, Method, Outcome, Params, Recipe, Task
@@ -19,15 +20,13 @@ from promptgrid.engine.packing import (
     LONGEST,
     ROOMS,
     Expectation,
-    Shape,
-    halves_mb,
     packs_of,
-    step_flops,
 )
-from promptgrid.engine.sampling import Album, Support
+from promptgrid.engine.sampling import Support
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Reason, Request
+from promptgrid.tracks.image.costs import Shape, halves_mb, step_flops
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 
@@ -176,7 +175,7 @@ def fitted(totals: list[int], seen: list[int]) -> tuple[Any, list[Schedule]]:
         torch.randn(8, backbone.width, generator=torch.Generator().manual_seed(0)),
         torch.tensor([0, 1] * 4),
     )
-    album = Album.still(features, labels)
+    training = still(features, labels)
     recipe = Recipe(learning_rate=0.1, batch_size=4)
     schedules = [Schedule(recipe, None, 4, 2, total) for total in totals]
     (cell, *_) = cells("clip_adapter")
@@ -186,7 +185,7 @@ def fitted(totals: list[int], seen: list[int]) -> tuple[Any, list[Schedule]]:
             seen.append(len(params["sum"]))
             return super().losses(params, *rest)
 
-    support = Support([album] * len(totals), [cell] * len(totals), schedules)
+    support = Support([training] * len(totals), [cell] * len(totals), schedules)
     start = {"sum": torch.zeros(len(totals), 1)}
     return fit(Watched(Counting(), {}, task), start, support, schedules), schedules
 

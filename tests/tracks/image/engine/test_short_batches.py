@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from tests.contracts.small_world import MemoryCache, backbone, request, track
+from tests.tracks.image.looked_at import still
 from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Batch, Outcome, Params, Recipe, Task
 from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.sampling import Album, Support, epoch_batches
+from promptgrid.engine.sampling import Support, epoch_batches
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import fit
 from promptgrid.spec import Cell, Pack
@@ -31,16 +32,15 @@ def lora(shots: int, seed: int = 1, **settings: bool) -> Cell:
 def looked_at(schedule: Schedule, images: int, windows: tuple[int, ...]) -> list[list[int]]:
     """The images of every step, told by their features."""
     features = torch.arange(images).float().unsqueeze(1)
-    album = Album.still(features, torch.arange(images), pseudo=torch.arange(images) % 2 == 0)
-    support = Support([album], [lora(2)], [schedule])
+    training = still(features, torch.arange(images), pseudo=torch.arange(images) % 2 == 0)
+    support = Support([training], [lora(2)], [schedule])
     found = []
     for steps in windows:
         window = support.window(steps, 1)
         for step in range(steps):
-            batch = window.batch(step, backbone(), frozenset())
+            batch = window.batch(step)
             seen = batch.features[0, :, 0].int().tolist()
-            assert window.labels_of(step)[0].tolist() == seen
-            assert batch.pseudo is not None
+            assert batch.labels[0].tolist() == seen
             assert batch.pseudo[0].tolist() == [image % 2 == 0 for image in seen]
             found.append(seen)
     return found
@@ -67,7 +67,7 @@ def test_a_short_batch_is_a_mean_over_its_own_images() -> None:
     recipe = Recipe(learning_rate=0.1, batch_size=4, epochs=2, keep_last=True)
     schedule = Schedule(recipe, None, batch=4, each=3, total=6, short=2)
     start = method.init(task, rng)
-    support = Support([Album.still(features, labels)], [lora(2)], [schedule])
+    support = Support([still(features, labels)], [lora(2)], [schedule])
     knobs = {name: torch.tensor([float(getattr(method, name))]) for name in method.knobs()}
     found = fit(PackedMethod(method, knobs, task), {k: v[None] for k, v in start.items()}, support, [schedule]).params
     leaves: Params = {name: value.clone().requires_grad_() for name, value in start.items()}
@@ -76,7 +76,7 @@ def test_a_short_batch_is_a_mean_over_its_own_images() -> None:
         assert len(chosen) == schedule.size(step)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
-        logits: Tensor = method.forward(leaves, Batch(features[chosen]), task).logits
+        logits: Tensor = method.forward(leaves, Batch(features=features[chosen]), task).logits
         F.cross_entropy(logits, labels[chosen]).backward()
         optimizer.step()
     for name, value in leaves.items():

@@ -57,7 +57,7 @@ class Chased(Trained):
 
 def _fitted(*shots: int, halved: bool = False) -> list[Outcome]:
     own = track().resolver
-    image = ImageTrack({"chased": Chased}, own.datasets, own.backbones, own.protocols)
+    image = ImageTrack({"chased": Chased}, own.datasets, own.backbones, own.protocols, own.columns)
     asked = request("coop", protocol="few_shot")
     cells = image.resolve([replace(asked, method="chased", shots=few, settings={"halved": halved}) for few in shots])
     return _run(image, cells)

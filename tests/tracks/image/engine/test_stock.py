@@ -50,9 +50,9 @@ class Collector(Trained):
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         if task.seed is not None:
-            SEEN["step"] = task, None if batch.second is None else tuple(batch.second.shape)
+            SEEN["step"] = task, tuple(batch.second.shape) if "second" in batch else None
         else:
-            SEEN["scored"] = task, batch.second
+            SEEN["scored"] = task, batch.columns.get("second")
         return batch.features
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
@@ -64,7 +64,7 @@ def collect(monkeypatch):
     """``collect(needs, square)``: runs the square, gives what was seen and the outcome."""
     shipped = track("image").resolver  # type: ignore[attr-defined]
     methods = {**shipped.methods, "collector": Collector}
-    wing = ImageTrack(methods, shipped.datasets, shipped.backbones, shipped.protocols)
+    wing = ImageTrack(methods, shipped.datasets, shipped.backbones, shipped.protocols, shipped.columns)
 
     def run(needs: set[str], square: Request = SQUARE):
         monkeypatch.setattr(Collector, "needs", frozenset(needs))

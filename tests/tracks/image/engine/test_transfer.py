@@ -10,9 +10,10 @@ import torch
 from tests.tracks.image.small_study import Patches, cells_of, run_study, study_track
 
 from promptgrid.contract.clip import Outcome
+from promptgrid.engine.data import Opened
 from promptgrid.engine.programs import start
 from promptgrid.spec import Cell, Reason
-from promptgrid.tracks.image.data.pack_data import Bench, prepare
+from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.track import ImageTrack
 
 SHORT = {"epochs": 2, "batch_size": 3, "learning_rate": 0.05}
@@ -85,7 +86,7 @@ def test_adapting_starts_from_the_source_and_goes_on(
         if cell.reading != "adapt":
             continue
         source = outcomes[cell.needs[0]].state
-        begun = start(prepare(cell, _bench(wing, cell, lambda key: outcomes[key].state)), "cpu")
+        begun = start(_data(wing, cell, lambda key: outcomes[key].state).prepare(cell), "cpu")
         for name, value in begun.items():
             np.testing.assert_array_equal(value.numpy(), source[name])
             assert not np.array_equal(outcomes[cell.key].state[name], source[name]), f"{name} did not move"
@@ -102,9 +103,9 @@ def test_sources_share_the_batches_of_the_target(cells: list[Cell], outcomes: di
 def test_what_does_not_fit_fails_its_cell_alone(wing: ImageTrack) -> None:
     cells = cells_of(wing, **PAIR, methods=[METHODS[0] | SHORT], readings=["adapt"])
     target = next(cell for cell in cells if cell.source == "warm" and cell.dataset == "cold")
-    bench = _bench(wing, target, lambda key: {"context": np.zeros((9, 32), np.float32)})
+    data = _data(wing, target, lambda key: {"context": np.zeros((9, 32), np.float32)})
     with pytest.raises(ValueError, match=r"'context' learned on warm does not fit.*\(9, 32\).*\(3, 32\)"):
-        start(prepare(target, bench), "cpu")
+        start(data.prepare(target), "cpu")
 
 
 def test_a_source_whose_state_is_gone_fails_its_targets_alone(wing: ImageTrack) -> None:
@@ -116,16 +117,15 @@ def test_a_source_whose_state_is_gone_fails_its_targets_alone(wing: ImageTrack) 
         assert record.reason == (Reason.DATA_MISSING if gone in cell.needs else None), record.message
 
 
-def _bench(wing: ImageTrack, cell: Cell, learned: Any) -> Bench:
+def _data(wing: ImageTrack, cell: Cell, learned: Any) -> ImageData:
     from tests.contracts.small_world import MemoryCache, backbone
 
-    return Bench(
+    opened = Opened(
         method=wing.resolver.method(cell.method),
         dataset=wing.resolver.dataset(cell.dataset),
-        backbone=backbone(),
         protocol=wing.resolver.protocol(cell.protocol),
-        cache=MemoryCache(),
         device="cpu",
         split_of=wing.resolver.split,
         learned=learned,
     )
+    return ImageData(opened, Looking(backbone(), MemoryCache(), wing.resolver.columns))

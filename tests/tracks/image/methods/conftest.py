@@ -219,7 +219,14 @@ def batch_of(plain):
         domain = torch.arange(len(patches)) % 2
         size = backbone.image_size
         pixels = torch.randn(len(patches), 3, size, size, generator=torch.Generator().manual_seed(seed))
-        seen = Batch(labelled.features, patches, labelled.features[:, :7], pseudo, domain=domain, pixels=pixels)
+        seen = Batch(
+            features=labelled.features,
+            patches=patches,
+            second=labelled.features[:, :7],
+            pseudo=pseudo,
+            domain=domain,
+            pixels=pixels,
+        )
         return seen, labelled.labels
 
     return make

@@ -65,7 +65,9 @@ class ResNets(SmallBackbones):
 @cache
 def on_resnets() -> ImageTrack:
     found = small_world.track()
-    wing = ImageTrack(found.resolver.methods, [SmallDatasets()], [ResNets()], found.resolver.protocols)
+    wing = ImageTrack(
+        found.resolver.methods, [SmallDatasets()], [ResNets()], found.resolver.protocols, found.resolver.columns
+    )
     wing.resolver.assets.pairs = found.resolver.assets.pairs
     return wing
 

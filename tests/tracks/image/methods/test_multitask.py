@@ -59,11 +59,11 @@ def test_the_engine_learns_what_a_plain_loop_learns(method: dict[str, Any], form
     assert outcome.record.status == "done", outcome.record.log_tail
 
     joined, split = wing.resolver.dataset("warm+cold"), wing.resolver.split(cell)
-    backbone = wing._backbone("small", "cpu")
+    backbone = wing.backbone("small", "cpu")
     task = task_of(joined, split, backbone, cell.shots)
     built = wing.resolver.method(cell.method)(**cell.settings)
     pixels = _pixels(joined, split.train, backbone.preprocessing)
-    images = Batch(backbone.encode_pixels(pixels), backbone.patches(pixels))
+    images = Batch(features=backbone.encode_pixels(pixels), patches=backbone.patches(pixels))
     labels = torch.tensor([joined.labels[index] for index in split.train])
     params = built.init(task, stream(cell.identity["split"], cell.shots, cell.seed, "init"))
     leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
@@ -76,7 +76,7 @@ def test_the_engine_learns_what_a_plain_loop_learns(method: dict[str, Any], form
         optimizer.param_groups[0]["lr"] = 1e-5 if epoch == 0 else method["learning_rate"] * cosine
         mixed = torch.randperm(14, generator=orders)[:12].view(3, 4) if not form else order_by_task(orders, owner, 4)
         for chosen in mixed:
-            batch = Batch(images.features[chosen], images.patches[chosen])  # type: ignore[index]
+            batch = images.rows(chosen)
             logits = built.forward(leaves, batch, task).logits
             tasks = set(owner[chosen].tolist())
             columns = [place for place, own in enumerate(joined.tasks) if not form or own in tasks]
@@ -132,7 +132,7 @@ def test_classes_are_spoken_of_in_their_own_tasks_words() -> None:
     wing = study_track()
     joined = wing.resolver.dataset("warm+cold")
     (cell,) = cells_of(wing, protocol="few_shot", datasets=["warm+cold"], methods=[METHODS[1]])
-    backbone = wing._backbone("small", "cpu")
+    backbone = wing.backbone("small", "cpu")
     task = task_of(joined, wing.resolver.split(cell), backbone, 2)
     sentences = [
         "a photo of a red square.",

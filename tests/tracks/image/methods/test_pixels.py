@@ -86,7 +86,7 @@ def test_images_are_resized_as_torch_does(before: int, behind: int) -> None:
 def test_vp_adds_a_frame_and_leaves_the_middle_alone() -> None:
     task, params = start(VP(), small(48))
     pixels = torch.rand(2, 3, 48, 48)
-    seen = VPSpsa().changed(params, Batch(torch.zeros(2, 0), pixels=pixels), task)
+    seen = VPSpsa().changed(params, Batch(features=torch.zeros(2, 0), pixels=pixels), task)
     added = seen - pixels
     torch.testing.assert_close(added[:, :, 6:-6, 6:-6], torch.zeros(2, 3, 36, 36))
     torch.testing.assert_close(added[0], added[1])
@@ -98,7 +98,7 @@ def test_vp_adds_a_frame_and_leaves_the_middle_alone() -> None:
 def test_bar_shows_the_shrunk_image_amid_a_program_within_the_range() -> None:
     task, params = start(BAR(), small(48))
     pixels = torch.rand(2, 3, 48, 48)
-    seen = BAR().changed(params, Batch(torch.zeros(2, 0), pixels=pixels), task)
+    seen = BAR().changed(params, Batch(features=torch.zeros(2, 0), pixels=pixels), task)
     assert 0.0 <= float(seen.min()) <= float(seen.max()) <= 1.0
     torch.testing.assert_close(seen[:, :, 3:-3, 3:-3], resized(pixels, 42).clamp(0, 1))
     torch.testing.assert_close(seen[0, :, :3], params["program"].sigmoid()[:, :3])
@@ -109,7 +109,7 @@ def blackvip(pixels: Tensor, second: Tensor, training: bool, **settings: float) 
     method = BlackVIP(**settings)
     task, params = start(method, small(48), second.shape[1])
     task = replace(task, seed=torch.tensor(1) if training else None)
-    batch = Batch(torch.zeros(len(pixels), 0), second=second, pixels=pixels)
+    batch = Batch(features=torch.zeros(len(pixels), 0), second=second, pixels=pixels)
     return method.changed(params, batch, task), params, method.track(params, batch, task)
 
 

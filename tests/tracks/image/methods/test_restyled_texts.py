@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -27,7 +25,7 @@ def seen(make_task, batch_of, practice):
     batch, labels = batch_of(backbone=practice)
     noise = torch.randn(batch.patches.shape, generator=torch.Generator().manual_seed(5))
     views = torch.stack([batch.patches + 0.1 * noise, batch.patches - 0.3 * noise], dim=1)
-    return task, started(GOPro(), task), replace(batch, beside=views), labels
+    return task, started(GOPro(), task), batch.but(beside=views), labels
 
 
 def test_without_maps_it_is_coop(seen):
@@ -43,7 +41,7 @@ def test_an_answer_is_of_its_image_alone(seen):
     task, params, batch, _ = seen
     whole = GOPro().forward(params, batch, task).logits
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(1))
-    shuffled = replace(batch, features=batch.features[order], patches=batch.patches[order], beside=None)
+    shuffled = batch.but(features=batch.features[order], patches=batch.patches[order], beside=None)
     for images_at_once in (1, 3):
         found = GOPro(images_at_once=images_at_once).forward(params, shuffled, task).logits
         torch.testing.assert_close(found, whole[order], rtol=0, atol=1e-4)
@@ -51,7 +49,7 @@ def test_an_answer_is_of_its_image_alone(seen):
 
 def test_equal_views_agree(seen):
     task, params, batch, labels = seen
-    same = replace(batch, beside=torch.stack([batch.patches, batch.patches], dim=1))
+    same = batch.but(beside=torch.stack([batch.patches, batch.patches], dim=1))
     losses = GOPro().losses(params, GOPro().forward(params, same, task), labels, task)
     assert float(losses["moco"]) == float(losses["augmix"]) == 0.0
     other = GOPro().losses(params, GOPro().forward(params, batch, task), labels, task)

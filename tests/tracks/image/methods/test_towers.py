@@ -104,7 +104,7 @@ def test_ctp_tft_does_not_depend_on_its_chunks_or_on_the_batch(at_once, make_tas
     chunked = CTPTFT(images_at_once=at_once).forward(params, batch, task).logits
     torch.testing.assert_close(chunked, expected, rtol=0, atol=1e-4)
     rows = torch.arange(len(batch.features)).split(at_once)
-    parts = [replace(batch, features=batch.features[own], patches=batch.patches[own]) for own in rows]
+    parts = [batch.rows(own) for own in rows]
     apart = torch.cat([CTPTFT().forward(params, part, task).logits for part in parts])
     torch.testing.assert_close(apart, expected, rtol=0, atol=1e-4)
 
@@ -192,4 +192,4 @@ def test_a_method_of_the_image_tower_needs_patches(make_task, batch_of):
     for method in (VPT(), MaPLe(), ClipLora()):
         assert "vision_blocks" in method.needs
         with pytest.raises(AssertionError):
-            method.image(method.init(task, torch.Generator()), Batch(batch.features), task)
+            method.image(method.init(task, torch.Generator()), Batch(features=batch.features), task)

@@ -185,7 +185,7 @@ def test_tfup_t_takes_its_label_from_the_view_without_augmentation(two_looks) ->
     params = method.init(task, torch.Generator().manual_seed(0))
     params |= {"up": torch.zeros_like(params["up"])}
     weak, strong = (
-        TFUP().forward(params, Batch(seen), task).logits.argmax(-1) for seen in (out.batch.plain, out.image)
+        TFUP().forward(params, Batch(features=seen), task).logits.argmax(-1) for seen in (out.batch.plain, out.image)
     )
     assert taught_by(out.logits, weak) != pytest.approx(taught_by(out.logits, strong), rel=1e-3)
     found = method.losses(params, out._replace(text=method.text(params, task)), labels, task)
@@ -254,7 +254,7 @@ def test_tfup_scores_an_image_alone_as_in_company(make_task, batch_of) -> None:
     params = method.init(task, torch.Generator())
     assert params["keys"].shape[0] == CLASSES * 12, "0.3 x 200 / 5"
     together = method.forward(params, batch, task).logits
-    alone = torch.cat([method.forward(params, Batch(row[None]), task).logits for row in batch.features])
+    alone = torch.cat([method.forward(params, Batch(features=row[None]), task).logits for row in batch.features])
     torch.testing.assert_close(alone, together)
     unmoved = TFUP(alpha=0.0).forward(params, batch, task).logits
     assert float((together - unmoved).abs().max()) > 0.01, "the cache says nothing"
@@ -314,7 +314,7 @@ def test_nobody_tells_the_labels_of_the_pool(name: str) -> None:
     states = []
     for dataset in (Pictures(), Relabelled()):
         found = track().resolver
-        wing = ImageTrack(found.methods, [Family(dataset)], [SmallBackbones()], found.protocols)
+        wing = ImageTrack(found.methods, [Family(dataset)], [SmallBackbones()], found.protocols, found.columns)
         cell = _cell(wing, name)
         pack = Pack((cell,), wanted=frozenset({cell.key}))
         (outcome,) = wing.run(pack, MemoryCache(), "cpu")

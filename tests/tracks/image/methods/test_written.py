@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.contracts import small_world
+from tests.tracks.image.looked_at import logits_of
 
 from promptgrid.contract.clip import Batch
-from promptgrid.engine.scoring import logits_of
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.gram import GRAM, HOSTS
@@ -51,7 +51,7 @@ def test_spg_teaches_each_domain_its_own_context(make_task):
     leaf = params["labels"].clone().requires_grad_()
     now = replace(task.without_examples(), seed=torch.tensor(3))
     for domain in (0, 1):
-        batch = Batch(task.support.features, domain=torch.full((len(task.support.labels),), domain))
+        batch = Batch(features=task.support.features, domain=torch.full((len(task.support.labels),), domain))
         out = method.forward(params | {"labels": leaf}, batch, now)
         (grad,) = torch.autograd.grad(method.losses(params, out, task.support.labels, now)["cross_entropy"], leaf)
         assert grad[domain].abs().max() > 1e-6

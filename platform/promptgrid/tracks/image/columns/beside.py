@@ -26,7 +26,7 @@ class BesideViews(ColumnSource):
         return issubclass(own, Classifier) and bool(own.beside)
 
     def training(self, data: ImageData, drawn: Drawn) -> Column:
-        kinds, show = cast(type[Classifier], data.method).beside, partial(_patches, data.backbone)
+        kinds, show = cast(type[Classifier], data.method).beside, partial(patches_beside, data.backbone)
         if drawn.pooled and not drawn.views.count and kinds == ("centre",):
             pixels = drawn.pixels if drawn.pixels is not None else data.pixels("train", drawn.indices)
             return Stream(lambda positions, seed: pixels[positions].unsqueeze(1), show)
@@ -37,7 +37,7 @@ class BesideViews(ColumnSource):
         return None
 
 
-def _patches(backbone: Backbone, pixels: Tensor) -> Tensor:
+def patches_beside(backbone: Backbone, pixels: Tensor) -> Tensor:
     """(B, views, P, vision width) of pixels (B, views, 3, size, size) uint8."""
     found = backbone.patches(pixels.flatten(0, 1))
     return found.view(*pixels.shape[:2], *found.shape[1:])

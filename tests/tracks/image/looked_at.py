@@ -1,0 +1,48 @@
+"""Images given to the engine by hand, in the place of a dataset: training sets and scored examples."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from promptgrid.contract.clip import Backbone, Classifier, Params, Task
+from promptgrid.contract.columns import Column, Table, Views
+from promptgrid.engine.sampling import TrainingSet
+from promptgrid.engine.scoring import answers_of
+
+
+def still(
+    features: Tensor,
+    labels: Tensor,
+    pixels: Tensor | None = None,
+    backbone: Backbone | None = None,
+    needs: frozenset[str] = frozenset(),
+    *,
+    pool: tuple[int, int] | None = None,
+    **tables: Tensor | None,
+) -> TrainingSet:
+    """One view of each image; ``tables`` are further columns, ``pool`` how many are labelled and how many are not."""
+    columns: dict[str, Column] = {"features": Views.still(features)}
+    columns |= {name: Table(values) for name, values in tables.items() if values is not None}
+    if pixels is not None and backbone is not None:
+        if "vision_blocks" in needs:
+            columns["patches"] = Views.still(pixels, backbone.patches, kept=True)
+        if {"pixels", "logits"} & needs:
+            columns["pixels"] = Views.still(pixels, backbone.normalised)
+    return TrainingSet(labels, columns, mixture=pool)
+
+
+def logits_of(
+    method: Classifier,
+    params: Params,
+    task: Task,
+    features: Tensor,
+    pixels: Tensor | None = None,
+    second: Tensor | None = None,
+) -> Tensor:
+    """(N, classes) logits of images, as the engine scores them."""
+    columns = {"features": Table(features)} | ({} if second is None else {"second": Table(second)})
+    if pixels is not None and "vision_blocks" in method.needs:
+        columns["patches"] = Table(pixels, task.backbone.patches)
+    if pixels is not None and {"pixels", "logits"} & method.needs:
+        columns["pixels"] = Table(pixels, task.backbone.normalised)
+    return answers_of(method, params, task, columns, 512 if pixels is None else 64)
