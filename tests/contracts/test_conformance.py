@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from tests.contracts import small_world
+from tests.tracks.image.looked_at import logits_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -153,9 +154,8 @@ def test_scores_of_a_batch_are_for_protocols_that_say_so() -> None:
 
 def test_a_joint_method_sees_the_whole_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from promptgrid.contract.conformance import Trial
-    from promptgrid.engine import scoring
 
-    monkeypatch.setattr(scoring, "CHUNK", 3)
+    monkeypatch.setattr("tests.tracks.image.looked_at.CHUNK", 3)
     for parts, same in (({"joint": True}, True), ({}, False)):
         trial = Trial.of(_with(head=_centred, zero_shot_at_start=False, **parts)(), PracticeBackbone())
         found = logits_of(trial.method, trial.start, trial.task, trial.batch.features)

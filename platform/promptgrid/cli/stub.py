@@ -26,7 +26,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract import Axes, Number, Params, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Number, Params, Task, Trained, knob
 from promptgrid.contract.clip.method import Kind
 
 

@@ -9,6 +9,8 @@ from promptgrid.contract.columns import Column, Table, Views
 from promptgrid.engine.sampling import TrainingSet
 from promptgrid.engine.scoring import answers_of
 
+CHUNK = 64
+
 
 def still(
     features: Tensor,
@@ -45,4 +47,4 @@ def logits_of(
         columns["patches"] = Table(pixels, task.backbone.patches)
     if pixels is not None and {"pixels", "logits"} & method.needs:
         columns["pixels"] = Table(pixels, task.backbone.normalised)
-    return answers_of(method, params, task, columns, 512 if pixels is None else 64)
+    return answers_of(method, params, task, columns, CHUNK)

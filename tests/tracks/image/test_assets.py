@@ -12,7 +12,7 @@ from PIL import Image
 
 from promptgrid.catalog import track
 from promptgrid.contract.assets import ASSETS
-from promptgrid.contract.clip import Method, Params, Task
+from promptgrid.contract.clip import Classifier, Params, Task
 from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
@@ -24,7 +24,7 @@ ELSEWHERE = ("unlabelled", "variations")
 
 
 @dataclass(frozen=True)
-class Needy(Method):
+class Needy(Classifier):
     """Needs whatever a test says."""
 
     name = "needy"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from promptgrid.contract.clip import Backbone, Classifier, Sphere, Spsa
+from promptgrid.contract.clip import Backbone, Classifier, Sphere, Spsa, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.engine.packing import CALL_SECONDS, Expectation, Room, work
 from promptgrid.spec import Cell
@@ -89,7 +89,7 @@ def _text_tokens(method: Classifier, shape: Shape, batch: int) -> int:
 def _looks(method: Classifier) -> float:
     """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
     if "logits" in method.needs:
-        policy = method.step(None)
+        policy = method.step(Task.of("", (), "{}", cast(Backbone, None)))
         return float(policy.asks) if isinstance(policy, Spsa | Sphere) else 1.0
     return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
 

@@ -98,7 +98,7 @@ def test_without_a_rate_the_centre_crop_is_answered_as_it_is(method: Method) -> 
 def test_tpt_starts_from_zero_shot_of_its_words() -> None:
     seen = images()
     pixels = torch.stack([prepared(image, backbone().preprocessing) for image in seen])
-    text = replace(TASK, template="a photo of a {}.").text
+    text = TASK.but(template="a photo of a {}.").text
     zero_shot = UNIT * F.normalize(backbone().encode_pixels(pixels), dim=-1) @ text.mT
     found = answers(TPT(**FAST, tuning_rate=0.0), start(METHODS[0]), seen)
     torch.testing.assert_close(found / UNIT, zero_shot / UNIT, rtol=0, atol=1e-5)

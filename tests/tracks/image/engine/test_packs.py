@@ -14,7 +14,7 @@ from tests.contracts.small_world import MemoryCache
 from tests.tracks.image.looked_at import still
 from torch import Tensor
 
-from promptgrid.contract.clip import Batch, Method, Outcome, Params, Recipe, Task
+from promptgrid.contract.clip import Batch, Classifier, Method, Outcome, Params, Recipe, Task
 from promptgrid.engine.packing import (
     LARGEST,
     LONGEST,
@@ -155,7 +155,7 @@ def test_a_cell_without_its_images_fails_alone_and_the_others_keep_their_bits() 
 
 
 @dataclass(frozen=True)
-class Counting(Method):
+class Counting(Classifier):
     """Adds the number of images to its only number, and says how many cells each step had."""
 
     name = "counting"

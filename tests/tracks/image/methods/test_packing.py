@@ -21,18 +21,8 @@ def forward(method: Method, params, knobs, patches, features, second, pseudo, do
     """Logits, losses by name and their sum, of one cell; losses of all stages."""
     method, task = replace(method, **knobs), replace(task, seed=seed)
     beside = torch.stack([0.9 * patches, patches.roll(1, 1)], dim=1)
-    batch, losses = (
-        Batch(
-            features=features,
-            patches=patches,
-            second=second,
-            pseudo=pseudo,
-            domain=domain,
-            pixels=pixels,
-            beside=beside,
-        ),
-        {},
-    )
+    columns = {"features": features, "patches": patches, "second": second, "pseudo": pseudo, "domain": domain}
+    batch, losses = Batch(columns, pixels=pixels, beside=beside), {}
     outs = [method.forward(params, batch, replace(task, turn=turn)) for turn in range(method.stages)]
     for turn, out in enumerate(outs):
         losses |= method.losses(params, out, labels, replace(task, turn=turn))

@@ -136,7 +136,7 @@ def test_the_meta_stage_is_shared_by_hosts_rates_shots_and_seeds(make_task, monk
     settings = {"meta_steps": 2, "ways": 2}
     first = started(GRAM(**settings), make_task(), 0)
     for host in HOSTS:
-        other = replace(make_task(), shots=1, dataset="pond", template="a {}.")  # equal pairs, read anew
+        other = make_task().but(shots=1, dataset="pond", template="a {}.")  # equal pairs, read anew
         found = started(GRAM(host=host, learning_rate=0.1, **settings), other, 1)
         assert all(torch.equal(found[name], first[name]) for name in first)
     assert len(asked) == 1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset
+from promptgrid.contract.dataset import DamagedExample
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import canonical_json, digest
 from promptgrid.tracks.image.data.pixels import PIXELS, read_what_can_be
@@ -31,7 +32,7 @@ def quietly() -> None:
     """Tells nobody."""
 
 
-class DamagedData(OSError):
+class DamagedData(DamagedExample):
     """An image that this cell needs is damaged."""
 
 
