@@ -13,10 +13,10 @@ from PIL import Image
 from promptgrid.catalog import track
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.clip import Classifier, Params, Task
-from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
 from promptgrid.tracks.image.pairs import pair_pool
+from promptgrid.tracks.image.resolve import ImageResolver
 
 SQUARE = Request("image", "few_shot", "needy", {}, "bundled", "animals", 2, 1, "last", "fp32")
 ELSEWHERE = ("unlabelled", "variations")
@@ -43,11 +43,11 @@ class Needy(Classifier):
 
 
 @pytest.fixture
-def resolver(request, monkeypatch) -> Resolver:
+def resolver(request, monkeypatch) -> ImageResolver:
     """Knows a method that needs the test's parameter."""
     shipped = track("image").resolver  # type: ignore[attr-defined]
     monkeypatch.setattr(Needy, "needs", frozenset(request.param))
-    return Resolver({"needy": Needy}, shipped.datasets, shipped.backbones, shipped.protocols)
+    return ImageResolver({"needy": Needy}, shipped.datasets, shipped.backbones, shipped.protocols)
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,8 @@ def test_the_meta_stage_is_shared_by_hosts_rates_shots_and_seeds(make_task, monk
         (GRAM(**settings | {"meta_steps": 3}), one),
         (GRAM(**settings | {"inner_rate": 0.2}), one),
         (GRAM(**settings, words="", context_length=3), one),
-        (GRAM(**settings), replace(one, pairs=replace(pairs, features=pairs.features + 1e-3))),
-        (GRAM(**settings), replace(one, pairs=replace(pairs, captions=tuple(reversed(pairs.captions))))),
+        (GRAM(**settings), one.but(pairs=replace(pairs, features=pairs.features + 1e-3))),
+        (GRAM(**settings), one.but(pairs=replace(pairs, captions=tuple(reversed(pairs.captions))))),
     ]
     for method, task in changed:
         started(method, task)
