@@ -18,11 +18,11 @@ from typing import Any
 
 from tests.bench.measuring import show
 
-from promptgrid.cluster.cost_model import CostModel, Measured, spent
-from promptgrid.cluster.estimate import scouts
-from promptgrid.cluster.eta import GAP_SECONDS, Flight, forecast, span
 from promptgrid.cluster.planner import track_named
 from promptgrid.cluster.schedule import Schedule, makespan
+from promptgrid.cluster.timing.cost_model import CostModel, Measured, spent
+from promptgrid.cluster.timing.estimate import scouts
+from promptgrid.cluster.timing.eta import GAP_SECONDS, Flight, forecast, span
 from promptgrid.spec import Pack, Record
 from promptgrid.store import Store
 

@@ -25,9 +25,9 @@ from tests.bench.naive import trial
 
 from promptgrid import api
 from promptgrid.cluster import Options, execute, make_plan
-from promptgrid.cluster.eta import span
-from promptgrid.cluster.import_path import import_path
-from promptgrid.cluster.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.on_ray.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.timing.eta import span
+from promptgrid.cluster.workers.import_path import import_path
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 

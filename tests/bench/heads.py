@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from promptgrid import catalog
-from promptgrid.cluster.allocator import keep_freed_memory
+from promptgrid.cluster.workers.allocator import keep_freed_memory
 from promptgrid.tracks.image.bench.measure import Variant, packed
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.engine.programs import waves_near_cache

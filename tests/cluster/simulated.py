@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from tests.store.synthetic import make_cell, make_record
 
-from promptgrid.cluster.estimate import scouts
-from promptgrid.cluster.eta import Flight, Forecast, forecast
 from promptgrid.cluster.schedule import Schedule
+from promptgrid.cluster.timing.estimate import scouts
+from promptgrid.cluster.timing.eta import Flight, Forecast, forecast
 from promptgrid.spec import Cost, Pack, Provenance, Record
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()

@@ -4,9 +4,9 @@ from tests.cluster.toy.driving import toy_suite
 
 from promptgrid.cluster import make_plan
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.failures import failed_record, reason_of_loss
 from promptgrid.cluster.progress import Board
-from promptgrid.cluster.run_pack import Settled
+from promptgrid.cluster.workers.failures import failed_record, reason_of_loss
+from promptgrid.cluster.workers.run_pack import Settled
 from promptgrid.contract import Outcome
 from promptgrid.spec import Reason, Record
 from promptgrid.store import Store

@@ -9,8 +9,8 @@ from tests.cluster.simulated import make_packs
 
 pytest.importorskip("ray")
 
-from promptgrid.cluster.errand import Errand
 from promptgrid.cluster.in_flight import FOLDER, flights
+from promptgrid.cluster.workers.work_order import Errand
 from promptgrid.store import Store
 
 

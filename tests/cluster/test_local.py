@@ -8,9 +8,9 @@ import torch
 from tests.cluster.toy.driving import HERE_AND_NOW, executions, log_lines, run_toy, toy_suite
 
 from promptgrid.cluster import Options, make_plan
-from promptgrid.cluster.errand import Errand
 from promptgrid.cluster.local import LocalWorker, WorkerGone
-from promptgrid.cluster.stalls import stall_limit
+from promptgrid.cluster.workers.stalls import stall_limit
+from promptgrid.cluster.workers.work_order import Errand
 from promptgrid.spec import Pack, Reason, Refused
 from promptgrid.spec.suite import parse_suite
 from promptgrid.store import Store

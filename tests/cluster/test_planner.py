@@ -11,10 +11,10 @@ from tests.cluster.toy.driving import HERE_AND_NOW, run_toy, toy_suite
 from toy_track import PACK, ToyTrack
 
 from promptgrid.cluster import make_plan, planner
-from promptgrid.cluster.cost_model import CELL_SECONDS
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.planner import START_SECONDS, packed_for
 from promptgrid.cluster.progress import Board
+from promptgrid.cluster.timing.cost_model import CELL_SECONDS
 from promptgrid.contract import Outcome
 from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 from promptgrid.store import Store

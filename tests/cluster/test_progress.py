@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from promptgrid.cluster import progress
-from promptgrid.cluster.eta import Forecast
 from promptgrid.cluster.progress import Board, clock
+from promptgrid.cluster.timing.eta import Forecast
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:

@@ -58,7 +58,7 @@ def test_a_plan_made_before_the_run_serves_the_status_after_it(store: Store) -> 
 
 def test_packs_that_workers_are_at_are_counted(store: Store) -> None:
     pytest.importorskip("ray")
-    from promptgrid.cluster.errand import Errand
+    from promptgrid.cluster.workers.work_order import Errand
 
     (pack, *_) = ran(store, SUITE, 4)
     path = store.root / FOLDER / "another-host~1~abc" / "trial.json"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptgrid.cli import stub
+from promptgrid.cli.commands import stub
 from promptgrid.contract.conformance import check_method
 from promptgrid.spec import Refused
 

@@ -14,7 +14,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome
 from promptgrid.contract import Outcome
 from promptgrid.spec import Reason
 from promptgrid.store import Store, StoreFull, StoreReadOnly
-from promptgrid.store.commit import STEPS
+from promptgrid.store.files.commit import STEPS
 
 ROOT = Path(__file__).parents[2]
 COMMIT = """

@@ -13,8 +13,8 @@ import pytest
 from promptgrid import api
 from promptgrid.api.reporting import report_input
 from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.report import report_files
-from promptgrid.leaderboard.standing import build_board
 from promptgrid.spec import Cost, Record
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import pytest
 from tests.leaderboard.transfer_study import make_study
 
 from promptgrid.leaderboard import write_report
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.sections import multitask
-from promptgrid.leaderboard.standing import build_board
 
 TASKS = ("animals", "digits", "food", "mnist")
 ZERO = {"name": "zero_shot", "label": "zero-shot", "readings": []}

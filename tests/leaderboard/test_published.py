@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 import pytest
 
 from promptgrid.leaderboard import write_report
-from promptgrid.leaderboard.agreement import agreements, judged
+from promptgrid.leaderboard.analysis.agreement import agreements, judged
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.sections import published
-from promptgrid.leaderboard.standing import build_board
 
 KNOWN = {"pets": "OxfordPets", "dtd": "DTD", "vit": "ViT-B/16", "conv": "RN50"}
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from promptgrid.leaderboard.figures import colour
+from promptgrid.leaderboard.analysis.matrix import matrix_cells
+from promptgrid.leaderboard.analysis.verdicts import summary
+from promptgrid.leaderboard.files.tables import latex_tables
 from promptgrid.leaderboard.inputs import SearchedRow
-from promptgrid.leaderboard.matrix import matrix_cells
+from promptgrid.leaderboard.leaderboard import build_board
+from promptgrid.leaderboard.pictures.figures import colour
 from promptgrid.leaderboard.report import leaderboard_rows
-from promptgrid.leaderboard.standing import build_board
-from promptgrid.leaderboard.tables import latex_tables
-from promptgrid.leaderboard.verdicts import summary
 
 LABELS = ["zero_shot", "coop", "kgcoop", "maple"]
 

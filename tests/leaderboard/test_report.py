@@ -15,9 +15,9 @@ import pytest
 
 from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.columns import COLUMNS
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.numbers import points
-from promptgrid.leaderboard.standing import build_board
-from promptgrid.leaderboard.svg import pictures
+from promptgrid.leaderboard.pictures.svg import pictures
 
 ROOT = Path(__file__).parents[2]
 

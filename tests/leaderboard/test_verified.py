@@ -10,7 +10,7 @@ import sys
 
 from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.columns import shown_columns
-from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.leaderboard import build_board
 
 PARITIES = {
     "coop": {"result": "equal", "said": "equal to the authors' code; apart by 6e-07", "note": "All positions."},

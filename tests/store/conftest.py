@@ -10,7 +10,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract import Outcome
 from promptgrid.store import Store
-from promptgrid.store.mirror import Mirror
+from promptgrid.store.mirror.mirror import Mirror
 
 
 @pytest.fixture(autouse=True)

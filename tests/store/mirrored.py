@@ -6,8 +6,8 @@ from typing import Any
 
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
-from promptgrid.store.mirror import tracking_uri
-from promptgrid.store.quiet import mlflow_client
+from promptgrid.store.mirror.mirror import tracking_uri
+from promptgrid.store.mirror.mlflow_settings import mlflow_client
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
 Squares = list[tuple[str, Cell]]

@@ -16,7 +16,7 @@ import promptgrid.store
 from promptgrid.contract import Outcome
 from promptgrid.spec import Pack, Record
 from promptgrid.store import Store
-from promptgrid.store.encoding import COLUMNS
+from promptgrid.store.files.encoding import COLUMNS
 
 PAGE = (Path(promptgrid.store.__file__).parent / "RECORDS.md").read_text(encoding="utf-8")
 OLD = next(path for path in (Path(__file__).parent / "version_1").iterdir() if path.is_dir())

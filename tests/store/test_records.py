@@ -13,7 +13,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 from promptgrid.contract import Outcome, Predictions
 from promptgrid.spec import Reason, scores_digest
 from promptgrid.store import Damaged, NotInStore, Store
-from promptgrid.store.manifest import manifest_bytes
+from promptgrid.store.files.manifest import manifest_bytes
 
 
 def test_a_committed_outcome_reads_back_to_the_bit(store: Store) -> None:

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     """What a page about the suite of ``planned`` is made of; ``command`` runs it again."""
     from promptgrid import catalog
-    from promptgrid.cluster.search_about import chosen_rows, searches_about
-    from promptgrid.cluster.search_winners import tested_scores
+    from promptgrid.cluster.search.about import chosen_rows, searches_about
+    from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
     from promptgrid.leaderboard.inputs import SearchedRow
 
@@ -63,7 +63,7 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
     """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
     from promptgrid import catalog
     from promptgrid.leaderboard.inputs import Similarities
-    from promptgrid.leaderboard.squares import is_multitask
+    from promptgrid.leaderboard.planned_grid import is_multitask
     from promptgrid.store import FeatureCache
     from promptgrid.store.answers import right_answers
 

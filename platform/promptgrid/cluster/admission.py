@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from promptgrid.cluster.address import is_own, named, refuse_silent
+from promptgrid.cluster.on_ray.address import is_own, named, refuse_silent
 from promptgrid.spec import Refused
-from promptgrid.store.place import refuse_unwritable
+from promptgrid.store.files.writable import refuse_unwritable
 
 MOST_WORKERS, MOST_THREADS = 100_000, 4096
 

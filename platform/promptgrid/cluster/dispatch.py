@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from promptgrid.cluster.failures import failed_record, reason_of_loss
-from promptgrid.cluster.pace import Pace
 from promptgrid.cluster.progress import Board
 from promptgrid.cluster.resources import Worker
-from promptgrid.cluster.run_pack import Settled, commit_record
 from promptgrid.cluster.schedule import PLAIN, Schedule
-from promptgrid.cluster.watchdog import timed_out
+from promptgrid.cluster.timing.pace import Pace
+from promptgrid.cluster.workers.failures import failed_record, reason_of_loss
+from promptgrid.cluster.workers.run_pack import Settled, commit_record
+from promptgrid.cluster.workers.watchdog import timed_out
 from promptgrid.spec import RETRIED, Pack, Reason
 
 if TYPE_CHECKING:

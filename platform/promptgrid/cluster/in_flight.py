@@ -10,7 +10,7 @@ import socket
 import time
 from pathlib import Path
 
-from promptgrid.cluster.eta import Flight
+from promptgrid.cluster.timing.eta import Flight
 
 FOLDER = "ray"
 """Where in a store the drivers keep their errands, each in a folder ``host~pid~token`` of its own."""

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from promptgrid.cluster.errand import Errand, settle_here
-from promptgrid.cluster.import_path import import_path
 from promptgrid.cluster.in_flight import scratch_folder
-from promptgrid.cluster.run_pack import Settled
-from promptgrid.cluster.stalls import stall_limit
-from promptgrid.cluster.watchdog import stack_beside, stall_of
+from promptgrid.cluster.workers.import_path import import_path
+from promptgrid.cluster.workers.run_pack import Settled
+from promptgrid.cluster.workers.stalls import stall_limit
+from promptgrid.cluster.workers.watchdog import stack_beside, stall_of
+from promptgrid.cluster.workers.work_order import Errand, settle_here
 from promptgrid.spec import Reason
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
         dispatcher: hands out packs and takes what became of them.
         threads: threads of torch in the worker.
         device: cpu or cuda.
-        stall_seconds: see :func:`promptgrid.cluster.stalls.stall_limit`.
+        stall_seconds: see :func:`promptgrid.cluster.workers.stalls.stall_limit`.
 
     Raises:
         OSError: the store cannot be written.
@@ -130,7 +130,7 @@ class LocalWorker:
     def _start(self) -> None:
         theirs, self._orders = os.pipe()
         self._answers, to_us = os.pipe()
-        command = [sys.executable, "-m", "promptgrid.cluster.local_worker", str(theirs), str(to_us)]
+        command = [sys.executable, "-m", "promptgrid.cluster.workers.local_worker", str(theirs), str(to_us)]
         environment = os.environ | {"PYTHONPATH": import_path()}
         try:
             self._process = subprocess.Popen(command, stdout=2, pass_fds=(theirs, to_us), env=environment)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks, work_seconds
+from promptgrid.cluster.timing.estimate import corrected
 from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Shared, Suite
 from promptgrid.spec.headings import headings
 

@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from promptgrid.cluster.eta import Forecast
+from promptgrid.cluster.timing.eta import Forecast
 
 PLAIN_SECONDS = 10.0
 FORECAST_SECONDS = 1.0

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from promptgrid.cluster.eta import forecast
 from promptgrid.cluster.in_flight import flights
 from promptgrid.cluster.planner import Plan
 from promptgrid.cluster.schedule import work_seconds
+from promptgrid.cluster.timing.eta import forecast
 from promptgrid.spec import Record, scores_digest
 from promptgrid.store import Store
 

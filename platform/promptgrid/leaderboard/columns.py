@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from promptgrid.leaderboard.analysis.statistics import Interval
+from promptgrid.leaderboard.leaderboard import Range, Row, Standing
 from promptgrid.leaderboard.numbers import DASH, amount, count, p_value, points, signed, span
-from promptgrid.leaderboard.standing import Range, Row, Standing
-from promptgrid.leaderboard.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from promptgrid.leaderboard import numbers
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Figures, Section
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import FULL_LIMIT, NAME_LIMIT, json_island, shorten
 
 FOLDER = Path(__file__).parent / "page"

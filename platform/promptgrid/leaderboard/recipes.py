@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.squares import Square
+from promptgrid.leaderboard.planned_grid import Square
 
 Kind = Literal["paper", "searched", "cut"]
 CUT = "not ranked: it trains for less than its paper, and what it cannot reach in that time says nothing of the method"

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from promptgrid.spec import Record
-from promptgrid.store import encoding
-from promptgrid.store.commit import make_folder, staging, sync_folder, write_file
-from promptgrid.store.quarantine import move_aside
+from promptgrid.store.files import encoding
+from promptgrid.store.files.commit import make_folder, staging, sync_folder, write_file
+from promptgrid.store.files.quarantine import move_aside
 
 _log = logging.getLogger(__name__)
 

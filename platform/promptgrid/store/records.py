@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from promptgrid.spec import RETRIED, Record, scores_digest
 from promptgrid.spec.paths import user_path
-from promptgrid.store import encoding
 from promptgrid.store.attempts import Attempts
-from promptgrid.store.commit import commit_folder
 from promptgrid.store.faults import Damaged, NotInStore, explained
-from promptgrid.store.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
-from promptgrid.store.quarantine import move_aside
+from promptgrid.store.files import encoding
+from promptgrid.store.files.commit import commit_folder
+from promptgrid.store.files.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
+from promptgrid.store.files.quarantine import move_aside
 from promptgrid.store.scrubbing import scrub
 from promptgrid.store.searches import Searches
-from promptgrid.store.seen import Seen, look_of
+from promptgrid.store.verified import Seen, look_of
 from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
 
 if TYPE_CHECKING:

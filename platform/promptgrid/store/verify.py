@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from promptgrid.store.commit import stale
 from promptgrid.store.faults import Damaged, NotInStore, explained
 from promptgrid.store.features import FeatureCache
-from promptgrid.store.quarantine import move_aside
-from promptgrid.store.strangers import strangers_beside, strangers_inside
+from promptgrid.store.files.commit import stale
+from promptgrid.store.files.quarantine import move_aside
+from promptgrid.store.unknown_files import strangers_beside, strangers_inside
 
 if TYPE_CHECKING:
     from promptgrid.store.records import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.cluster.search import knobs_of, make_search
+from promptgrid.cluster.search.search import knobs_of, make_search
 from promptgrid.contract import Task
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite

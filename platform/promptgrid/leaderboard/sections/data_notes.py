@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import visible
 
 LISTED = 20

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from promptgrid.leaderboard.leaderboard import Board
+from promptgrid.leaderboard.planned_grid import Square
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.squares import Square
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import redact, visible
 
 LISTED, TAIL, MESSAGE = 200, 1_500, 6_000

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from promptgrid.leaderboard.analysis.verdicts import summary
 from promptgrid.leaderboard.columns import shown_columns
-from promptgrid.leaderboard.figures import colour
-from promptgrid.leaderboard.marks import dot, forest
+from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.pictures.figures import colour
+from promptgrid.leaderboard.pictures.marks import dot, forest
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.leaderboard.verdicts import summary
 
 
 def facts(board: Board) -> Facts:

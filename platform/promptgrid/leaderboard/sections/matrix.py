@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.leaderboard.matrix import matrix_cells
+from promptgrid.leaderboard.analysis.matrix import matrix_cells
+from promptgrid.leaderboard.leaderboard import Board, Standing
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
 
 
 def facts(board: Board) -> Facts:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.leaderboard import statistics as st
+from promptgrid.leaderboard.analysis import statistics as st
+from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.planned_grid import is_multitask
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.squares import is_multitask
-from promptgrid.leaderboard.standing import Board, Standing
 
 
 def facts(board: Board) -> Facts | None:

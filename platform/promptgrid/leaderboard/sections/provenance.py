@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 from promptgrid.spec import Record
 
 FIELDS = ("host", "device", "threads", "python", "torch", "promptgrid_version", "revision")

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.queries import SHARES, QueryCurve, asks, query_curves, unasked
-from promptgrid.leaderboard.query_pictures import figure_name
+from promptgrid.leaderboard.analysis.queries import SHARES, QueryCurve, asks, query_curves, unasked
+from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.pictures.queries import figure_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.leaderboard.svg import inline
 
 
 def facts(board: Board) -> Facts | None:

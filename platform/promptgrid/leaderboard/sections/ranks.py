@@ -6,11 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.figures import rank_name
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.numbers import many
+from promptgrid.leaderboard.pictures.figures import rank_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board
-from promptgrid.leaderboard.svg import inline
 
 
 def facts(board: Board) -> Facts | None:

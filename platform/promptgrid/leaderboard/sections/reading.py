@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from promptgrid.leaderboard.leaderboard import SEED, TIE, Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import SEED, TIE, Board
 
 
 def facts(board: Board) -> Facts:

@@ -11,7 +11,7 @@ from tests.leaderboard.conftest import make_record
 
 from promptgrid import catalog
 from promptgrid.leaderboard import ReportInput
-from promptgrid.leaderboard.agreement import agreements
+from promptgrid.leaderboard.analysis.agreement import agreements
 from promptgrid.spec import Refused, read_suite
 from promptgrid.tracks.image.methods.parts.published import NAMES
 from promptgrid.tracks.image.published.figures import FOLDER, figures, read_table, refuse_twins
