@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from tests.cluster.toy.driving import executions, wait_for
 
-from promptgrid.cluster import make_plan
-from promptgrid.cluster.on_ray import submit, token
+from promptgrid.cluster import make_plan, submit
+from promptgrid.cluster.on_ray import token
 from promptgrid.cluster.on_ray.submit import EXCLUDES, check_address, runtime_env
 from promptgrid.spec import Refused, read_suite
 from promptgrid.store import Store
