@@ -9,6 +9,7 @@ from tests.cluster.toy.driving import run_toy, toy_suite
 from promptgrid.cluster import Options, make_plan
 from promptgrid.cluster.mirror_process import MirrorProcess
 from promptgrid.store import Store
+from promptgrid.store.mirror.submission import Submission
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -45,7 +46,7 @@ def test_a_dead_mlflow_fails_no_cell(store: Store) -> None:
 
 def test_the_end_of_a_run_waits_no_longer_than_it_says(store: Store) -> None:
     plan = make_plan(toy_suite(), store)
-    mirror = MirrorProcess(store, plan.suite, plan.squares, uri=None, submission="now")
+    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.squares))
     began = time.monotonic()
     for key in plan.cells:
         mirror.add(key)
@@ -57,7 +58,7 @@ def test_the_end_of_a_run_waits_no_longer_than_it_says(store: Store) -> None:
 
 def test_a_mirror_that_dies_is_a_problem_and_no_crash(store: Store) -> None:
     plan = make_plan(toy_suite(), store)
-    mirror = MirrorProcess(store, plan.suite, plan.squares, uri=None, submission="now")
+    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.squares))
     mirror._process.kill()
     mirror._process.wait()
     for key in plan.cells:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptgrid.spec import Refused, Suite
-from promptgrid.spec.search import Interval, SearchEntry, Study, configuration, searched_squares, studies_of
+from promptgrid.spec.search import Interval, SearchEntry, Study, configuration
 from promptgrid.spec.searched import best_trial, incumbents
+from promptgrid.spec.studies import searched_squares, studies_of
 from promptgrid.spec.suite import parse_suite
 
 KNOBS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.store.mirrored import SUITE, Squares
+from tests.store.mirrored import Squares, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract import Outcome
@@ -22,7 +22,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: its creation takes seconds and is shared."""
     store = Store(tmp_path_factory.mktemp("schema"))
-    with Mirror(store, SUITE, [], uri=None, submission="none").opened():
+    with Mirror(store, submission([], "none")).opened():
         pass
     return store.root / "mlflow.db"
 

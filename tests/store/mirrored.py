@@ -8,9 +8,15 @@ from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 from promptgrid.store.mirror.mirror import tracking_uri
 from promptgrid.store.mirror.mlflow_settings import mlflow_client
+from promptgrid.store.mirror.submission import Submission
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
 Squares = list[tuple[str, Cell]]
+
+
+def submission(squares: Squares, name: str = "s-1", **changes: Any) -> Submission:
+    """One run of :data:`SUITE` over ``squares``."""
+    return Submission(name, SUITE, tuple(squares), **changes)
 
 
 def runs(store: Store, kind: str = "cell", suite: str = "tiny") -> dict[str, Any]:

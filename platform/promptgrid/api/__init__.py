@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from promptgrid.cluster import Plan, RunSummary
-    from promptgrid.cluster.search.search import SearchSummary
+    from promptgrid.cluster.search.run import SearchSummary
     from promptgrid.cluster.status import Status
     from promptgrid.leaderboard import ReportPaths
     from promptgrid.store import Store, VerifyReport
@@ -97,14 +97,15 @@ def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = No
         Refused: there is no store.
     """
     from promptgrid import catalog
+    from promptgrid import store as kept
     from promptgrid.cluster.planner import squares_of
 
     found = existing_store(store)
     if suite is None:
-        return found.verify()
+        return kept.verify(found)
     chosen = as_suite(suite)
     track = catalog.track(chosen.track)
-    return found.verify(cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)]))
+    return kept.verify(found, (cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)])))
 
 
 def run(
@@ -196,7 +197,8 @@ def search(
         Refused: the suite cannot be searched; nothing was started.
     """
     from promptgrid.cluster import Options
-    from promptgrid.cluster.search.search import entry_of, make_search, run_search
+    from promptgrid.cluster.search.run import run_search
+    from promptgrid.cluster.search.search import entry_of, make_search
 
     chosen = as_suite(suite)
     entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed)

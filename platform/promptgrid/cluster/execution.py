@@ -230,17 +230,12 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
     if not options.mirror or not plan.squares:
         return None
     from promptgrid.cluster.mirror_process import MirrorProcess
+    from promptgrid.store.mirror.submission import Submission
 
-    submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         return MirrorProcess(
-            store,
-            plan.suite,
-            plan.squares,
-            uri=options.mirror_uri,
-            submission=submission,
-            experiment=options.experiment,
-            titles=plan.titles,
+            store, Submission(name, plan.suite, plan.squares, options.mirror_uri, options.experiment, plan.titles)
         )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)

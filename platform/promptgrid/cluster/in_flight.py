@@ -1,4 +1,4 @@
-"""What is being run on a store right now, read from the errands of its drivers."""
+"""What is being run on a store right now, read from the work orders of its drivers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from promptgrid.cluster.timing.eta import Flight
 
 FOLDER = "ray"
-"""Where in a store the drivers keep their errands, each in a folder ``host~pid~token`` of its own."""
+"""Where in a store the drivers keep their work orders, each in a folder ``host~pid~token`` of its own."""
 
 
 def flights(store: Path, now: float | None = None) -> list[Flight]:
@@ -33,7 +33,7 @@ def is_gone(folder: Path) -> bool:
 
 
 def scratch_folder(store: Path) -> Path:
-    """A folder for errands and Tune's own files, under ``store`` because all machines see that. Not made yet."""
+    """A folder for work orders and Tune's own files, under ``store`` because all machines see that. Not made yet."""
     parent = store / FOLDER
     for folder in filter(is_gone, parent.glob("*~*~*")):
         shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
@@ -46,7 +46,7 @@ def _flight(path: Path, now: float) -> Flight | None:
         head = json.loads(path.read_text()).get("head")
     except (FileNotFoundError, ValueError, RecursionError):  # its pack is over by now, or is just being sent
         return None
-    if head is None:  # the assignment of a study, which sends no errands
+    if head is None:  # the order of a study, which names no cells
         return None
     if now - started > head["stall_seconds"]:
         return None

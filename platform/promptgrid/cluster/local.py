@@ -20,7 +20,7 @@ from promptgrid.cluster.workers.import_path import import_path
 from promptgrid.cluster.workers.run_pack import Settled
 from promptgrid.cluster.workers.stalls import stall_limit
 from promptgrid.cluster.workers.watchdog import stack_beside, stall_of
-from promptgrid.cluster.workers.work_order import Errand, settle_here
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder, settle_here
 from promptgrid.spec import Reason
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
             while (pack := dispatcher.take(_NAME)) is not None:
                 path = folder / "pack.json"
                 stall = stall_limit(stall_seconds, pack)
-                Errand(pack, str(dispatcher.store.root), device, threads, stall).write(path)
+                WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall)).write(path)
                 try:
                     for settled in worker.run(path, dispatcher.board.tick):
                         dispatcher.settle(_NAME, settled)
@@ -77,8 +77,8 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
     before = torch.get_num_threads()
     try:
         while (pack := dispatcher.take(_NAME)) is not None:
-            errand = Errand(pack, str(dispatcher.store.root), device, threads, 0.0)
-            for settled in settle_here(errand, dispatcher.board.tick):
+            order = WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall_seconds=0.0))
+            for settled in settle_here(order, dispatcher.board.tick):
                 dispatcher.settle(_NAME, settled)
             dispatcher.over(_NAME)
     finally:
@@ -86,7 +86,7 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
 
 
 class LocalWorker:
-    """A process that runs one errand after another; started when it is needed, and again after it has ended.
+    """A process that runs one work order after another; started when it is needed, and again after it has ended.
 
     What plug-ins print there comes out on this process's stderr; their standard input is this process's, so that a
     breakpoint works. It ends with this process, and at the latest when the context is left.
@@ -105,7 +105,7 @@ class LocalWorker:
     ) -> None:
         self._end()
 
-    def run(self, errand: Path, tick: Callable[[], None]) -> Iterator[Settled]:
+    def run(self, order: Path, tick: Callable[[], None]) -> Iterator[Settled]:
         """Every cell of the pack as it is settled; ``tick`` is called a few times a second.
 
         Raises:
@@ -115,7 +115,7 @@ class LocalWorker:
         if self._process is None:
             self._start()
         try:
-            os.write(self._orders, f"{errand}\n".encode())
+            os.write(self._orders, f"{order}\n".encode())
         except BrokenPipeError:
             raise self._gone() from None
         while True:

@@ -11,14 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from promptgrid.cluster.workers.import_path import import_path
-from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
+from promptgrid.store.mirror.submission import Submission
 
 FINISH = "finish"
 NICENESS = 19
@@ -40,39 +39,18 @@ class MirrorProcess:
     """Mirrors cells as they finish; :meth:`close` waits for the rest, :meth:`kill` does not.
 
     Args:
-        store: what to mirror.
-        suite: the experiment.
-        squares: (method label, cell) of the whole grid.
-        uri: MLflow tracking URI; by default what MLflow's environment or the store says.
-        submission: names this run of the grid.
-        experiment: MLflow experiment; by default the suite's name.
-        titles: what people call the datasets.
+        store: the records.
+        submission: what of them to mirror, and where to.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        suite: Suite,
-        squares: Iterable[tuple[str, Cell]],
-        *,
-        uri: str | None,
-        submission: str,
-        experiment: str = "",
-        titles: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, store: Store, submission: Submission) -> None:
         self._given: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="promptgrid-mirror-")
         task = Path(self._folder.name) / "task.jsonl"
-        with task.open("w") as file:
-            head = {"store": str(store.root), "suite": suite.model_dump(), "uri": uri, "submission": submission}
-            head["experiment"] = experiment
-            head["titles"] = dict(titles or {})
-            file.write(json.dumps(head) + "\n")
-            for label, cell in squares:
-                file.write(f'{{"label":{json.dumps(label)},"cell":{cell.model_dump_json()}}}\n')
+        submission.write(task)
         with (Path(self._folder.name) / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "promptgrid.cluster.mirror_process", str(task)],
+                [sys.executable, "-m", "promptgrid.cluster.mirror_process", str(store.root), str(task)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -127,32 +105,19 @@ class MirrorProcess:
         return lines[-1][:300] if lines else "no message"
 
 
-def main(task: Path, orders: IO[str]) -> None:
+def main(store: Path, task: Path, orders: IO[str]) -> None:
     """The process: keys come in on ``orders``, ``finish`` ends it with a report; silence means the driver has died."""
-    from promptgrid.store.mirror.writer import Mirrorer
+    from promptgrid.store.mirror.writer import MirrorThread  # imports MLflow when it starts
 
-    with task.open() as file:
-        head: dict[str, Any] = json.loads(next(file))
-        rows = [json.loads(line) for line in file]
-    squares = [(row["label"], Cell.model_validate(row["cell"])) for row in rows]
-    suite = Suite.model_validate(head["suite"])
-    mirrorer = Mirrorer(
-        Store(head["store"]),
-        suite,
-        squares,
-        uri=head["uri"],
-        submission=head["submission"],
-        experiment=head["experiment"],
-        titles=head["titles"],
-        told=lambda cells: _note(task.with_name(SO_FAR), cells),
-    ).start()
+    told = Submission.read(task)
+    mirror = MirrorThread(Store(store), told, lambda cells: _note(task.with_name(SO_FAR), cells)).start()
     for line in orders:
         if line.strip() == FINISH:
-            report = mirrorer.close()
+            report = mirror.close()
             done = {"written": report.written + report.replaced, "failed": report.failed}
             print(json.dumps(done | {"problem": report.problem, "uri": report.uri}), flush=True)
             return
-        mirrorer.add(line.strip())
+        mirror.add(line.strip())
 
 
 def _note(place: Path, cells: int) -> None:
@@ -163,4 +128,4 @@ def _note(place: Path, cells: int) -> None:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    main(Path(sys.argv[1]), sys.stdin)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.stdin)

@@ -24,7 +24,6 @@ from promptgrid.store.files.quarantine import move_aside
 from promptgrid.store.scrubbing import scrub
 from promptgrid.store.searches import Searches
 from promptgrid.store.verified import Seen, look_of
-from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
 
 if TYPE_CHECKING:
     from promptgrid.contract import Outcome, Predictions
@@ -185,10 +184,6 @@ class Store:
         return scores_digest([*self.records(wanted), *self.failures(wanted).values()])
 
     # Verifying
-
-    def verify(self, keys: Iterable[str] | None = None, *, stale_after: float = STALE_SECONDS) -> VerifyReport:
-        """Read every file of ``keys`` (default: all) again: see :func:`promptgrid.store.verify.verify`."""
-        return verify(self, keys, stale_after=stale_after)
 
     def examine(self, key: str) -> Record:
         """The record of ``key`` with all its files decoded, not only hashed. Raises as :meth:`read`."""

@@ -22,7 +22,7 @@ class Seen:
     """``verified.json`` under ``root``: by key the inode, size and times of the files that were verified.
 
     A help and no truth: lost, damaged or of another machine, it costs the time to read the records again. It says
-    nothing of a disk that changes bits by itself, for which there is :meth:`promptgrid.store.Store.verify`.
+    nothing of a disk that changes bits by itself, for which there is :func:`promptgrid.store.verify`.
     """
 
     def __init__(self, root: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.toy.driving import executions, log_lines, run_toy, toy_suite, wait_for
 
 from promptgrid.cluster import Options, make_plan
-from promptgrid.cluster.workers.work_order import Errand
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder
 from promptgrid.spec import Reason
 from promptgrid.store import Store
 
@@ -98,14 +98,14 @@ def test_a_killed_worker_costs_nothing_that_was_finished(store: Store) -> None:
 def test_a_store_that_workers_cannot_see_ends_the_run_with_advice(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Errand, "write", lambda self, path: None)
+    monkeypatch.setattr(WorkOrder, "write", lambda self, path: None)
     with pytest.raises(OSError, match="folder that all machines of the cluster share"):
         run_toy(store, toy_suite())
     assert make_plan(toy_suite(), store).missing
 
 
-def test_an_errand_survives_its_file(store: Store, tmp_path: Path) -> None:
+def test_a_work_order_survives_its_file(store: Store, tmp_path: Path) -> None:
     pack = make_plan(toy_suite("sleep"), store).packs[0]
-    errand = Errand(pack, str(store.root), "cpu", 1, 60.0)
-    errand.write(tmp_path / "errand.json")
-    assert Errand.read(tmp_path / "errand.json") == errand
+    order = WorkOrder(pack, WorkerSetup(str(store.root), "cpu", 1, 60.0))
+    order.write(tmp_path / "order.json")
+    assert WorkOrder.read(tmp_path / "order.json") == order

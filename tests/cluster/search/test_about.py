@@ -7,7 +7,8 @@ from typing import Any
 from tests.cluster.toy.driving import SILENT, toy_suite
 
 from promptgrid.cluster.search.about import chosen_rows, searches_about
-from promptgrid.cluster.search.search import SearchSummary, make_search, run_search
+from promptgrid.cluster.search.run import SearchSummary, run_search
+from promptgrid.cluster.search.search import make_search
 from promptgrid.spec.search import SearchEntry
 from promptgrid.store import Store
 

@@ -11,7 +11,8 @@ from tests.cluster.toy.driving import INLINE, executions, toy_suite
 
 from promptgrid.cluster import execute
 from promptgrid.cluster.search.about import searches_about
-from promptgrid.cluster.search.search import SearchSummary, choose, entry_of, make_search, run_search
+from promptgrid.cluster.search.run import SearchSummary, run_search
+from promptgrid.cluster.search.search import choose, entry_of, make_search
 from promptgrid.cluster.search.winners import winners
 from promptgrid.spec import Refused
 from promptgrid.spec.search import SearchEntry

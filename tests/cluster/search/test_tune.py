@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.toy.driving import SILENT, executions, toy_suite
 
 from promptgrid.cluster import Options
-from promptgrid.cluster.search.search import SearchSummary, make_search, run_search
+from promptgrid.cluster.search.run import SearchSummary, run_search
+from promptgrid.cluster.search.search import make_search
 from promptgrid.cluster.search.tune import rungs_of, seeded
 from promptgrid.spec.search import SearchEntry
 from promptgrid.store import Store

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.store.mirrored import SUITE, Squares, runs
+from tests.store.mirrored import Squares, runs, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome, make_record
 
 from promptgrid.contract import Outcome
@@ -18,7 +18,7 @@ from promptgrid.store.mirror import runs as mirror_runs
 from promptgrid.store.mirror.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport, sync, tracking_uri
 from promptgrid.store.mirror.mlflow_settings import mlflow_client
 from promptgrid.store.mirror.run_text import run_digest, run_text
-from promptgrid.store.mirror.writer import Mirrorer
+from promptgrid.store.mirror.writer import MirrorThread
 from promptgrid.store.scrubbing import Scrubber
 
 
@@ -28,7 +28,7 @@ def counts(report: MirrorReport) -> tuple[int, int, int, int]:
 
 
 def test_every_cell_becomes_one_run_under_its_submission(store: Store, squares: Squares) -> None:
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+    assert counts(sync(store, submission(squares))) == (3, 0, 0, 0)
     found = runs(store)
     assert found.keys() == {cell.key for _, cell in squares[:3]}
     (parent,) = runs(store, "submission").values()
@@ -49,7 +49,7 @@ def test_every_cell_becomes_one_run_under_its_submission(store: Store, squares: 
 
 
 def test_curves_are_stepped_metrics(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares, submission="s-1")
+    sync(store, submission(squares))
     run = runs(store)[squares[0][1].key]
     with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
         history = client.get_metric_history(run.info.run_id, "curves/train_loss")
@@ -57,28 +57,28 @@ def test_curves_are_stepped_metrics(store: Store, squares: Squares) -> None:
 
 
 def test_a_second_sync_changes_nothing(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares, submission="s-1")
+    sync(store, submission(squares))
     before = {key: run.info.run_id for key, run in runs(store).items()}
-    assert counts(sync(store, SUITE, squares, submission="s-2")) == (0, 3, 0, 0)
+    assert counts(sync(store, submission(squares, "s-2"))) == (0, 3, 0, 0)
     assert {key: run.info.run_id for key, run in runs(store).items()} == before
     assert runs(store, "submission").keys() == {"s-1"}, "a submission that adds nothing leaves nothing"
 
 
 def test_what_changed_is_replaced(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares, submission="s-1")
+    sync(store, submission(squares))
     failed = squares[2][1]
     store.commit(make_outcome(failed))
     store.commit(make_outcome(squares[3][1]))
-    assert counts(sync(store, SUITE, squares, submission="s-2")) == (1, 2, 1, 0)
+    assert counts(sync(store, submission(squares, "s-2"))) == (1, 2, 1, 0)
     assert runs(store)[failed.key].info.status == "FINISHED"
     renamed = [("CoOp again", cell) for _, cell in squares]
-    assert counts(sync(store, SUITE, renamed, submission="s-3")) == (0, 0, 4, 0)
+    assert counts(sync(store, submission(renamed, "s-3"))) == (0, 0, 4, 0)
     assert {run.data.tags["label"] for run in runs(store).values()} == {"CoOp again"}
 
 
 def test_two_labels_of_one_cell_share_its_run(store: Store, squares: Squares) -> None:
     both = [*squares, ("The default", squares[0][1])]
-    assert counts(sync(store, SUITE, both, submission="s-1")) == (3, 0, 0, 0)
+    assert counts(sync(store, submission(both))) == (3, 0, 0, 0)
     assert runs(store)[squares[0][1].key].data.tags["label"] == "CoOp | The default"
 
 
@@ -94,9 +94,9 @@ def test_a_run_that_was_cut_off_is_written_again(
         patch.setattr(mirror_runs, "_as_expected", lambda: False)
         patch.setattr(MlflowClient, "set_terminated", dies)
         with pytest.raises(KeyboardInterrupt):
-            sync(store, SUITE, squares[:1], submission="s-1")
+            sync(store, submission(squares[:1]))
     assert runs(store)[squares[0][1].key].info.status == "RUNNING"
-    assert counts(sync(store, SUITE, squares[:1], submission="s-1")) == (0, 0, 1, 0)
+    assert counts(sync(store, submission(squares[:1]))) == (0, 0, 1, 0)
     assert runs(store)[squares[0][1].key].info.status == "FINISHED"
 
 
@@ -104,16 +104,16 @@ def test_rows_written_directly_read_like_those_of_the_client(
     store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for what names the run itself: its id, and the folder of its artifacts."""
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+    assert counts(sync(store, submission(squares))) == (3, 0, 0, 0)
     found = runs(store)
     with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
         for run in found.values():
             client.delete_run(run.info.run_id)
     with monkeypatch.context() as patch:
         patch.setattr(mirror_runs, "_as_expected", lambda: False)
-        assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+        assert counts(sync(store, submission(squares))) == (3, 0, 0, 0)
         assert said(runs(store)) == said(found)
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (0, 3, 0, 0)
+    assert counts(sync(store, submission(squares))) == (0, 3, 0, 0)
 
 
 def said(found: dict[str, Any]) -> dict[str, Any]:
@@ -141,9 +141,9 @@ def test_one_run_that_cannot_be_written_does_not_keep_its_batch_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(mirror_runs.FileRuns, "write", refuses)
-        report = sync(store, SUITE, squares, submission="s-1")
+        report = sync(store, submission(squares))
     assert (report.written, report.failed, report.problem) == (2, 1, "ValueError: never this one")
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (1, 2, 0, 0)
+    assert counts(sync(store, submission(squares))) == (1, 2, 0, 0)
 
 
 def test_a_version_of_mlflow_with_other_tables_gets_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,12 +161,12 @@ def test_odd_names_and_numbers_arrive_in_an_acceptable_form(store: Store, square
     )
     store.commit(Outcome(record))
     odd = [("<b>{{7*7}}</b>", record.cell)]
-    assert counts(sync(store, SUITE, odd, submission="it's")) == (1, 0, 0, 0)
+    assert counts(sync(store, submission(odd, "it's"))) == (1, 0, 0, 0)
     run = runs(store)[record.cell.key]
     assert sorted(v for n, v in run.data.metrics.items() if "/" not in n) == [0.1, 0.2, 0.25, 0.3, 0.4, 0.5]
     assert run.data.metrics["curves/loss"] == 1.0
     assert run.data.tags["not_finite"] == "curves/loss: 2 of 3; curves/void: 1 of 1"
-    assert counts(sync(store, SUITE, odd, submission="it's")) == (0, 1, 0, 0)
+    assert counts(sync(store, submission(odd, "it's"))) == (0, 1, 0, 0)
 
 
 def test_pairs_of_a_transfer_study_are_told_apart(store: Store) -> None:
@@ -183,7 +183,7 @@ def test_pairs_of_a_transfer_study_are_told_apart(store: Store) -> None:
 def test_long_curves_and_many_settings_pass_the_batch_limits(store: Store, squares: Squares) -> None:
     cell = make_cell(8, **{f"setting_{number}": number for number in range(130)})
     store.commit(Outcome(make_record(cell, curves={"train_loss": [float(step) for step in range(2500)]})))
-    assert counts(sync(store, SUITE, [("Long", cell)], submission="s-1")) == (1, 0, 0, 0)
+    assert counts(sync(store, submission([("Long", cell)]))) == (1, 0, 0, 0)
     run = runs(store)[cell.key]
     assert len(run.data.params) == 140
     with sqlite3.connect(store.root / "mlflow.db") as database:
@@ -195,7 +195,7 @@ def test_secrets_never_reach_it(store: Store, squares: Squares, monkeypatch: pyt
     monkeypatch.setenv("LAB_TOKEN", "tok-123456789")
     cell = make_cell(9, dataset="imagefolder:/data/tok-123456789", note="https://u:pass1234@host/")
     store.commit(Outcome(make_failure(cell, message="denied: tok-123456789")))
-    assert counts(sync(store, SUITE, [("tok-123456789", cell)], submission="s-1")) == (1, 0, 0, 0)
+    assert counts(sync(store, submission([("tok-123456789", cell)]))) == (1, 0, 0, 0)
     raw = (store.root / "mlflow.db").read_bytes()
     assert b"denied: [hidden]" in raw
     assert b"tok-123456789" not in raw
@@ -204,12 +204,12 @@ def test_secrets_never_reach_it(store: Store, squares: Squares, monkeypatch: pyt
 
 def test_a_dead_server_is_reported_and_nothing_is_raised(store: Store, squares: Squares) -> None:
     began = time.monotonic()
-    report = sync(store, SUITE, squares, uri="http://me:hunter22@127.0.0.1:9", submission="s-1")
+    report = sync(store, submission(squares, uri="http://me:hunter22@127.0.0.1:9"))
     assert (report.written, report.failed) == (0, 3)
     assert report.problem
     assert "hunter22" not in report.problem + report.uri
     assert time.monotonic() - began < 120, "MLflow by itself takes 4 minutes"
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0), "sync repairs it later"
+    assert counts(sync(store, submission(squares))) == (3, 0, 0, 0), "sync repairs it later"
 
 
 class _Broken(BaseHTTPRequestHandler):
@@ -235,7 +235,7 @@ def test_a_server_that_answers_500_is_reported(
     store: Store, squares: Squares, broken_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", broken_server)
-    report = sync(store, SUITE, squares, submission="s-1")
+    report = sync(store, submission(squares))
     assert (report.uri, report.failed) == (broken_server, 3)
     assert "500" in report.problem
 
@@ -243,7 +243,7 @@ def test_a_server_that_answers_500_is_reported(
 def test_a_database_that_is_none_is_reported(store: Store, squares: Squares) -> None:
     (store.root / "mlflow.db").write_bytes(b"not a database" * 100)
     began = time.monotonic()
-    report = sync(store, SUITE, squares, submission="s-1")
+    report = sync(store, submission(squares))
     assert report.failed == 3
     assert "database" in report.problem
     assert time.monotonic() - began < 90, "MLflow by itself takes 100 s"
@@ -252,18 +252,18 @@ def test_a_database_that_is_none_is_reported(store: Store, squares: Squares) -> 
 def test_a_locked_database_is_reported_and_repaired_later(store: Store, squares: Squares) -> None:
     holder = sqlite3.connect(store.root / "mlflow.db", isolation_level=None)
     holder.execute("begin exclusive")
-    report = sync(store, SUITE, squares, submission="s-1")
+    report = sync(store, submission(squares))
     assert (report.written, report.failed) == (0, 3)
     assert "locked" in report.problem
     holder.execute("rollback")
     holder.close()
-    assert counts(sync(store, SUITE, squares, submission="s-1")) == (3, 0, 0, 0)
+    assert counts(sync(store, submission(squares))) == (3, 0, 0, 0)
     assert len(runs(store)) == 3
 
 
 def test_there_is_one_writer_a_store(store: Store, squares: Squares) -> None:
-    first = Mirror(store, SUITE, squares, uri=None, submission="s-1")
-    second = Mirror(store, SUITE, squares, uri=None, submission="s-2")
+    first = Mirror(store, submission(squares))
+    second = Mirror(store, submission(squares, "s-2"))
     with first.opened(), pytest.raises(MirrorBusy), second.opened(patience=0.2):
         pass
 
@@ -275,7 +275,7 @@ def test_the_environment_and_the_working_folder_stay_clean(
 
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
-    assert sync(store, SUITE, squares, submission="s-1").failed == 0
+    assert sync(store, submission(squares)).failed == 0
     assert dict(os.environ) == before
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
     shown = capfd.readouterr()
@@ -284,14 +284,14 @@ def test_the_environment_and_the_working_folder_stay_clean(
 
 def test_cells_are_mirrored_while_the_grid_runs(store: Store, squares: Squares) -> None:
     so_far: list[int] = []
-    mirrorer = Mirrorer(store, SUITE, squares, uri=None, submission="s-1", told=so_far.append).start()
-    mirrorer.add(squares[0][1].key)
+    mirror = MirrorThread(store, submission(squares), told=so_far.append).start()
+    mirror.add(squares[0][1].key)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not _mirrored(store):
         time.sleep(0.1)
     assert _mirrored(store) == 1, "before the end"
     store.commit(make_outcome(squares[3][1]))
-    assert counts(mirrorer.close()) == (4, 0, 0, 0)
+    assert counts(mirror.close()) == (4, 0, 0, 0)
     assert so_far == [1]
     assert len(runs(store)) == 4
 
@@ -302,10 +302,10 @@ def _mirrored(store: Store) -> int:
         return int(found)
 
 
-def test_a_mirrorer_without_a_server_ends_quietly(store: Store, squares: Squares) -> None:
-    mirrorer = Mirrorer(store, SUITE, squares, uri="http://127.0.0.1:9", submission="s-1").start()
-    mirrorer.add(squares[0][1].key)
-    report = mirrorer.close()
+def test_a_mirror_without_a_server_ends_quietly(store: Store, squares: Squares) -> None:
+    mirror = MirrorThread(store, submission(squares, uri="http://127.0.0.1:9")).start()
+    mirror.add(squares[0][1].key)
+    report = mirror.close()
     assert (report.written, report.failed) == (0, 3)
     assert report.problem
 
@@ -315,7 +315,7 @@ def test_the_database_lies_in_the_store_whatever_its_path_is_called(tmp_path: Pa
     store, cell = Store(tmp_path / name / "store"), make_cell(1)
     store.commit(make_outcome(cell))
     (store.root / "mlflow.db").write_bytes(schema.read_bytes())
-    assert counts(sync(store, SUITE, [("CoOp", cell)], submission="s-1")) == (1, 0, 0, 0)
+    assert counts(sync(store, submission([("CoOp", cell)]))) == (1, 0, 0, 0)
     with sqlite3.connect(store.root / "mlflow.db") as database:
         assert database.execute("select count(*) from runs where status = 'FINISHED'").fetchone() >= (1,)
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing beside it"
@@ -325,21 +325,21 @@ def test_the_experiment_opens_on_runs_and_an_older_one_is_told_to(store: Store, 
     with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
         client.delete_experiment_tag(client.get_experiment_by_name("tiny").experiment_id, KIND)
         assert KIND not in client.get_experiment_by_name("tiny").tags
-    sync(store, SUITE, squares, submission="s-1")
-    sync(store, SUITE, squares[:1], submission="s-1", experiment="tiny-search")
+    sync(store, submission(squares))
+    sync(store, submission(squares[:1], experiment="tiny-search"))
     with mlflow_client(tracking_uri(store), store.root / "mlflow.db") as client:
         for name in ("tiny", "tiny-search"):
             assert client.get_experiment_by_name(name).tags[KIND] == RUNS
 
 
 def test_trials_of_a_search_stand_in_an_experiment_of_their_own(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares, submission="s-1", experiment="tiny-search")
+    sync(store, submission(squares, experiment="tiny-search"))
     assert len(runs(store, suite="tiny-search")) == 3
     assert runs(store) == {}
 
 
 def test_a_submission_says_what_it_came_to(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares[:2], submission="s-1")
+    sync(store, submission(squares[:2]))
     (parent,) = runs(store, "submission").values()
     scores = [store.read(cell.key).metrics["accuracy"] for _, cell in squares[:2]]
     assert parent.data.metrics["cells/finished"] == 2
@@ -348,7 +348,7 @@ def test_a_submission_says_what_it_came_to(store: Store, squares: Squares) -> No
 
 
 def test_a_row_with_holes_has_no_mean(store: Store, squares: Squares) -> None:
-    sync(store, SUITE, squares, submission="s-1")
+    sync(store, submission(squares))
     (parent,) = runs(store, "submission").values()
     assert (parent.data.metrics["cells/finished"], parent.data.metrics["cells/failed"]) == (2, 1)
     assert not [name for name in parent.data.metrics if name.startswith("mean/")]

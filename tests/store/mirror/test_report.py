@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.store.mirrored import SUITE, Squares, runs
+from tests.store.mirrored import Squares, runs, submission
 
 from promptgrid.store import Store
 from promptgrid.store.mirror.mirror import sync, tracking_uri
@@ -17,8 +17,8 @@ def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, square
     page = tmp_path / "report.html"
     page.write_text("first")
     assert attach_report(store, "none such", [page]) == ""
-    sync(store, SUITE, squares[:1], submission="s-1")
-    sync(store, SUITE, squares, submission="s-2")
+    sync(store, submission(squares[:1]))
+    sync(store, submission(squares, "s-2"))
     for text in ("first", "second"):
         page.write_text(text)
         assert attach_report(store, "tiny", [page]) == ""

@@ -44,10 +44,11 @@ def sync(
 ) -> None:
     """Bring the MLflow mirror of a suite up to date (it is never the truth: the records are)."""
     from promptgrid.store.mirror.mirror import sync as mirror
+    from promptgrid.store.mirror.submission import Submission
 
     found = api.open_store(store)
     planned = api.plan(suite, found)
-    done = mirror(found, planned.suite, planned.squares, uri=uri, submission="sync", titles=planned.titles)
+    done = mirror(found, Submission("sync", planned.suite, planned.squares, uri, titles=planned.titles))
     counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
     show_facts(f"MLflow at {done.uri}", counts)
     if done.failed or done.problem:

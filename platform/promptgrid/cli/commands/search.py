@@ -17,7 +17,7 @@ from promptgrid.spec import exits
 from promptgrid.spec.searched import SearchFound
 
 if TYPE_CHECKING:
-    from promptgrid.cluster.search.search import SearchSummary
+    from promptgrid.cluster.search.run import SearchSummary
     from promptgrid.cluster.search.winners import Winner
 
 SHOWN = 40

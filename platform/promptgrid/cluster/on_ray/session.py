@@ -15,7 +15,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promptgrid.cluster.on_ray.asking import no_cluster, wants_token
+from promptgrid.cluster.on_ray.address import OWN, named, no_cluster, wants_token
 from promptgrid.cluster.on_ray.health import Pulse, look_at_ray, machines_of
 from promptgrid.cluster.on_ray.orphans import end_leftovers
 from promptgrid.cluster.on_ray.socket_paths import parents, ray_parent
@@ -98,12 +98,12 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
     Raises:
         Refused: no cluster answers at ``address``.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
-    own = address in {None, "", "local"}
+    address, where = named(address)
+    own = (address or "") in OWN
     if own:
         secure_token()
     elif "ray" not in sys.modules and MODE not in os.environ:
-        wanted = wants_token(str(address))
+        wanted = wants_token(address, where)
         os.environ[MODE] = "token" if wanted or (wanted is None and has_token()) else "disabled"
     with environment(DRIVER_ENVIRONMENT), redirect_stdout(_Chatter()):
         import ray
@@ -120,7 +120,7 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
             if folder is not None:
                 start_ray((workers or os.cpu_count() or 1) * cpus_each, folder)
             else:
-                _connect(str(address))
+                _connect(str(address), where)
             with Pulse(look_at_ray, machines(), _leaving(folder, address)) as pulse:
                 try:
                     yield Session(pulse.machines, ours=True, pulse=pulse, address="" if own else str(address))
@@ -213,13 +213,14 @@ def _gpu_memory_mb() -> float:
     return answer
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, where: str) -> None:
     import ray
 
     try:
         ray.init(address=address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet())
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise no_cluster(address, error) from error
+        said = " ".join(str(error).split())[:200]
+        raise no_cluster(f"no Ray cluster answers: {said}", f"{where} {address}") from error
 
 
 def _home() -> Path:

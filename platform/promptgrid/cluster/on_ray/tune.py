@@ -28,7 +28,7 @@ from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.cluster.workers.run_pack import Settled
 from promptgrid.cluster.workers.stalls import stall_limit
 from promptgrid.cluster.workers.watchdog import stack_beside, stall_of
-from promptgrid.cluster.workers.work_order import Errand
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder
 from promptgrid.spec import ClusterLost, Reason
 
 MOST_WORKERS = 4096
@@ -107,24 +107,24 @@ class Feed:
     def __init__(self, run: TuneRun, worker: Worker) -> None:
         self._run = run
         self._worker = worker
-        self._errands: dict[str, tuple[Path, float]] = {}
+        self._orders: dict[str, tuple[Path, float]] = {}
         self._trouble: Exception | None = None
         self._room = Room(run.session.pulse, worker)
 
     def next(self, trial: str) -> Any:
         """The configuration of a new trial; None: ask again later; FINISHED: nothing of this class is left."""
         self.check()
-        if len(self._errands) >= self._run.session.pulse.machines.slots(self._worker, self._run.workers):
+        if len(self._orders) >= self._run.session.pulse.machines.slots(self._worker, self._run.workers):
             return None
         pack = self._run.dispatcher.take(trial, self._worker)
         if pack is None:
-            return None if self._errands else Searcher.FINISHED
+            return None if self._orders else Searcher.FINISHED
         store = self._run.dispatcher.store
         stall = stall_limit(self._run.stall_seconds, pack)
         path = self._run.folder / f"{trial}.json"
-        Errand(pack, str(store.root), self._worker.device, self._worker.cpus, stall).write(path)
-        self._errands[trial] = path, stall
-        return {"errand": str(path)}
+        WorkOrder(pack, WorkerSetup(str(store.root), self._worker.device, self._worker.cpus, stall)).write(path)
+        self._orders[trial] = path, stall
+        return {"order": str(path)}
 
     def result(self, trial: str, result: dict[str, Any]) -> None:
         """Cells that the worker of ``trial`` reports."""
@@ -136,15 +136,15 @@ class Feed:
 
     def over(self, trial: str) -> None:
         """The pack of ``trial`` has ended."""
-        path, _ = self._errands.pop(trial)
+        path, _ = self._orders.pop(trial)
         path.unlink(missing_ok=True)
         self._run.dispatcher.over(trial)
 
     def lost(self, trial: str, why: str) -> None:
         """The worker of ``trial`` is gone."""
-        if trial not in self._errands:
+        if trial not in self._orders:
             return
-        path, stall = self._errands.pop(trial)
+        path, stall = self._orders.pop(trial)
         stack = stall_of(path)
         self._run.dispatcher.lost(trial, stack or why, stall if stack else None)
         for file in (path, stack_beside(path)):

@@ -1,4 +1,4 @@
-"""The Ray side of a pack: a Tune trainable whose actor lives through many packs."""
+"""The Ray side of a pack: Tune trainables whose process lives through many trials."""
 
 from __future__ import annotations
 
@@ -16,19 +16,30 @@ REPORT_SECONDS = 1.0
 """A worker tells the driver what it settled this often at most: a report costs some milliseconds."""
 
 
-class PackWorker(tune.Trainable):
-    """Runs one pack after another in one process, so that torch, towers and features are loaded once.
+class ReusedWorker(tune.Trainable):
+    """One trial after another in one process, so that torch, towers and features are loaded once."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        signal.signal(signal.SIGTERM, leave)
+        self.begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.begin(new_config)
+        return True
+
+    def begin(self, config: dict[str, Any]) -> None:
+        """A new trial with this configuration."""
+        raise NotImplementedError
+
+
+class PackWorker(ReusedWorker):
+    """A trial is a pack.
 
     No error of a cell reaches Tune: Tune cannot tell a bug from a lost machine and would try it again.
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
-        signal.signal(signal.SIGTERM, leave)
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._begin(new_config)
-        return True
+    def begin(self, config: dict[str, Any]) -> None:
+        self._settled = settle_file(Path(config["order"]))
 
     def step(self) -> dict[str, Any]:
         """Settle cells for about a second; ``done`` when the pack is over, ``trouble`` when it cannot work at all."""
@@ -43,6 +54,3 @@ class PackWorker(tune.Trainable):
             of_the_store = isinstance(error, OSError)
             return {"settled": settled, "trouble": sentence(error), "of_the_store": of_the_store, "done": True}
         return {"settled": settled, "done": True}
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._settled = settle_file(Path(config["errand"]))

@@ -1,7 +1,4 @@
-"""Hyper-parameter search: validation cells first, then a choice, then the test cells of what was chosen.
-
-Every trial is made of ordinary cells, so an interrupted search goes on where it stood and nothing is computed twice.
-"""
+"""What a search is: the trials of every study, their cells, their scores, and the choice. Nothing here runs a cell."""
 
 from __future__ import annotations
 
@@ -10,13 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from promptgrid.cluster.admission import admit
-from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
 from promptgrid.spec.search import (
@@ -28,10 +22,9 @@ from promptgrid.spec.search import (
     Knobs,
     SearchEntry,
     Study,
-    searched_squares,
-    studies_of,
 )
 from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, TrialCells, best_trial, incumbents
+from promptgrid.spec.studies import searched_squares, studies_of
 from promptgrid.spec.suite import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -94,28 +87,6 @@ class Search:
         return searched_squares(self.squares, self.studies)
 
 
-@dataclass(frozen=True)
-class SearchSummary:
-    """What a search did.
-
-    Attributes:
-        found: the scores and the choice; None where the search was interrupted before it.
-        path: the file of ``found``.
-        searched: the run of the validation cells.
-        tested: the run of the test cells; None where the search was interrupted before it.
-    """
-
-    found: SearchFound | None
-    path: Path | None
-    searched: RunSummary
-    tested: RunSummary | None = None
-
-    @property
-    def interrupted(self) -> int | None:
-        """The signal that ended the search early, else None."""
-        return self.searched.interrupted or (self.tested.interrupted if self.tested else None)
-
-
 def make_search(suite: Suite, store: Store, entry: SearchEntry | None = None, *, track: Track | None = None) -> Search:
     """The search of ``suite``, with the random configurations drawn. Nothing is run and nothing is written.
 
@@ -172,46 +143,6 @@ def knobs_of(track: Track) -> Knobs:
         | (length if type(dict(row.get("settings") or {}).get(LENGTH)) is int else {})
         for row in track.describe("methods")
     }
-
-
-def run_search(
-    search: Search,
-    *,
-    local: bool = False,
-    workers: int | None = None,
-    address: str | None = None,
-    options: Options | None = None,
-    retry_failed: bool = False,
-) -> SearchSummary:
-    """Score every trial on validation examples, write down the choice, then test what was chosen.
-
-    The arguments are those of :func:`promptgrid.cluster.execute`. No test example is read before the choice is in the
-    store. At every place the tested trials are the written configuration and each that was the best so far.
-
-    Raises:
-        Refused: the options contradict each other. Nothing was started.
-    """
-    chosen = options or Options()
-    apart = replace(chosen, experiment=chosen.experiment or f"{search.suite.name}-search")  # its trials are no results
-    how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": apart}
-    if search.entry.algorithm != "random":
-        if local:
-            raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
-        from promptgrid.cluster.search.tune import run_tuned
-
-        admit(search.store.root, address, local=local, device=chosen.device, writes=True)
-        search, searched = run_tuned(search, how, retry_failed=retry_failed)
-    else:
-        tried = f"search 1/2, {search.entry.trials} trials on validation images"
-        first = how | {"options": replace(apart, phase=tried)}
-        searched = execute(search.plan(retry_failed=retry_failed), search.store, **first)
-    if searched.interrupted is not None:
-        return SearchSummary(None, None, searched)
-    found, plan = choose(search, retry_failed=retry_failed)
-    path = search.store.searches.keep(found)
-    count = 2 if search.entry.algorithm == "random" else 3
-    last = how | {"options": replace(apart, phase=f"search {count}/{count}, test images of what was chosen")}
-    return SearchSummary(found, path, searched, execute(plan, search.store, **last))
 
 
 def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, Plan]:

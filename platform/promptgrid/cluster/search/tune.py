@@ -40,9 +40,10 @@ from promptgrid.cluster.on_ray.session import Session, ray_session
 from promptgrid.cluster.progress import clock
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search.search import Search
-from promptgrid.cluster.search.worker import CUT, Assignment, TrialWorker, configuration_of
+from promptgrid.cluster.search.worker import CUT, StudyOrder, TrialWorker, configuration_of
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.cluster.workers.stalls import STALL_SECONDS
+from promptgrid.cluster.workers.work_order import WorkerSetup
 from promptgrid.spec import ClusterLost, Refused
 from promptgrid.spec.search import OBJECTIVE, Interval, Study
 
@@ -138,7 +139,7 @@ class StudyRun:
         bundle = {"CPU": float(worker.cpus)} | ({"GPU": worker.gpu} if worker.gpu else {})
         tuner = tune.Tuner(
             tune.with_resources(TrialWorker, PlacementGroupFactory([bundle])),
-            param_space={"assignment": str(self._written(worker, name)), **space},
+            param_space={"order": str(self._written(worker, name)), **space},
             tune_config=TuneConfig(
                 metric=OBJECTIVE,
                 mode="max",
@@ -241,20 +242,12 @@ class StudyRun:
         return max(asked, key=lambda worker: worker.gpu)
 
     def _written(self, worker: Worker, name: str) -> Path:
-        path = self.folder / f"{name}.json"
-        suite, entry = self.search.suite.model_dump_json(), self.search.entry.model_dump_json()
-        sent = Assignment(
-            suite=suite,
-            entry=entry,
-            label=self.study.label,
-            backbone=self.study.backbone,
-            store=str(self.search.store.root),
-            device=worker.device,
-            threads=worker.cpus,
-            stall_seconds=self.options.stall_of(self.search.suite) or STALL_SECONDS,
-            rungs=self.rungs,
+        stall = self.options.stall_of(self.search.suite) or STALL_SECONDS
+        setup = WorkerSetup(str(self.search.store.root), worker.device, worker.cpus, stall)
+        order = StudyOrder(
+            self.search.suite, self.search.entry, self.study.label, self.study.backbone, setup, self.rungs
         )
-        return sent.write(path)
+        return order.write(self.folder / f"{name}.json")
 
 
 def rungs_of(epochs: int | None) -> tuple[int | None, ...]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ray import tune
-
+from promptgrid.cluster.on_ray.worker import ReusedWorker
 from promptgrid.cluster.search.search import Search, make_search
-from promptgrid.cluster.workers.work_order import Errand, leave, settle
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder, read_order, settle
 from promptgrid.spec import Suite
 from promptgrid.spec.search import OBJECTIVE, SearchEntry, Study
 from promptgrid.store import Store
@@ -22,67 +20,62 @@ CUT = 3
 
 
 @dataclass(frozen=True)
-class Assignment:
+class StudyOrder:
     """What the workers of one study are sent, as a JSON file beside the store.
 
-    ``rungs`` are the epochs of each rung; None: as written.
+    Attributes:
+        suite: what is searched.
+        entry: budget and space of the search.
+        label: the method variant of the study.
+        backbone: the backbone of the study.
+        setup: how the worker works.
+        rungs: epochs of each rung; None: as written.
     """
 
-    suite: str
-    entry: str
+    suite: Suite
+    entry: SearchEntry
     label: str
     backbone: str
-    store: str
-    device: str
-    threads: int
-    stall_seconds: float
+    setup: WorkerSetup
     rungs: tuple[int | None, ...]
 
     def write(self, path: Path) -> Path:
         """Write to ``path``, for :meth:`read`."""
-        path.write_text(json.dumps(asdict(self)))
+        told: dict[str, Any] = {"suite": self.suite.model_dump_json(), "entry": self.entry.model_dump_json()}
+        told |= {"label": self.label, "backbone": self.backbone, "setup": asdict(self.setup), "rungs": self.rungs}
+        path.write_text(json.dumps(told))
         return path
 
     @classmethod
-    def read(cls, path: Path) -> Assignment:
-        """The assignment in ``path``.
-
-        Raises:
-            FileNotFoundError: this machine does not see the store's folder.
-        """
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"this worker does not see {path}: give --store a folder that all machines of the cluster share"
-            )
-        content = json.loads(path.read_text())
-        return cls(**{**content, "rungs": tuple(content["rungs"])})
+    def read(cls, path: Path) -> StudyOrder:
+        """The order in ``path``. Raises as :func:`promptgrid.cluster.workers.work_order.read_order`."""
+        told = read_order(path)
+        suite, entry = Suite.model_validate_json(told["suite"]), SearchEntry.model_validate_json(told["entry"])
+        setup = WorkerSetup(**told["setup"])
+        return cls(suite, entry, told["label"], told["backbone"], setup, tuple(told["rungs"]))
 
     def study(self) -> tuple[Search, Study]:
         """The search with nothing but the squares of this study, and the study."""
-        suite = Suite.model_validate_json(self.suite)
-        whole = make_search(suite, Store(self.store), SearchEntry.model_validate_json(self.entry))
+        whole = make_search(self.suite, Store(self.setup.store), self.entry)
         mine = tuple(pair for pair in whole.squares if (pair[0], pair[1].backbone) == (self.label, self.backbone))
         study = next(one for one in whole.studies if (one.label, one.backbone) == (self.label, self.backbone))
         return replace(whole, squares=mine, studies=(study,)), study
 
 
-class TrialWorker(tune.Trainable):
+class TrialWorker(ReusedWorker):
     """One configuration after another in one process; a step is a rung."""
 
-    def setup(self, config: dict[str, Any]) -> None:
-        signal.signal(signal.SIGTERM, leave)
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._begin(new_config)
-        return True
+    def begin(self, config: dict[str, Any]) -> None:
+        self._order = StudyOrder.read(Path(config["order"]))
+        self._knobs: dict[str, float] = dict(config["knobs"])
+        self._rung = 0
 
     def step(self) -> dict[str, Any]:
         """Run the cells of the next rung, and say how good the configuration was."""
-        epochs = self._assignment.rungs[self._rung]
-        score, done, failed = evaluate(self._assignment, self._knobs, epochs)
+        epochs = self._order.rungs[self._rung]
+        score, done, failed = evaluate(self._order, self._knobs, epochs)
         self._rung += 1
-        last = self._rung == len(self._assignment.rungs)
+        last = self._rung == len(self._order.rungs)
         return {OBJECTIVE: score, "budget": CUT ** (self._rung - 1), "cells": [done, failed], "done": last}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -91,24 +84,18 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         self._rung = json.loads((Path(checkpoint) / "rung.json").read_text())
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._assignment = Assignment.read(Path(config["assignment"]))
-        self._knobs: dict[str, float] = dict(config["knobs"])
-        self._rung = 0
 
-
-def evaluate(assignment: Assignment, knobs: Mapping[str, float], epochs: int | None) -> tuple[float, int, int]:
+def evaluate(order: StudyOrder, knobs: Mapping[str, float], epochs: int | None) -> tuple[float, int, int]:
     """Mean validation accuracy over the study's datasets and shots, and the cells that this call finished and failed.
 
     A dataset where a cell failed counts as 0: a configuration that diverges is a bad one.
     """
-    search, study = assignment.study()
+    search, study = order.study()
     settings = configuration_of(study, knobs) | ({} if epochs is None else {"epochs": epochs})
     search = replace(search, studies=(replace(study, trials=(settings,)),))
     done = failed = 0
     for pack in search.plan().packs:
-        errand = Errand(pack, assignment.store, assignment.device, assignment.threads, assignment.stall_seconds)
-        for settled in settle(errand):
+        for settled in settle(WorkOrder(pack, order.setup)):
             failed += settled.reason is not None
             done += settled.reason is None
     scores = [found[0] or 0.0 for found in search.scores().values()]

@@ -1,4 +1,4 @@
-"""The process of the plain runner: errands come in on one pipe, settled cells go out on another."""
+"""The process of the plain runner: work orders come in on one pipe, settled cells go out on another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from promptgrid.cluster.workers.work_order import settle_file
 
 
 def main(orders: int, answers: int) -> None:
-    """Run every errand whose path comes in on ``orders``, until that is closed: the driver is gone then."""
+    """Run every order whose path comes in on ``orders``, until that is closed: the driver is gone then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on the terminal is for the driver to deal with
     for handle in (orders, answers):
         os.set_inheritable(handle, False)

@@ -87,14 +87,14 @@ def timed_out(cell: Cell, seconds: float, stack: str) -> Record:
     return failed_record(cell, Reason.TIMEOUT, f"no progress for {seconds:.0f} s", tail=stack)
 
 
-def stack_beside(errand: Path) -> Path:
-    """Where the worker of the errand in that file says what it was doing when it hung."""
-    return errand.with_suffix(".stack")
+def stack_beside(order: Path) -> Path:
+    """Where the worker of the order in that file says what it was doing when it hung."""
+    return order.with_suffix(".stack")
 
 
-def stall_of(errand: Path) -> str:
-    """What the worker of that errand was doing when it hung; empty where it did not."""
+def stall_of(order: Path) -> str:
+    """What the worker of that order was doing when it hung; empty where it did not."""
     try:
-        return stack_beside(errand).read_text(errors="replace")
+        return stack_beside(order).read_text(errors="replace")
     except FileNotFoundError:
         return ""

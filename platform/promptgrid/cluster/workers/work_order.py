@@ -1,14 +1,14 @@
-"""A pack on its way to a worker, and how a worker runs it. Knows no Ray: plain workers run the same."""
+"""What a worker is sent, as a file that every machine sees, and how a worker runs the pack in it. Knows no Ray."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.workers.allocator import keep_freed_memory
 from promptgrid.cluster.workers.run_pack import PackRun, Settled
@@ -20,14 +20,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Errand:
-    """What a worker is sent: a pack, and how to run it. Travels as a JSON file beside the store, never as a pickle."""
+class WorkerSetup:
+    """How a worker works, whatever it is sent.
 
-    pack: Pack
+    Attributes:
+        store: folder of the records.
+        device: ``cpu`` or ``cuda``.
+        threads: threads of torch.
+        stall_seconds: without progress for so long, the worker is ended.
+    """
+
     store: str
     device: str
     threads: int
     stall_seconds: float
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """A pack for a worker. Travels as a JSON file beside the store, never as a pickle."""
+
+    pack: Pack
+    setup: WorkerSetup
 
     def write(self, path: Path) -> None:
         """Write to ``path``, for :meth:`read`."""
@@ -36,29 +50,32 @@ class Errand:
             "wanted": sorted(self.pack.wanted),
             "seconds": self.pack.seconds,
             "gpu_memory_mb": self.pack.gpu_memory_mb,
-            "store": self.store,
-            "device": self.device,
-            "threads": self.threads,
-            "stall_seconds": self.stall_seconds,
+            **asdict(self.setup),
         }
         path.write_text(f'{{"head":{json.dumps(head)},"cells":[{cells}]}}')
 
     @classmethod
-    def read(cls, path: Path) -> Errand:
-        """The errand in ``path``.
-
-        Raises:
-            FileNotFoundError: this machine does not see the store's folder.
-        """
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"this worker does not see {path}: give --store a folder that all machines of the cluster share"
-            )
-        content = json.loads(path.read_text())
-        head = content["head"]
+    def read(cls, path: Path) -> WorkOrder:
+        """The order in ``path``. Raises as :func:`read_order`."""
+        content = read_order(path)
+        head = dict(content["head"])
         cells = tuple(Cell.model_validate(cell) for cell in content["cells"])
-        pack = Pack(cells, head["seconds"], head["gpu_memory_mb"], frozenset(head["wanted"]))
-        return cls(pack, head["store"], head["device"], head["threads"], head["stall_seconds"])
+        pack = Pack(cells, head.pop("seconds"), head.pop("gpu_memory_mb"), frozenset(head.pop("wanted")))
+        return cls(pack, WorkerSetup(**head))
+
+
+def read_order(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``, which another machine may have written.
+
+    Raises:
+        FileNotFoundError: this machine does not see the store's folder.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"this worker does not see {path}: give --store a folder that all machines of the cluster share"
+        )
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -70,42 +87,42 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 
 def settle_file(path: Path) -> Iterator[Settled]:
-    """Run the errand in ``path``; should it hang, what it was at is left beside it. Raises as :meth:`Errand.read`."""
-    yield from settle(Errand.read(path), stack_beside(path))
+    """Run the order in ``path``; should it hang, its stack is left beside it. Raises as :func:`read_order`."""
+    yield from settle(WorkOrder.read(path), stack_beside(path))
 
 
-def settle(errand: Errand, stack: Path | None = None) -> Iterator[Settled]:
-    """Run the pack of ``errand`` in this process, under a watchdog that ends the process should it hang.
+def settle(order: WorkOrder, stack: Path | None = None) -> Iterator[Settled]:
+    """Run the pack of ``order`` in this process, under a watchdog that ends the process should it hang.
 
     What the process was doing then is written into ``stack``. The time it takes to import torch and the track does not
     count.
     """
-    track = _track_of(errand)
-    with Watchdog(errand.store, errand.pack, errand.stall_seconds, stack) as watchdog:
-        for settled in _settled(errand, track, watchdog.feed):
+    track, setup = _track_of(order), order.setup
+    with Watchdog(setup.store, order.pack, setup.stall_seconds, stack) as watchdog:
+        for settled in _settled(order, track, watchdog.feed):
             watchdog.feed(settled.key)
             yield settled
 
 
-def settle_here(errand: Errand, alive: Callable[[], None]) -> Iterator[Settled]:
-    """Run the pack of ``errand`` in this process; ``alive`` is called again and again as it gets on."""
-    return _settled(errand, _track_of(errand), alive)
+def settle_here(order: WorkOrder, alive: Callable[[], None]) -> Iterator[Settled]:
+    """Run the pack of ``order`` in this process; ``alive`` is called again and again as it gets on."""
+    return _settled(order, _track_of(order), alive)
 
 
-def _settled(errand: Errand, track: Track, alive: Callable[[], None]) -> Iterator[Settled]:
+def _settled(order: WorkOrder, track: Track, alive: Callable[[], None]) -> Iterator[Settled]:
     from promptgrid.store import FeatureCache, Store
 
-    store = Store(errand.store)
+    store = Store(order.setup.store)
     cache = FeatureCache(store.root, alive=alive)
-    return PackRun(track, store, cache, errand.device, progress=lambda done: alive()).run(errand.pack)
+    return PackRun(track, store, cache, order.setup.device, progress=lambda done: alive()).run(order.pack)
 
 
-def _track_of(errand: Errand) -> Track:
-    """The track of ``errand``, with torch set as it says."""
+def _track_of(order: WorkOrder) -> Track:
+    """The track of ``order``, with torch set as it says."""
     import torch
 
     from promptgrid.cluster.planner import track_named
 
     keep_freed_memory()
-    torch.set_num_threads(errand.threads)
-    return track_named(errand.pack.cells[0].track)
+    torch.set_num_threads(order.setup.threads)
+    return track_named(order.pack.cells[0].track)

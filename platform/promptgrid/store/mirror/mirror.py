@@ -11,18 +11,19 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from promptgrid.spec import Cell, Record, Suite
+from promptgrid.spec import Record
 from promptgrid.store.files.commit import make_folder
 from promptgrid.store.mirror.mlflow_settings import mlflow_client
 from promptgrid.store.mirror.run_text import run_digest, run_text
 from promptgrid.store.mirror.runs import ClientRuns, Draft, Known, runs_of
+from promptgrid.store.mirror.submission import Submission
 from promptgrid.store.mirror.summary import Totals
 from promptgrid.store.records import Store
 from promptgrid.store.scrubbing import Scrubber, scrub
@@ -77,34 +78,18 @@ def sqlite_uri(path: Path) -> str:
 class Mirror:
     """Writes records of one suite for one submission; open for as long as it is the store's one writer."""
 
-    def __init__(
-        self,
-        store: Store,
-        suite: Suite,
-        squares: Sequence[tuple[str, Cell]],
-        *,
-        uri: str | None,
-        submission: str,
-        experiment: str = "",
-        titles: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, store: Store, submission: Submission) -> None:
         self.store = store
-        self.titles = dict(titles or {})
-        self.suite = suite
         self.submission = submission
-        self.name = experiment or suite.name
-        self.uri = tracking_uri(store, uri)
-        self.labels: dict[str, list[str]] = {}
-        for label, cell in squares:
-            names = self.labels.setdefault(cell.key, [])
-            if label not in names:
-                names.append(label)
+        self.name = submission.experiment or submission.suite.name
+        self.uri = tracking_uri(store, submission.uri)
+        self.labels = submission.labels
         self._scrub = Scrubber()
         self._client: Any = None
         self._experiment = ""
         self._parent = ""
         self._index: dict[str, Known] = {}
-        self._totals = Totals(squares)
+        self._totals = Totals(submission.cells)
         self._runs: ClientRuns
         self._errors = 0
 
@@ -167,7 +152,9 @@ class Mirror:
     def _mirror(self, records: Sequence[Record], report: MirrorReport) -> None:
         """Write those of ``records`` that MLflow does not have as they are."""
         self._totals.add(records)
-        digests = {record.cell.key: run_digest(record, self._labels(record), self.titles) for record in records}
+        digests = {
+            record.cell.key: run_digest(record, self._labels(record), self.submission.titles) for record in records
+        }
         fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
         old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
         self._runs.delete(old)
@@ -186,9 +173,10 @@ class Mirror:
         return known.digest if known else None
 
     def _draft(self, record: Record, wanted: str) -> Draft:
-        tags = {"cell_key": record.cell.key, "submission": self.submission, "kind": "cell"}
+        tags = {"cell_key": record.cell.key, "submission": self.submission.name, "kind": "cell"}
         tags["mlflow.parentRunId"] = self._parent_run()
-        text = run_text(record, self._labels(record), self.suite.name, self._scrub, self.titles)
+        told = self.submission
+        text = run_text(record, self._labels(record), told.suite.name, self._scrub, told.titles)
         return Draft(text, tags, wanted)
 
     def _find_experiment(self) -> str:
@@ -217,14 +205,14 @@ class Mirror:
     def _parent_run(self) -> str:
         """The submission's run, made when the first cell needs it: a submission that adds nothing leaves nothing."""
         if not self._parent:
-            wanted = self.submission.replace("'", "")
+            wanted = self.submission.name.replace("'", "")
             found = self._client.search_runs(
                 [self._experiment], f"tags.kind = 'submission' and tags.submission = '{wanted}'", max_results=1
             )
             if found:
                 self._parent = str(found[0].info.run_id)
             else:
-                tags = {"kind": "submission", "submission": wanted, "suite": self.suite.name}
+                tags = {"kind": "submission", "submission": wanted, "suite": self.submission.suite.name}
                 made = self._client.create_run(self._experiment, tags=tags, run_name=f"submission {wanted}")
                 self._parent = str(made.info.run_id)
         return self._parent
@@ -241,19 +229,10 @@ class Mirror:
             self._client.set_terminated(self._parent, "FINISHED")
 
 
-def sync(
-    store: Store,
-    suite: Suite,
-    squares: Sequence[tuple[str, Cell]],
-    *,
-    uri: str | None = None,
-    submission: str,
-    experiment: str = "",
-    titles: Mapping[str, str] | None = None,
-) -> MirrorReport:
-    """Make MLflow show every finished and failed cell of ``squares`` exactly once. Never raises for MLflow's sake."""
+def sync(store: Store, submission: Submission) -> MirrorReport:
+    """Make MLflow show every finished and failed cell of ``submission`` once. Never raises for MLflow's sake."""
     began = time.monotonic()
-    mirror = Mirror(store, suite, squares, uri=uri, submission=submission, experiment=experiment, titles=titles)
+    mirror = Mirror(store, submission)
     report = None
     try:
         with mirror.opened():

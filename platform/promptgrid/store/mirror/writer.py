@@ -5,47 +5,33 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 
-from promptgrid.spec import Cell, Suite
 from promptgrid.store.mirror.mirror import Mirror, MirrorReport, problem_of, sync
+from promptgrid.store.mirror.submission import Submission
 from promptgrid.store.records import Store
 
 _PAUSE = 1.0
 _PART = 64  # cells between two counts of how far it is
 
 
-class Mirrorer:
+class MirrorThread:
     """Give it keys with :meth:`add` as cells finish; :meth:`close` mirrors what is left and reports.
 
     The thread never raises into its owner. When MLflow fails during the grid it stops trying; ``close`` tries once
     more, over all cells. ``told`` is called from the thread with the number of cells mirrored so far.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        suite: Suite,
-        squares: Sequence[tuple[str, Cell]],
-        *,
-        uri: str | None,
-        submission: str,
-        experiment: str = "",
-        told: Callable[[int], None] = lambda cells: None,
-        titles: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, store: Store, submission: Submission, told: Callable[[int], None] = lambda cells: None) -> None:
         self._told = told
-        self._mirror = Mirror(
-            store, suite, squares, uri=uri, submission=submission, experiment=experiment, titles=titles
-        )
-        self._squares = squares
+        self._mirror = Mirror(store, submission)
         self._keys: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._done = MirrorReport()
         self._last: MirrorReport | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
 
-    def start(self) -> Mirrorer:
+    def start(self) -> MirrorThread:
         """Begin; returns itself."""
         self._thread.start()
         return self
@@ -59,18 +45,13 @@ class Mirrorer:
         began = time.monotonic()
         self._closing.set()
         self._thread.join()
-        last = self._last if self._last is not None else self._sync()
+        last = self._last if self._last is not None else sync(self._mirror.store, self._mirror.submission)
         fresh = self._done.written + self._done.replaced
         last.written += self._done.written
         last.replaced += self._done.replaced
         last.unchanged = max(0, last.unchanged - fresh)
         last.seconds = time.monotonic() - began
         return last
-
-    def _sync(self) -> MirrorReport:
-        mirror = self._mirror
-        asked = {"uri": mirror.uri, "submission": mirror.submission, "experiment": mirror.name}
-        return sync(mirror.store, mirror.suite, self._squares, **asked, titles=mirror.titles)
 
     def _work(self) -> None:
         try:

@@ -11,7 +11,7 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome
 from promptgrid.contract import Outcome
 from promptgrid.spec import canonical_json
 from promptgrid.spec.searched import SearchFound
-from promptgrid.store import FeatureCache, Store
+from promptgrid.store import FeatureCache, Store, verify
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def feature(store: Store, name: str) -> Path:
 
 
 def test_a_whole_store_is_sound(store: Store) -> None:
-    found = store.verify()
+    found = verify(store)
     assert (found.sound, found.checked, found.features, found.searches, found.beside) == (True, 2, 2, 1, [])
 
 
@@ -49,18 +49,18 @@ def test_a_deleted_file_of_the_cache_is_found(store: Store, name: str) -> None:
 def test_damaged_features_are_found_and_named(store: Store) -> None:
     path = feature(store, "arrays.safetensors")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    ((where, why),) = store.verify().damaged
+    ((where, why),) = verify(store).damaged
     assert where == "features"
     assert why.endswith("through bundled: arrays.safetensors does not match its sha256")
-    assert store.verify().sound
+    assert verify(store).sound
 
 
 def test_a_damaged_search_goes_to_quarantine(store: Store) -> None:
     (path,) = store.searches.folder.glob("*.json")
     path.write_text(path.read_text().replace("random", "optuna"))
-    assert [where for where, _ in store.verify().damaged] == ["searches"]
+    assert [where for where, _ in verify(store).damaged] == ["searches"]
     assert list((store.root / "quarantine").glob("*/found"))
-    assert store.verify().searches == 0
+    assert verify(store).searches == 0
 
 
 def test_what_does_not_belong_is_set_aside_and_what_lies_beside_is_told(store: Store) -> None:
@@ -77,11 +77,11 @@ def test_what_does_not_belong_is_set_aside_and_what_lies_beside_is_told(store: S
     for path in strangers:
         path.write_text("x")
     (store.root / "thesis.tex").write_text("mine")
-    found = store.verify()
+    found = verify(store)
     assert sorted(name for name, _ in found.damaged) == sorted(path.name for path in strangers)
     assert found.beside == ["thesis.tex"]
     assert (store.root / "thesis.tex").read_text() == "mine"
-    assert store.verify().sound
+    assert verify(store).sound
     assert store.read(make_cell(1).key)
 
 
@@ -92,7 +92,7 @@ def test_what_is_nested_without_end_goes_to_quarantine(store: Store, depth: int)
     next((store.root / "failures").glob("*/*/1.json")).write_bytes(deep)
     feature(store, "manifest.json").write_bytes(deep)
     next(store.searches.folder.glob("*.json")).write_bytes(deep)
-    found = store.verify()
+    found = verify(store)
     assert len(found.damaged) == 4
     assert [why for _, why in found.damaged if "nested too deeply" in why]
     assert store.records() == []
