@@ -88,7 +88,7 @@ def planning(cells: int) -> dict[str, Any]:
         cpu, wall = time.process_time(), time.perf_counter()
         plan = make_plan(suite, Store(folder), track=track)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return {"cells": len(plan.squares), "packs": len(plan.packs), "CPU s (goal 20)": cpu, "wall s": wall}
+    return {"cells": len(plan.grid), "packs": len(plan.packs), "CPU s (goal 20)": cpu, "wall s": wall}
 
 
 def main() -> None:

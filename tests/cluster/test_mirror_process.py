@@ -46,7 +46,7 @@ def test_a_dead_mlflow_fails_no_cell(store: Store) -> None:
 
 def test_the_end_of_a_run_waits_no_longer_than_it_says(store: Store) -> None:
     plan = make_plan(toy_suite(), store)
-    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.squares))
+    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.grid))
     began = time.monotonic()
     for key in plan.cells:
         mirror.add(key)
@@ -58,7 +58,7 @@ def test_the_end_of_a_run_waits_no_longer_than_it_says(store: Store) -> None:
 
 def test_a_mirror_that_dies_is_a_problem_and_no_crash(store: Store) -> None:
     plan = make_plan(toy_suite(), store)
-    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.squares))
+    mirror = MirrorProcess(store, Submission("now", plan.suite, plan.grid))
     mirror._process.kill()
     mirror._process.wait()
     for key in plan.cells:

@@ -115,9 +115,9 @@ def test_a_damaged_attempt_is_found_and_does_not_count(tmp_path: Path, harm: Har
 def test_strangers_among_the_records_are_set_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.commit(make_outcome(make_cell(1)))
-    shelf = store.folder(make_cell(1).key).parent
-    (shelf / "notes.txt").write_text("hello")
-    (shelf / make_cell(2).key).mkdir()
+    prefix = store.folder(make_cell(1).key).parent
+    (prefix / "notes.txt").write_text("hello")
+    (prefix / make_cell(2).key).mkdir()
     (store.root / "records" / "stray").write_text("")
     found = dict(verify(store).damaged)
     assert found.keys() == {"notes.txt", make_cell(2).key, "stray"}

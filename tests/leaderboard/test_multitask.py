@@ -29,7 +29,7 @@ def table_of(report):
 
 
 def mean(report, label, dataset, source=""):
-    cells = [c for name, c in report.squares if (name, c.dataset, c.source) == (label, dataset, source)]
+    cells = [c for name, c in report.grid if (name, c.dataset, c.source) == (label, dataset, source)]
     return np.mean([report.records[cell.key].metrics["accuracy"] for cell in cells])
 
 

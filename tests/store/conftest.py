@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.store.mirrored import Squares, submission
+from tests.store.mirrored import Cells, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract import Outcome
@@ -28,7 +28,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def squares(store: Store, schema: Path) -> Squares:
+def cells(store: Store, schema: Path) -> Cells:
     """Two finished cells, a failed one and a missing one."""
     cells = [make_cell(seed) for seed in (1, 2, 3, 4)]
     for cell in cells[:2]:

@@ -11,12 +11,12 @@ from promptgrid.store.mirror.mlflow_settings import mlflow_client
 from promptgrid.store.mirror.submission import Submission
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
-Squares = list[tuple[str, Cell]]
+Cells = list[tuple[str, Cell]]
 
 
-def submission(squares: Squares, name: str = "s-1", **changes: Any) -> Submission:
-    """One run of :data:`SUITE` over ``squares``."""
-    return Submission(name, SUITE, tuple(squares), **changes)
+def submission(cells: Cells, name: str = "s-1", **changes: Any) -> Submission:
+    """One run of :data:`SUITE` over ``cells``."""
+    return Submission(name, SUITE, tuple(cells), **changes)
 
 
 def runs(store: Store, kind: str = "cell", suite: str = "tiny") -> dict[str, Any]:

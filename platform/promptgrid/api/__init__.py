@@ -98,14 +98,14 @@ def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = No
     """
     from promptgrid import catalog
     from promptgrid import store as kept
-    from promptgrid.cluster.planner import squares_of
+    from promptgrid.cluster.planner import requests_of
 
     found = existing_store(store)
     if suite is None:
         return kept.verify(found)
     chosen = as_suite(suite)
     track = catalog.track(chosen.track)
-    return kept.verify(found, (cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)])))
+    return kept.verify(found, (cell.key for cell in track.resolve([asked for _, asked in requests_of(chosen, track)])))
 
 
 def run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from promptgrid.cluster.admission import admit, refuse_counts
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.progress import Board
+from promptgrid.cluster.progress import ProgressDisplay
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Machine, Refused
@@ -115,15 +115,15 @@ def execute(
     refuse_counts(workers, chosen.threads)
     admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
-    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
+    display = ProgressDisplay(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
     planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)
     with StopSignals() as signals:
         mirror = _mirror(plan, store, chosen)
-        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None, planned=planned)
+        dispatcher = Dispatcher(plan, store, display, told=mirror.add if mirror else None, planned=planned)
         mirrored = None
         try:
             if plan.packs:
-                with board:
+                with display:
                     _run(plan, dispatcher, signals, chosen, local=local, workers=workers, address=address)
             if mirror is not None:
                 signals.at_once = True
@@ -227,7 +227,7 @@ def mirrored(plan: Plan, store: Store, options: Options) -> Mirrored | None:
 
 
 def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
-    if not options.mirror or not plan.squares:
+    if not options.mirror or not plan.grid:
         return None
     from promptgrid.cluster.mirror_process import MirrorProcess
     from promptgrid.store.mirror.submission import Submission
@@ -235,7 +235,7 @@ def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         return MirrorProcess(
-            store, Submission(name, plan.suite, plan.squares, options.mirror_uri, options.experiment, plan.titles)
+            store, Submission(name, plan.suite, plan.grid, options.mirror_uri, options.experiment, plan.titles)
         )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)

@@ -10,19 +10,19 @@ import socket
 import time
 from pathlib import Path
 
-from promptgrid.cluster.timing.eta import Flight
+from promptgrid.cluster.timing.eta import RunningPack
 
 FOLDER = "ray"
 """Where in a store the drivers keep their work orders, each in a folder ``host~pid~token`` of its own."""
 
 
-def flights(store: Path, now: float | None = None) -> list[Flight]:
+def running_packs(store: Path, now: float | None = None) -> list[RunningPack]:
     """The packs that workers are at, of every living driver. Drivers on other hosts live until a pack is overdue."""
     now = time.time() if now is None else now
     found = []
     for folder in sorted((store / FOLDER).glob("*~*~*")):
         if not is_gone(folder):
-            found += [flight for path in sorted(folder.glob("*.json")) if (flight := _flight(path, now))]
+            found += [running for path in sorted(folder.glob("*.json")) if (running := _running_pack(path, now))]
     return found
 
 
@@ -40,7 +40,7 @@ def scratch_folder(store: Path) -> Path:
     return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"
 
 
-def _flight(path: Path, now: float) -> Flight | None:
+def _running_pack(path: Path, now: float) -> RunningPack | None:
     try:
         started = path.stat().st_mtime
         head = json.loads(path.read_text()).get("head")
@@ -50,4 +50,4 @@ def _flight(path: Path, now: float) -> Flight | None:
         return None
     if now - started > head["stall_seconds"]:
         return None
-    return Flight(frozenset(head["wanted"]), started)
+    return RunningPack(frozenset(head["wanted"]), started)

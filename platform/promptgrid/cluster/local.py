@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster.dispatch import Dispatcher
 
 LOOK = 0.2
-"""Seconds between two looks at whether the worker lives, and two ticks of the board."""
+"""Seconds between two looks at whether the worker lives, and two ticks of the display."""
 LAST_WORDS = 5.0
 """Seconds that a worker has between its last answer and its end."""
 _NAME = "the local worker"
@@ -59,7 +59,7 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
                 stall = stall_limit(stall_seconds, pack)
                 WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall)).write(path)
                 try:
-                    for settled in worker.run(path, dispatcher.board.tick):
+                    for settled in worker.run(path, dispatcher.display.tick):
                         dispatcher.settle(_NAME, settled)
                 except WorkerGone as gone:
                     dispatcher.lost(_NAME, stall_of(path) or str(gone), stall if stall_of(path) else None)
@@ -78,7 +78,7 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
     try:
         while (pack := dispatcher.take(_NAME)) is not None:
             order = WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall_seconds=0.0))
-            for settled in settle_here(order, dispatcher.board.tick):
+            for settled in settle_here(order, dispatcher.display.tick):
                 dispatcher.settle(_NAME, settled)
             dispatcher.over(_NAME)
     finally:

@@ -17,7 +17,7 @@ PLAIN_SECONDS = 10.0
 FORECAST_SECONDS = 1.0
 
 
-class Board:
+class ProgressDisplay:
     """Progress on stderr: a live bar on a terminal, else a plain line every ten seconds. Use as a context.
 
     Args:

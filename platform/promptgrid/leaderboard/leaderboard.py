@@ -17,7 +17,7 @@ from promptgrid.leaderboard.analysis.comparison import Comparison, compare_all
 from promptgrid.leaderboard.analysis.split_metrics import SplitMeans, split_means, split_metrics
 from promptgrid.leaderboard.analysis.targets import apart, ranked, score_frame
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.planned_grid import Square, is_zero_shot, spread
+from promptgrid.leaderboard.planned_grid import PlannedCell, is_zero_shot, spread
 from promptgrid.leaderboard.recipes import CUT, WRITTEN, Recipe, recipe_of
 from promptgrid.leaderboard.text import slug
 from promptgrid.leaderboard.transfer.matrices import Transfer, find_transfers
@@ -42,7 +42,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a standing. ``place`` counts ranked rows by mean; None for a row with holes, or one that is apart.
+    """One method of a leaderboard. ``place`` counts ranked rows by mean; None for a row with holes or apart.
 
     ``apart`` says why a complete row is not ranked: empty where it is. ``source`` is the mean score on the tasks
     learned from, where those are no part of ``mean``. ``parity`` says how the method stands to its authors' code; it
@@ -88,7 +88,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Leaderboard:
     """Rows, best first (those apart behind them, incomplete ones last), and their tables: labels x datasets, fractions.
 
     In a study with sources the datasets are the targets; see :mod:`promptgrid.leaderboard.analysis.targets`.
@@ -101,7 +101,7 @@ class Standing:
     means: pd.DataFrame
     deviations: pd.DataFrame
     scores: pd.DataFrame
-    squares: tuple[Square, ...]
+    grid: tuple[PlannedCell, ...]
     comparison: Comparison
 
     @cached_property
@@ -113,7 +113,7 @@ class Standing:
     @cached_property
     def partial(self) -> frozenset[tuple[str, str]]:
         """(label, dataset) that lack at least one planned seed."""
-        return frozenset((square.label, square.cell.dataset) for square in self.squares if square.status != "done")
+        return frozenset((planned.label, planned.cell.dataset) for planned in self.grid if planned.status != "done")
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Board:
     """The whole report, computed: what sections draw from."""
 
     report: ReportInput
-    squares: tuple[Square, ...]
-    standings: tuple[Standing, ...]
+    grid: tuple[PlannedCell, ...]
+    leaderboards: tuple[Leaderboard, ...]
     reference: str
     declared: bool
     transfers: tuple[Transfer, ...] = ()
@@ -130,13 +130,13 @@ class Board:
     @cached_property
     def backbones(self) -> tuple[str, ...]:
         """Backbones in plan order."""
-        return tuple(dict.fromkeys(standing.backbone for standing in self.standings))
+        return tuple(dict.fromkeys(leaderboard.backbone for leaderboard in self.leaderboards))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Rows of the standings, in plan order: methods, with a reading behind them in a study with sources."""
-        shown = {square.label for standing in self.standings for square in standing.squares}
-        return tuple(dict.fromkeys(square.label for square in self.squares if square.label in shown))
+        """Rows of the leaderboards, in plan order: methods, with a reading behind them in a study with sources."""
+        shown = {planned.label for leaderboard in self.leaderboards for planned in leaderboard.grid}
+        return tuple(dict.fromkeys(planned.label for planned in self.grid if planned.label in shown))
 
     def suffix(self, backbone: str) -> str:
         """What file names of ``backbone`` end with: nothing where it is the only one, else ``_2-its-name``."""
@@ -146,9 +146,9 @@ class Board:
 
     @cached_property
     def shown(self) -> frozenset[str]:
-        """Labels that pictures draw in colour and name: zero-shot, and the first rows of the largest standing."""
-        first = [standing for standing in self.standings if standing.backbone == self.backbones[0]][-1:]
-        rows = [row.label for standing in first for row in standing.rows] + list(self.labels)
+        """Labels that pictures draw in colour and name: zero-shot, and the first rows of the largest leaderboard."""
+        first = [leaderboard for leaderboard in self.leaderboards if leaderboard.backbone == self.backbones[0]][-1:]
+        rows = [row.label for leaderboard in first for row in leaderboard.rows] + list(self.labels)
         learners = list(dict.fromkeys(self.entry(label) for label in rows if label not in self.zero_shot))[:SHOWN]
         return self.zero_shot | frozenset(label for label in self.labels if self.entry(label) in learners)
 
@@ -160,7 +160,7 @@ class Board:
     @cached_property
     def zero_shot(self) -> frozenset[str]:
         """Labels whose method is of the kind ``zero-shot``, or named so where kinds are not known."""
-        methods = {square.label: square.cell.method for square in self.squares}
+        methods = {planned.label: planned.cell.method for planned in self.grid}
         return frozenset(label for label, method in methods.items() if is_zero_shot(self.report, method))
 
     def is_zero_shot(self, label: str) -> bool:
@@ -170,42 +170,44 @@ class Board:
 
 def build_board(report: ReportInput) -> Board:
     """Everything computed once, from the records alone."""
-    squares = spread(report)
+    grid = spread(report)
     declared = report.suite.reference is not None
-    places: dict[tuple[str, int], list[Square]] = {}
-    for square in squares:
-        places.setdefault((square.cell.backbone, square.shots), []).append(square)
-    reference = _reference(report, [square for part in places.values() for square in ranked(part)])
-    standings = tuple(
-        build_standing(report, backbone, shots, part, reference) for (backbone, shots), part in places.items()
+    places: dict[tuple[str, int], list[PlannedCell]] = {}
+    for planned in grid:
+        places.setdefault((planned.cell.backbone, planned.shots), []).append(planned)
+    reference = _reference(report, [planned for part in places.values() for planned in ranked(part)])
+    leaderboards = tuple(
+        build_leaderboard(report, backbone, shots, part, reference) for (backbone, shots), part in places.items()
     )
     order = {backbone: i for i, backbone in enumerate(dict.fromkeys(backbone for backbone, _ in places))}
-    standings = tuple(sorted(standings, key=lambda item: (order[item.backbone], item.shots)))
-    return Board(report, tuple(squares), standings, reference, declared, find_transfers(report, squares))
+    leaderboards = tuple(sorted(leaderboards, key=lambda item: (order[item.backbone], item.shots)))
+    return Board(report, tuple(grid), leaderboards, reference, declared, find_transfers(report, grid))
 
 
-def _reference(report: ReportInput, squares: Sequence[Square]) -> str:
+def _reference(report: ReportInput, grid: Sequence[PlannedCell]) -> str:
     """The row to compare with: the first of the suite's reference method, else the first of all."""
     entry = report.suite.reference
-    rows = [square.label for square in squares if entry in (None, square.entry)]
+    rows = [planned.label for planned in grid if entry in (None, planned.entry)]
     return rows[0] if rows else entry or ""
 
 
-def build_standing(report: ReportInput, backbone: str, shots: int, every: Sequence[Square], reference: str) -> Standing:
-    """The standing of ``every`` square of one backbone and number of shots."""
-    squares = ranked(every)
-    labels = list(dict.fromkeys(square.label for square in squares))
-    datasets = list(dict.fromkeys(square.cell.dataset for square in squares))
-    scores = score_frame(squares, report.headline)
+def build_leaderboard(
+    report: ReportInput, backbone: str, shots: int, every: Sequence[PlannedCell], reference: str
+) -> Leaderboard:
+    """The leaderboard of ``every`` cell of one backbone and number of shots."""
+    grid = ranked(every)
+    labels = list(dict.fromkeys(planned.label for planned in grid))
+    datasets = list(dict.fromkeys(planned.cell.dataset for planned in grid))
+    scores = score_frame(grid, report.headline)
     means = st.dataset_means(scores, labels, datasets)
     rows = _apart(
-        report, [_row(report, [s for s in squares if s.label == label], scores, means, reference) for label in labels]
+        report, [_row(report, [s for s in grid if s.label == label], scores, means, reference) for label in labels]
     )
     whole = [row.label for row in rows if row.ranked]
     ranks = st.rank_intervals(st.dataset_ranks(means.loc[whole]), np.random.default_rng(SEED)) if whole else {}
-    rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), squares, labels, datasets)
-    rows = _with_source(rows, squares, apart(every), report.headline)
-    return Standing(
+    rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), grid, labels, datasets)
+    rows = _with_source(rows, grid, apart(every), report.headline)
+    return Leaderboard(
         backbone=backbone,
         shots=shots,
         rows=tuple(_ordered(rows)),
@@ -213,17 +215,17 @@ def build_standing(report: ReportInput, backbone: str, shots: int, every: Sequen
         means=means,
         deviations=st.dataset_deviations(scores, labels, datasets),
         scores=scores,
-        squares=tuple(squares),
+        grid=tuple(grid),
         comparison=compare_all(means.loc[whole]),
     )
 
 
 def _row(
-    report: ReportInput, squares: Sequence[Square], scores: pd.DataFrame, means: pd.DataFrame, reference: str
+    report: ReportInput, grid: Sequence[PlannedCell], scores: pd.DataFrame, means: pd.DataFrame, reference: str
 ) -> Row:
-    first = squares[0]
-    label, done = first.label, [square for square in squares if square.status == "done"]
-    complete = len(done) == len(squares)
+    first = grid[0]
+    label, done = first.label, [planned for planned in grid if planned.status == "done"]
+    complete = len(done) == len(grid)
     mean = st.mean_interval(scores, label) if complete else st.Interval(float(st.adjusted_means(means)[label]))
     row = Row(
         label=label,
@@ -232,16 +234,16 @@ def _row(
         kind=report.kinds.get(first.cell.method, ""),
         selection=first.cell.selection,
         done=len(done),
-        planned=len(squares),
+        planned=len(grid),
         mean=mean,
         adjusted=not complete,
         reference=label == reference,
-        recipe=recipe_of(report, squares),
+        recipe=recipe_of(report, grid),
         trainable=_range([s.record.cost.trainable_parameters for s in done if s.record]),
         train=_range([s.record.cost.train_seconds for s in done if s.record]),
         evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
         memory=_range([s.record.cost.peak_memory_mb for s in done if s.record]),
-        reasons=dict(Counter(square.reason for square in squares if square.status != "done")),
+        reasons=dict(Counter(planned.reason for planned in grid if planned.status != "done")),
         parity=report.parities.get(first.cell.method, {}),
     )
     if row.reference or reference not in means.index:
@@ -289,24 +291,24 @@ def _with_holm(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _with_split(rows: list[Row], squares: Sequence[Square], labels: list[str], datasets: list[str]) -> list[Row]:
+def _with_split(rows: list[Row], grid: Sequence[PlannedCell], labels: list[str], datasets: list[str]) -> list[Row]:
     """Base and new means for protocols that score both."""
-    names = split_metrics({name for s in squares if s.record for name in s.record.metrics})
+    names = split_metrics({name for s in grid if s.record for name in s.record.metrics})
     if names is None:
         return rows
-    tables = [st.dataset_means(score_frame(squares, name), labels, datasets) for name in names]
+    tables = [st.dataset_means(score_frame(grid, name), labels, datasets) for name in names]
     means = split_means(tables[0], tables[1])
     return [replace(row, split=means[row.label]) for row in rows]
 
 
-def _with_source(rows: list[Row], squares: Sequence[Square], own: Sequence[Square], metric: str) -> list[Row]:
+def _with_source(rows: list[Row], grid: Sequence[PlannedCell], own: Sequence[PlannedCell], metric: str) -> list[Row]:
     """Mean score of each row's method on the tasks of ``own``, which the ranking leaves out; where all finished."""
-    entries = {square.label: square.entry for square in squares}
+    entries = {planned.label: planned.entry for planned in grid}
     scores: dict[str, list[float]] = {}
-    for square in own:
-        done = square.record is not None and square.status == "done"
-        value = square.record.metrics.get(metric, math.nan) if done and square.record else math.nan
-        scores.setdefault(square.entry, []).append(value)
+    for planned in own:
+        done = planned.record is not None and planned.status == "done"
+        value = planned.record.metrics.get(metric, math.nan) if done and planned.record else math.nan
+        scores.setdefault(planned.entry, []).append(value)
     means = {entry: float(np.mean(values)) for entry, values in scores.items()}
     return [replace(row, source=means.get(entries[row.label])) for row in rows]
 

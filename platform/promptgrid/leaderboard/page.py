@@ -33,7 +33,7 @@ def render_page(
         script=Markup(script),
         script_hash=Markup(content_hash(script)),
         island=Markup(island if len(island) <= ISLAND_LIMIT else "null"),
-        panels=max(1, len(board.standings), len(board.transfers)),
+        panels=max(1, len(board.leaderboards), len(board.transfers)),
         sections=[
             {"key": section.key, "title": section.title, "body": _body(environment, board, section, facts, figures)}
             for section, facts in sections

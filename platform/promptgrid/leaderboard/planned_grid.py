@@ -1,4 +1,4 @@
-"""The planned grid joined with what is known of each square."""
+"""The planned grid, each place of it joined with what is known of its cell."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def is_zero_shot(report: ReportInput, method: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Square:
+class PlannedCell:
     """One place of the grid. ``shots`` and ``seed`` are the place's, which a shared cell may leave open.
 
-    ``label`` names the row of the tables: the suite's label (``entry``), with the reading behind it where the square
-    starts from a source, and ``from scratch`` where a method that has such squares starts afresh.
+    ``label`` names the row of the tables: the suite's label (``entry``), with the reading behind it where the cell
+    starts from a source, and ``from scratch`` where a method that has such cells starts afresh.
     """
 
     label: str
@@ -57,27 +57,27 @@ class Square:
 
     @property
     def reason(self) -> str:
-        """The reason of a failed square, ``MISSING`` for one that has not run, else empty."""
+        """The reason of a failed cell, ``MISSING`` for one that has not run, else empty."""
         if self.record is None:
             return "MISSING"
         return str(self.record.reason.value) if self.record.reason else ""
 
 
-def planned(report: ReportInput) -> list[Square]:
+def planned_cells(report: ReportInput) -> list[PlannedCell]:
     """Every distinct (label, cell, shots, seed) of the plan, in plan order, with its record where there is one."""
     seen = set()
-    squares = []
-    moved = {label: frozenset[str]() for label, cell in report.squares if cell.reading}
-    for label, cell in report.squares:
+    grid = []
+    moved = {label: frozenset[str]() for label, cell in report.grid if cell.reading}
+    for label, cell in report.grid:
         if cell.reading:
             moved[label] |= {cell.reading}
-    for label, cell in report.squares:
+    for label, cell in report.grid:
         place = (label, cell.key, cell.backbone, cell.dataset, cell.shots, cell.seed)
         if place not in seen:
             seen.add(place)
             record = report.records.get(cell.key) or report.failures.get(cell.key)
-            squares.append(Square(_row(report, label, cell, moved), cell, cell.shots, cell.seed, record, label))
-    return squares
+            grid.append(PlannedCell(_row(report, label, cell, moved), cell, cell.shots, cell.seed, record, label))
+    return grid
 
 
 def _row(report: ReportInput, label: str, cell: Cell, moved: dict[str, frozenset[str]]) -> str:
@@ -91,28 +91,28 @@ def _row(report: ReportInput, label: str, cell: Cell, moved: dict[str, frozenset
     return f"{label}, {among}, {cell.reading}"
 
 
-def spread(report: ReportInput) -> list[Square]:
-    """:func:`planned`, with cells that do not depend on shots or seed repeated at each of the suite's.
+def spread(report: ReportInput) -> list[PlannedCell]:
+    """:func:`planned_cells`, with cells that do not depend on shots or seed repeated at each of the suite's.
 
-    A track may resolve, say, all zero-shot squares of a dataset to one cell whose shots or seed is none of the
+    A track may resolve, say, all zero-shot cells of a dataset to one cell whose shots or seed is none of the
     suite's; tables by shots then need it in every place it stands for.
     """
-    places: dict[tuple[str, str, str, str, int, int], Square] = {}
-    for square in planned(report):
-        cell = square.cell
+    places: dict[tuple[str, str, str, str, int, int], PlannedCell] = {}
+    for planned in planned_cells(report):
+        cell = planned.cell
         for shots in [cell.shots] if cell.shots in report.suite.shots else report.suite.shots:
             for seed in [cell.seed] if cell.seed in report.suite.seeds else report.suite.seeds:
-                place = (square.label, cell.backbone, cell.source, cell.dataset, shots, seed)
-                places.setdefault(place, Square(square.label, cell, shots, seed, square.record, square.entry))
+                place = (planned.label, cell.backbone, cell.source, cell.dataset, shots, seed)
+                places.setdefault(place, PlannedCell(planned.label, cell, shots, seed, planned.record, planned.entry))
     return list(places.values())
 
 
-def pair_frame(squares: Iterable[Square], metric: str) -> pd.DataFrame:
-    """label, source, dataset, seed, value of ``metric`` for every finished square that has it."""
+def pair_frame(grid: Iterable[PlannedCell], metric: str) -> pd.DataFrame:
+    """label, source, dataset, seed, value of ``metric`` for every finished cell that has it."""
     rows = [
-        (square.label, square.cell.source, square.cell.dataset, square.seed, square.record.metrics[metric])
-        for square in squares
-        if square.record is not None and square.status == "done" and metric in square.record.metrics
+        (planned.label, planned.cell.source, planned.cell.dataset, planned.seed, planned.record.metrics[metric])
+        for planned in grid
+        if planned.record is not None and planned.status == "done" and metric in planned.record.metrics
     ]
     frame = pd.DataFrame(rows, columns=["label", "source", "dataset", "seed", "value"])
     return frame.astype({"label": object, "source": object, "dataset": object, "seed": "int64", "value": "float64"})

@@ -82,12 +82,12 @@ def report_files(board: Board) -> dict[str, bytes]:
 
 
 def leaderboard_rows(board: Board) -> list[dict[str, Any]]:
-    """One row per standing and method: every column's value (fractions), with ``_low`` and ``_high`` for intervals."""
+    """One row per leaderboard and method: every column's value (fractions), ``_low`` and ``_high`` of intervals."""
     rows = []
-    for standing in board.standings:
-        for row in standing.rows:
-            line: dict[str, Any] = {"backbone": standing.backbone, "shots": standing.shots}
-            for column in shown_columns(standing):
+    for leaderboard in board.leaderboards:
+        for row in leaderboard.rows:
+            line: dict[str, Any] = {"backbone": leaderboard.backbone, "shots": leaderboard.shots}
+            for column in shown_columns(leaderboard):
                 entry = column.entry(row)
                 line[column.key] = entry.value
                 if column.interval:

@@ -34,16 +34,16 @@ def studies_of(suite: Suite, knobs: Knobs, entry: SearchEntry) -> list[Study]:
     ]
 
 
-def searched_squares(
-    squares: Sequence[tuple[str, Request]], studies: Iterable[Study]
+def trial_requests(
+    requests: Sequence[tuple[str, Request]], studies: Iterable[Study]
 ) -> Iterator[tuple[int, str, Request]]:
-    """(trial, label, request) for every trial of every square, scored on validation examples, earliest trials first.
+    """(trial, label, request) for every trial of every cell, scored on validation examples, earliest trials first.
 
-    Within a trial the order is that of ``squares``, so that packs hold whole configurations over their seeds.
+    Within a trial the order is that of ``requests``, so that packs hold whole configurations over their seeds.
     """
     trials = {(study.label, study.backbone): study.trials for study in studies}
     for number in range(max(map(len, trials.values()), default=0)):
-        for label, request in squares:
+        for label, request in requests:
             tried = trials.get((label, request.backbone), ())
             if number < len(tried):
                 settings = {**request.settings, **tried[number]}

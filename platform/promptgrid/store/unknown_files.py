@@ -23,12 +23,12 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _ATTEMPT = re.compile(r"[1-9]\d*\.json")
 
 
-def strangers_beside(root: Path) -> list[str]:
+def unknown_beside(root: Path) -> list[str]:
     """Names at the top of the store that are not the platform's: told and left alone, as somebody may have put them."""
     return [name for name in _names(root) if name not in OURS and not _in_progress(root / name)]
 
 
-def strangers_inside(root: Path) -> Iterator[Path]:
+def unknown_inside(root: Path) -> Iterator[Path]:
     """Files and folders inside records, failures, searches and features that are none of theirs."""
     yield from _shelved(root / "records", _in_record)
     yield from _shelved(root / "failures", _ATTEMPT.fullmatch)
@@ -45,13 +45,13 @@ def _in_record(name: str) -> bool:
 
 def _shelved(base: Path, belongs: Callable[[str], object]) -> Iterator[Path]:
     """Of ``base/ab/<key>/``: what is named otherwise at each level."""
-    for shelf in _names(base):
-        if not re.fullmatch("[0-9a-f]{2}", shelf) or not (base / shelf).is_dir():
-            yield base / shelf
+    for prefix in _names(base):
+        if not re.fullmatch("[0-9a-f]{2}", prefix) or not (base / prefix).is_dir():
+            yield base / prefix
             continue
-        for key in _names(base / shelf):
-            folder = base / shelf / key
-            if not _KEY.fullmatch(key) or key[:2] != shelf or not folder.is_dir():
+        for key in _names(base / prefix):
+            folder = base / prefix / key
+            if not _KEY.fullmatch(key) or key[:2] != prefix or not folder.is_dir():
                 yield folder
                 continue
             yield from (folder / name for name in _names(folder) if not belongs(name))

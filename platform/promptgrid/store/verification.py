@@ -11,7 +11,7 @@ from promptgrid.store.faults import Damaged, NotInStore, explained
 from promptgrid.store.features import FeatureCache
 from promptgrid.store.files.commit import stale
 from promptgrid.store.files.quarantine import move_aside
-from promptgrid.store.unknown_files import strangers_beside, strangers_inside
+from promptgrid.store.unknown_files import unknown_beside, unknown_inside
 
 if TYPE_CHECKING:
     from promptgrid.store.records import Store
@@ -51,7 +51,7 @@ def verify(store: Store, keys: Iterable[str] | None = None, *, stale_after: floa
     asked = None if keys is None else set(keys)
     wanted = sorted(store.keys() if asked is None else store.finished(asked))
     tried = sorted(store.attempts.keys() if asked is None else store.attempts.keys() & asked)
-    damaged = _strangers(store) if asked is None else []
+    damaged = _unknown(store) if asked is None else []
     for key in wanted:
         try:
             store.examine(key)
@@ -69,14 +69,14 @@ def verify(store: Store, keys: Iterable[str] | None = None, *, stale_after: floa
     features, searches = FeatureCache(store.root, max_bytes=0), store.searches.examine()
     damaged += [("features", f"{entry.title}: {entry.trouble}") for entry in features.verify()]
     damaged += [("searches", why) for why in searches.damaged]
-    beside = strangers_beside(store.root)
+    beside = unknown_beside(store.root)
     kept = len(features.listing())
     return VerifyReport(checked, damaged, _sweep(store, stale_after), kept, searches.sound, beside)
 
 
-def _strangers(store: Store) -> list[tuple[str, str]]:
+def _unknown(store: Store) -> list[tuple[str, str]]:
     found = []
-    for path in list(strangers_inside(store.root)):
+    for path in list(unknown_inside(store.root)):
         why = f"{path.relative_to(store.root)} does not belong there"
         move_aside(store.root, path, path.name[:64], why)
         found.append((path.name, why))

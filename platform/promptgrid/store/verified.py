@@ -18,7 +18,7 @@ FRESH = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Seen:
+class VerifiedIndex:
     """``verified.json`` under ``root``: by key the inode, size and times of the files that were verified.
 
     A help and no truth: lost, damaged or of another machine, it costs the time to read the records again. It says
@@ -30,16 +30,16 @@ class Seen:
         self._known: dict[str, str] | None = None
         self._new: dict[str, str] = {}
 
-    def knows(self, key: str, look: str) -> bool:
+    def knows(self, key: str, stamp: str) -> bool:
         """Whether ``key`` was found sound when its files looked like that."""
         if self._known is None:
             self._known = self._read()
-        return bool(look) and (self._new.get(key) or self._known.get(key)) == look
+        return bool(stamp) and (self._new.get(key) or self._known.get(key)) == stamp
 
-    def learn(self, key: str, look: str) -> None:
+    def learn(self, key: str, stamp: str) -> None:
         """``key`` was found sound, and its files looked like that before they were read."""
-        if look:
-            self._new[key] = look
+        if stamp:
+            self._new[key] = stamp
 
     def keep(self) -> None:
         """Write down what was learned; a store that may not be written goes without."""
@@ -64,7 +64,7 @@ class Seen:
         return found if isinstance(found, dict) else {}
 
 
-def look_of(folder: Path) -> str:
+def stamp_of(folder: Path) -> str:
     """Inode, size and times of the files of a record; empty where one is missing, or changed just now."""
     newest, parts = 0.0, []
     for name in ("MANIFEST.json", *FILES):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.cluster.on_ray.health import SILENCE, UNHEARD, Pulse, Seen, machines_of
-from promptgrid.cluster.on_ray.orphans import end_leftovers, holders
+from promptgrid.cluster.on_ray.health import SILENCE, UNHEARD, Health, HealthMonitor, machines_of
+from promptgrid.cluster.on_ray.orphans import end_orphans, holders
 from promptgrid.cluster.on_ray.session import RayDied, Session
 from promptgrid.cluster.resources import Machines, Worker
 from promptgrid.spec import ClusterLost
@@ -34,58 +34,58 @@ def clock() -> Clock:
 
 
 def test_a_death_is_told_and_nothing_makes_it_untrue(clock: Clock) -> None:
-    answers = [Seen(ONE), Seen(trouble="its raylet has died"), Seen(ONE)]
-    pulse = Pulse(lambda: answers.pop(0), ONE, lambda trouble: None, clock)
-    pulse.look()
-    assert pulse.trouble() == ""
-    pulse.look()
-    pulse.look()
-    assert pulse.trouble() == "its raylet has died"
+    answers = [Health(ONE), Health(trouble="its raylet has died"), Health(ONE)]
+    health = HealthMonitor(lambda: answers.pop(0), ONE, lambda trouble: None, clock)
+    health.look()
+    assert health.trouble() == ""
+    health.look()
+    health.look()
+    assert health.trouble() == "its raylet has died"
 
 
 def test_silence_is_a_death_too(clock: Clock) -> None:
-    def nothing() -> Seen:
+    def nothing() -> Health:
         raise ConnectionError
 
-    pulse = Pulse(nothing, ONE, lambda trouble: None, clock)
+    health = HealthMonitor(nothing, ONE, lambda trouble: None, clock)
     clock.now += SILENCE
-    pulse.look()
-    assert pulse.trouble() == ""
+    health.look()
+    assert health.trouble() == ""
     clock.now += 1
-    assert pulse.trouble() == f"it has not answered for {SILENCE + 1:.0f} s"
+    assert health.trouble() == f"it has not answered for {SILENCE + 1:.0f} s"
 
 
 def test_a_driver_that_does_not_ask_is_taken_to_be_stuck(clock: Clock) -> None:
     told: list[str] = []
-    pulse = Pulse(lambda: Seen(trouble="its GCS has died"), ONE, told.append, clock)
-    pulse.look()
-    pulse.guard()
+    health = HealthMonitor(lambda: Health(trouble="its GCS has died"), ONE, told.append, clock)
+    health.look()
+    health.guard()
     clock.now += UNHEARD
-    pulse.guard()
-    pulse.guard()
+    health.guard()
+    health.guard()
     assert told == ["its GCS has died"], "once"
 
 
 def test_a_driver_that_asks_is_left_alone(clock: Clock) -> None:
     told: list[str] = []
-    pulse = Pulse(lambda: Seen(trouble="its GCS has died"), ONE, told.append, clock)
-    pulse.look()
-    assert pulse.trouble()
+    health = HealthMonitor(lambda: Health(trouble="its GCS has died"), ONE, told.append, clock)
+    health.look()
+    assert health.trouble()
     clock.now += 10 * UNHEARD
-    pulse.guard()
+    health.guard()
     assert told == []
 
 
 def test_both_threads_end_with_the_context() -> None:
     looked = threading.Event()
 
-    def look() -> Seen:
+    def look() -> Health:
         looked.set()
-        return Seen(ONE)
+        return Health(ONE)
 
-    with Pulse(look, ONE, lambda trouble: None):
+    with HealthMonitor(look, ONE, lambda trouble: None):
         assert looked.wait(10)
-        mine = [thread for thread in threading.enumerate() if thread.name.startswith("pulse of ray")]
+        mine = [thread for thread in threading.enumerate() if thread.name.startswith("health of ray")]
     for thread in mine:
         thread.join(10)
     assert len(mine) == 2
@@ -97,10 +97,12 @@ def test_a_new_machine_is_counted_and_the_memory_of_gpus_kept(clock: Clock) -> N
     joined = {"NodeID": "b", "Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}
     gone = {"NodeID": "c", "Alive": False, "Resources": {"CPU": 9.0}}
     assert machines_of([alive, joined, gone]) == Machines(5.0, 1.0, 0.0, ((1.0, 0.0), (4.0, 1.0)))
-    pulse = Pulse(lambda: Seen(machines_of([alive, joined])), Machines(1.0, 1.0, 8000.0), lambda trouble: None, clock)
-    pulse.look()
-    assert (pulse.machines.cpus, pulse.machines.gpu_memory_mb) == (5.0, 8000.0)
-    assert (pulse.machines.slots(Worker(1), None), pulse.machines.slots(Worker(1, 1.0), None)) == (5, 1)
+    health = HealthMonitor(
+        lambda: Health(machines_of([alive, joined])), Machines(1.0, 1.0, 8000.0), lambda trouble: None, clock
+    )
+    health.look()
+    assert (health.machines.cpus, health.machines.gpu_memory_mb) == (5.0, 8000.0)
+    assert (health.machines.slots(Worker(1), None), health.machines.slots(Worker(1, 1.0), None)) == (5, 1)
 
 
 def test_no_worker_fits_on_two_halves_of_a_machine() -> None:
@@ -109,21 +111,21 @@ def test_no_worker_fits_on_two_halves_of_a_machine() -> None:
 
 
 def test_a_ray_of_our_own_can_be_replaced_and_a_cluster_cannot(clock: Clock) -> None:
-    pulse = Pulse(lambda: Seen(trouble="its raylet has died"), ONE, lambda trouble: None, clock)
-    Session(ONE, ours=True, pulse=pulse).check()
-    pulse.look()
+    health = HealthMonitor(lambda: Health(trouble="its raylet has died"), ONE, lambda trouble: None, clock)
+    Session(ONE, ours=True, health=health).check()
+    health.look()
     with pytest.raises(RayDied, match="Ray is gone: its raylet has died"):
-        Session(ONE, ours=True, pulse=pulse).check()
+        Session(ONE, ours=True, health=health).check()
     with pytest.raises(ClusterLost, match="when there is a cluster at host:6379 again") as lost:
-        Session(ONE, ours=True, pulse=pulse, address="host:6379").check()
+        Session(ONE, ours=True, health=health, address="host:6379").check()
     assert not isinstance(lost.value, RayDied)
 
 
-def room(clock: Clock, worker: Worker, coming: bool) -> tuple[object, Pulse]:
-    from promptgrid.cluster.on_ray.tune import Room
+def room(clock: Clock, worker: Worker, coming: bool) -> tuple[object, HealthMonitor]:
+    from promptgrid.cluster.on_ray.tune import Capacity
 
-    pulse = Pulse(lambda: Seen(ONE), ONE, lambda trouble: None, clock)
-    return Room(pulse, worker, lambda: coming, clock), pulse
+    health = HealthMonitor(lambda: Health(ONE), ONE, lambda trouble: None, clock)
+    return Capacity(health, worker, lambda: coming, clock), health
 
 
 def test_a_gpu_that_nobody_has_is_waited_for_half_a_minute(clock: Clock) -> None:
@@ -141,14 +143,14 @@ def test_a_gpu_that_nobody_has_is_waited_for_half_a_minute(clock: Clock) -> None
 
 
 def test_a_machine_that_is_being_started_is_waited_for(clock: Clock) -> None:
-    waiting, pulse = room(clock, Worker(4), coming=True)
+    waiting, health = room(clock, Worker(4), coming=True)
     with redirect_stderr(io.StringIO()):
         for _ in range(10):
             waiting.check()  # type: ignore[attr-defined]
             clock.now += 60
-        pulse.machines = Machines(4.0)
+        health.machines = Machines(4.0)
         waiting.check()  # type: ignore[attr-defined]
-        pulse.machines = ONE
+        health.machines = ONE
         clock.now += 800
         waiting.check()  # type: ignore[attr-defined]
         clock.now += 901
@@ -169,7 +171,7 @@ def test_what_holds_a_file_of_a_ray_of_ours_is_ended_and_nothing_else(tmp_path: 
             process.stdout.readline()
         with (tmp_path / "ours" / "mine.txt").open("w"):
             assert holders(tmp_path / "ours") == [inside.pid]
-            assert end_leftovers(tmp_path / "ours") == [inside.pid]
+            assert end_orphans(tmp_path / "ours") == [inside.pid]
         assert inside.wait(10) == -9
         assert outside.poll() is None
     finally:

@@ -50,7 +50,7 @@ def test_a_failed_start_is_tried_again_and_leaves_no_process(tmp_path: Path, mon
 
     monkeypatch.setattr(ray, "init", failing)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(start, "end_leftovers", lambda folder: ended.append(folder))
+    monkeypatch.setattr(start, "end_orphans", lambda folder: ended.append(folder))
     with pytest.raises(Exception, match="timed out during startup"):
         start.start_ray(2, tmp_path)
     assert [how["num_cpus"] for how in tries] == [2] * start.STARTS

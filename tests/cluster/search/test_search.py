@@ -10,9 +10,9 @@ import pytest
 from tests.cluster.toy.driving import INLINE, executions, toy_suite
 
 from promptgrid.cluster import execute
-from promptgrid.cluster.search.about import searches_about
 from promptgrid.cluster.search.run import SearchSummary, run_search
 from promptgrid.cluster.search.search import choose, entry_of, make_search
+from promptgrid.cluster.search.stored import stored_searches
 from promptgrid.cluster.search.winners import winners
 from promptgrid.spec import Refused
 from promptgrid.spec.search import SearchEntry
@@ -66,7 +66,7 @@ def test_an_interrupted_search_goes_on(store: Store, tmp_path: Path) -> None:
     part = make_search(suite, store, SearchEntry(trials=6))
     half = part.plan()
     execute(
-        type(half)(suite, half.squares, half.packs[::2], half.finished, half.failed), store, local=True, options=INLINE
+        type(half)(suite, half.grid, half.packs[::2], half.finished, half.failed), store, local=True, options=INLINE
     )
     assert 0 < len(executions(store)) < len(half.missing)
     resumed = run_search(part, local=True, options=INLINE)
@@ -96,7 +96,7 @@ def test_tested_are_the_written_configuration_and_every_best_so_far(store: Store
         assert [tested.trial for tested in place.tested] == sorted({0, *rising})
         assert all(len(tested.keys) == 3 for tested in place.tested)
     written = make_search(toy_suite("tuned"), store, SearchEntry(trials=1))
-    plain = {cell.key for cell in written.track.resolve([request for _, request in written.squares])}
+    plain = {cell.key for cell in written.track.resolve([request for _, request in written.requests])}
     assert plain <= {key for place in found.places for key in place.keys(0)}, "trial 0 is the suite itself"
 
 
@@ -121,15 +121,15 @@ def test_a_narrowed_space_is_another_question_but_shares_cells(store: Store) -> 
     assert all(0.6 <= trial["rate"] <= 0.8 for trial in search.studies[0].trials[1:])
     assert len(search.plan().missing) == 2 * 3 * 2
     run_search(search, local=True, options=INLINE)
-    assert len(searches_about(suite, store)) == 2
+    assert len(stored_searches(suite, store)) == 2
 
 
 def test_a_report_finds_the_largest_search_of_its_suite(store: Store) -> None:
     searched(store, 3, "tuned")
     searched(store, 5, "tuned")
     searched(store, 3, "tuned", seeds=[7])
-    (about,) = searches_about(toy_suite("tuned"), store)
-    assert (about.found.trials, about.stale) == (5, ())
+    (stored,) = stored_searches(toy_suite("tuned"), store)
+    assert (stored.found.trials, stored.stale) == (5, ())
     path = next((store.root / "searches").glob("*.json"))
     path.write_text(path.read_text().replace("tuned", "tined"))
     assert len(store.searches.all()) == 2, "what does not verify is left out"

@@ -40,7 +40,7 @@ def asked_report(curves: Any = curves_of, **changes: Any) -> ReportInput:
 
 def found(report: ReportInput) -> tuple[Board, list[QueryCurve]]:
     board = build_board(report)
-    return board, query_curves(board, board.standings[0])
+    return board, query_curves(board, board.leaderboards[0])
 
 
 def test_curves_are_means_over_seeds_of_each_method_and_dataset() -> None:
@@ -86,7 +86,7 @@ def test_what_is_not_finished_is_left_out_and_no_validation_leaves_the_end() -> 
 def test_zero_shot_asks_nothing_and_is_what_gains_are_counted_from() -> None:
     report = asked_report()
     board, curves = found(report)
-    flat = unasked(board, board.standings[0])
+    flat = unasked(board, board.leaderboards[0])
     assert list(flat) == ["zero_shot"]
     told = json.loads(report_files(board)["report.json"])["queries"]
     plain, bar, _ = told["parts"][0]["rows"]

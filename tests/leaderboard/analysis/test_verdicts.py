@@ -12,11 +12,11 @@ from promptgrid.leaderboard.leaderboard import build_board
 def told(report, scores, reference="zero_shot"):
     """The sentences where label has ``scores[label]`` (by seed) on every dataset."""
     records = {}
-    for label, cell in report.squares:
+    for label, cell in report.grid:
         metrics = {"accuracy": scores[label][cell.seed - 1], "macro_f1": 0.5}
         records[cell.key] = report.records[cell.key].model_copy(update={"metrics": metrics})
-    (standing,) = build_board(replace(report, records=records)).standings
-    return summary(standing, reference)
+    (leaderboard,) = build_board(replace(report, records=records)).leaderboards
+    return summary(leaderboard, reference)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def many(make_report):
 
 
 def test_ten_methods_and_zero_shot_have_colours_and_the_others_none(many):
-    leaders = [row.label for row in many.standings[-1].rows if row.label != "zero_shot"][:SHOWN]
+    leaders = [row.label for row in many.leaderboards[-1].rows if row.label != "zero_shot"][:SHOWN]
     assert many.shown == {"zero_shot", *leaders}
     assert sorted(colour(many, label) for label in leaders) == sorted(PALETTE)
     assert colour(many, "zero_shot") == GREY
@@ -62,14 +62,14 @@ def test_an_interval_from_two_values_never_sets_a_scale(make_report):
     board = build_board(report)
     assert not any(any(line.firm) for line in dataset_curves(board, "bundled", "digits"))
     assert not curves(board, "bundled")[1].firm[0]  # one dataset, two seeds: one value is free
-    standing = board.standings[-1]
-    row = next(row for row in standing.rows if row.label == "coop")
+    leaderboard = board.leaderboards[-1]
+    row = next(row for row in leaderboard.rows if row.label == "coop")
     assert row.seeds.high - row.seeds.low > 0
     wide = 100 * (row.seeds.high - row.seeds.low)
     loose = replace(row, seeds=replace(row.seeds, low=row.seeds.low - 9, high=row.seeds.high + 9))
-    same = replace(standing, rows=tuple(loose if one is row else one for one in standing.rows))
-    assert forest(standing)["right"] == forest(same)["right"]
-    assert 'class="narrow loose"' in str(forest(same)["marks"][standing.rows.index(row)])
+    same = replace(leaderboard, rows=tuple(loose if one is row else one for one in leaderboard.rows))
+    assert forest(leaderboard)["right"] == forest(same)["right"]
+    assert 'class="narrow loose"' in str(forest(same)["marks"][leaderboard.rows.index(row)])
     firm = replace(row, seeds=replace(loose.seeds, freedom=4))
-    told = forest(replace(standing, rows=tuple(firm if one is row else one for one in standing.rows)))
+    told = forest(replace(leaderboard, rows=tuple(firm if one is row else one for one in leaderboard.rows)))
     assert int(told["right"].lstrip("+")) > 900 > wide

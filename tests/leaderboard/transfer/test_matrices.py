@@ -23,7 +23,7 @@ def transfers(report):
 
 
 def accuracy(report, **wanted):
-    (cell,) = [c for _, c in report.squares if all(getattr(c, name) == value for name, value in wanted.items())]
+    (cell,) = [c for _, c in report.grid if all(getattr(c, name) == value for name, value in wanted.items())]
     return report.records[cell.key].metrics["accuracy"]
 
 
@@ -59,7 +59,7 @@ def test_scratch_is_of_the_same_settings_whatever_the_label():
     report = make_study(**small)
     item = transfers(report)["long, evaluate"]
     cells = {
-        (label, cell.dataset, cell.seed): report.records[cell.key].metrics["accuracy"] for label, cell in report.squares
+        (label, cell.dataset, cell.seed): report.records[cell.key].metrics["accuracy"] for label, cell in report.grid
     }
     assert item.scratch[1, 0] == cells["plain long", "digits", 1]
 
@@ -104,7 +104,7 @@ def test_images_are_counted_against_the_right_cells():
     item = transfers(report)["CoOp, evaluate"]
     keys = {
         (cell.method, cell.source, cell.dataset): cell.key
-        for _, cell in report.squares
+        for _, cell in report.grid
         if cell.reading in ("", "evaluate")
     }
     moved, base = report.correct[keys["coop", "food", "digits"]], report.correct[keys["coop", "", "digits"]]
@@ -131,7 +131,7 @@ def test_marks_need_every_test_that_was_made():
 
 def test_predictions_of_another_length_are_not_compared():
     report = make_study(**{**SMALL, "seeds": (1,)})
-    plain = next(cell for _, cell in report.squares if (cell.method, cell.dataset, cell.source) == ("coop", "food", ""))
+    plain = next(cell for _, cell in report.grid if (cell.method, cell.dataset, cell.source) == ("coop", "food", ""))
     cut = {**report.correct, plain.key: report.correct[plain.key][:-1]}
     item = transfers(dataclasses.replace(report, correct=cut))["CoOp, evaluate"]
     assert np.isnan(item.counts["scratch"][:, 2]).all()
@@ -181,7 +181,7 @@ def test_a_protocol_that_narrows_pairs_has_zero_shot_on_the_pair():
     i = item.sources.index(source)
     assert item.zero_shot[i, 0, 0] == accuracy(report, method="zero_shot", **pair)
     assert item.gains["zero_shot"][i, 0, 0] == item.raw[i, 0, 0] - item.zero_shot[i, 0, 0]
-    (standing,) = board.standings
+    (leaderboard,) = board.leaderboards
     assert board.reference == "zero-shot"
-    assert {row.label for row in standing.rows} == {"zero-shot", "CoOp, evaluate"}
-    assert [row.reference for row in standing.rows].count(True) == 1
+    assert {row.label for row in leaderboard.rows} == {"zero-shot", "CoOp, evaluate"}
+    assert [row.reference for row in leaderboard.rows].count(True) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.store.mirrored import Squares, runs, submission
+from tests.store.mirrored import Cells, runs, submission
 
 from promptgrid.store import Store
 from promptgrid.store.mirror.mirror import sync, tracking_uri
@@ -13,12 +13,12 @@ from promptgrid.store.mirror.mlflow_settings import mlflow_client
 from promptgrid.store.mirror.report import attach_report, is_mirrored
 
 
-def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, squares: Squares, tmp_path: Path) -> None:
+def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, cells: Cells, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text("first")
     assert attach_report(store, "none such", [page]) == ""
-    sync(store, submission(squares[:1]))
-    sync(store, submission(squares, "s-2"))
+    sync(store, submission(cells[:1]))
+    sync(store, submission(cells, "s-2"))
     for text in ("first", "second"):
         page.write_text(text)
         assert attach_report(store, "tiny", [page]) == ""
@@ -29,7 +29,7 @@ def test_the_report_is_an_artifact_of_the_latest_submission(store: Store, square
     assert Path(kept).read_text() == "second"
 
 
-def test_a_dead_mlflow_costs_no_report(store: Store, squares: Squares, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_mlflow_costs_no_report(store: Store, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_mirrored(Store(store.root / "another"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert is_mirrored(store)

@@ -48,7 +48,7 @@ def sync(
 
     found = api.open_store(store)
     planned = api.plan(suite, found)
-    done = mirror(found, Submission("sync", planned.suite, planned.squares, uri, titles=planned.titles))
+    done = mirror(found, Submission("sync", planned.suite, planned.grid, uri, titles=planned.titles))
     counts = {"written": done.written, "unchanged": done.unchanged, "replaced": done.replaced, "failed": done.failed}
     show_facts(f"MLflow at {done.uri}", counts)
     if done.failed or done.problem:

@@ -246,12 +246,12 @@ def _print_top(leaderboard: Path, top: int) -> None:
         if shots != frame["shots"].max():
             continue
         columns = ("", "method", "mean", "95 % interval", "difference")
-        rows = [_standing(row) for row in part.head(top).to_dict("records")]
+        rows = [_line_of(row) for row in part.head(top).to_dict("records")]
         typer.echo(f"top of the leaderboard: {backbone}, {shots} shots")
         show_table(columns, rows, names=columns)
 
 
-def _standing(row: Mapping[Any, Any]) -> list[str]:
+def _line_of(row: Mapping[Any, Any]) -> list[str]:
     """A row of the printed leaderboard; a method that is not finished has no place."""
     import pandas as pd
 

@@ -21,14 +21,14 @@ VITAL = {"raylet": "its raylet has died", "gcs_server": "its GCS has died"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class Health:
     """What a look at Ray showed: what it offers, and what is wrong with it (nothing, where empty)."""
 
     machines: Machines | None = None
     trouble: str = ""
 
 
-class Pulse:
+class HealthMonitor:
     """Looks at Ray once a second. Use as a context.
 
     Args:
@@ -40,7 +40,7 @@ class Pulse:
 
     def __init__(
         self,
-        look: Callable[[], Seen],
+        look: Callable[[], Health],
         machines: Machines,
         stuck: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
@@ -54,7 +54,7 @@ class Pulse:
         self._taken = False
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._repeat, args=(what,), name=f"pulse of ray: {what.__name__}", daemon=True)
+            threading.Thread(target=self._repeat, args=(what,), name=f"health of ray: {what.__name__}", daemon=True)
             for what in (self.look, self.guard)  # two, as a look may hang
         ]
         self.machines = machines
@@ -105,7 +105,7 @@ class Pulse:
             what()
 
 
-def look_at_ray() -> Seen:
+def ask_ray() -> Health:
     """What the connected Ray offers now, and which vital part of it has died."""
     import ray
     from ray._private import worker
@@ -113,12 +113,12 @@ def look_at_ray() -> Seen:
     node: Any = worker._global_node
     for name, _ in node.dead_processes() if node is not None else ():
         if name in VITAL:
-            return Seen(trouble=VITAL[name])
+            return Health(trouble=VITAL[name])
     rows: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     mine = node.node_id if node is not None else None
     if any(row["NodeID"] == mine and not row["Alive"] for row in rows):
-        return Seen(trouble="the raylet of this machine has died")
-    return Seen(machines_of(rows))
+        return Health(trouble="the raylet of this machine has died")
+    return Health(machines_of(rows))
 
 
 def machines_of(rows: list[dict[str, Any]]) -> Machines:

@@ -13,7 +13,7 @@ LAST_WORDS = 2.0
 """Seconds in which processes that were told to end may do so."""
 
 
-def end_leftovers(folder: Path) -> list[int]:
+def end_orphans(folder: Path) -> list[int]:
     """End every process of this user that holds a file open under ``folder``, this one excepted; their ids.
 
     Ray leaves such processes when a start fails half way, and when one of its own has died. Where there is no

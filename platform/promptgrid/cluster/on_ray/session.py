@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptgrid.cluster.on_ray.address import OWN, named, no_cluster, wants_token
-from promptgrid.cluster.on_ray.health import Pulse, look_at_ray, machines_of
-from promptgrid.cluster.on_ray.orphans import end_leftovers
+from promptgrid.cluster.on_ray.health import HealthMonitor, ask_ray, machines_of
+from promptgrid.cluster.on_ray.orphans import end_orphans
 from promptgrid.cluster.on_ray.socket_paths import parents, ray_parent
 from promptgrid.cluster.on_ray.start import PATIENCE, WORKER_ENVIRONMENT, quiet, start_ray
 from promptgrid.cluster.on_ray.token import MODE, has_token, secure_token
@@ -55,13 +55,13 @@ class Session:
     Attributes:
         machines: what the cluster offered at the start.
         ours: leaving cuts the connection; else the caller goes on with it.
-        pulse: whether it lives, and what it offers now.
+        health: whether it lives, and what it offers now.
         address: of a cluster that ran already; empty for a Ray that was started for this.
     """
 
     machines: Machines
     ours: bool
-    pulse: Pulse
+    health: HealthMonitor
     address: str = ""
 
     @property
@@ -71,7 +71,7 @@ class Session:
 
     def check(self) -> None:
         """Raise ClusterLost where Ray has died."""
-        trouble = self.pulse.trouble()
+        trouble = self.health.trouble()
         if trouble:
             raise RayDied(_advice(trouble, "")) if self.started else ClusterLost(_advice(trouble, self.address))
 
@@ -111,8 +111,8 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
         logging.getLogger("ray").setLevel(logging.ERROR)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists trials whose workers were lost, and retried
         if ray.is_initialized():
-            with Pulse(look_at_ray, machines(), _leaving(None, address)) as pulse:
-                yield Session(pulse.machines, ours=False, pulse=pulse)
+            with HealthMonitor(ask_ray, machines(), _leaving(None, address)) as health:
+                yield Session(health.machines, ours=False, health=health)
             return
         folder = _home() if own else None
         trouble = ""
@@ -121,16 +121,16 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
                 start_ray((workers or os.cpu_count() or 1) * cpus_each, folder)
             else:
                 _connect(str(address), where)
-            with Pulse(look_at_ray, machines(), _leaving(folder, address)) as pulse:
+            with HealthMonitor(ask_ray, machines(), _leaving(folder, address)) as health:
                 try:
-                    yield Session(pulse.machines, ours=True, pulse=pulse, address="" if own else str(address))
+                    yield Session(health.machines, ours=True, health=health, address="" if own else str(address))
                 finally:
-                    trouble = pulse.trouble()
+                    trouble = health.trouble()
         finally:
             with _at_most(SHUTDOWN, _leaving(folder, address), trouble):
                 ray.shutdown()
             if folder is not None:
-                end_leftovers(folder)
+                end_orphans(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -143,7 +143,7 @@ def _leaving(folder: Path | None, address: str | None) -> Callable[[str], None]:
     def leave(trouble: str) -> None:
         sys.stderr.write(f"cluster lost: {_advice(trouble, address or '')}\n")
         if folder is not None:
-            end_leftovers(folder)
+            end_orphans(folder)
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(LOST)
 
@@ -236,5 +236,5 @@ def sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         match = _OURS.fullmatch(folder.name)
         if match and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{match[1]}").exists():
-            end_leftovers(folder)
+            end_orphans(folder)
             shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from promptgrid.cluster.on_ray.orphans import end_leftovers
+from promptgrid.cluster.on_ray.orphans import end_orphans
 from promptgrid.cluster.workers.import_path import import_path
 
 STARTS = 2
@@ -49,7 +49,7 @@ def start_ray(cpus: int, folder: Path) -> None:
             return
         except BaseException as error:
             ray.shutdown()
-            end_leftovers(folder)
+            end_orphans(folder)
             if start + 1 == STARTS or not isinstance(error, Exception):
                 raise
 

@@ -20,7 +20,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.on_ray.health import Pulse, more_is_coming
+from promptgrid.cluster.on_ray.health import HealthMonitor, more_is_coming
 from promptgrid.cluster.on_ray.session import Session
 from promptgrid.cluster.on_ray.worker import PackWorker
 from promptgrid.cluster.resources import Worker
@@ -67,7 +67,7 @@ class TuneRun:
             shutil.rmtree(self.folder, ignore_errors=True)  # a worker that is being stopped may still write
 
     def _tuner(self, worker: Worker, name: str) -> None:
-        feed = Feed(self, worker)
+        feed = PackFeed(self, worker)
         slots = self.workers or MOST_WORKERS  # the feed holds back what has no room yet
         bundle = {"CPU": float(worker.cpus)} | ({"GPU": worker.gpu} if worker.gpu else {})
         tuner = tune.Tuner(
@@ -101,7 +101,7 @@ class _HaltGently(Exception):
         self.trouble = trouble
 
 
-class Feed:
+class PackFeed:
     """Between Tune's trials and the dispatcher's packs, for one resource class."""
 
     def __init__(self, run: TuneRun, worker: Worker) -> None:
@@ -109,12 +109,12 @@ class Feed:
         self._worker = worker
         self._orders: dict[str, tuple[Path, float]] = {}
         self._trouble: Exception | None = None
-        self._room = Room(run.session.pulse, worker)
+        self._capacity = Capacity(run.session.health, worker)
 
     def next(self, trial: str) -> Any:
         """The configuration of a new trial; None: ask again later; FINISHED: nothing of this class is left."""
         self.check()
-        if len(self._orders) >= self._run.session.pulse.machines.slots(self._worker, self._run.workers):
+        if len(self._orders) >= self._run.session.health.machines.slots(self._worker, self._run.workers):
             return None
         pack = self._run.dispatcher.take(trial, self._worker)
         if pack is None:
@@ -155,10 +155,10 @@ class Feed:
 
         A Ray of our own is left at once: its end ends the workers. In one that lives on, Tune must clean up first.
         """
-        self._run.dispatcher.board.tick()
+        self._run.dispatcher.display.tick()
         try:
             self._run.session.check()
-            self._room.check()
+            self._capacity.check()
         except ClusterLost as lost:
             raise Halt(lost) from None  # at once: Tune would wait for actors that nobody hears
         if self._trouble or self._run.signals.number is not None:
@@ -168,17 +168,17 @@ class Feed:
         return {}  # Tune pickles its searcher and callbacks for a restore that is never made
 
 
-class Room:
+class Capacity:
     """Whether the cluster has a machine that a worker of some class fits on."""
 
     def __init__(
         self,
-        pulse: Pulse,
+        health: HealthMonitor,
         worker: Worker,
         coming: Callable[[], bool] = more_is_coming,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pulse = pulse
+        self._health = health
         self._worker = worker
         self._coming = coming
         self._clock = clock
@@ -187,7 +187,7 @@ class Room:
 
     def check(self) -> None:
         """Say so where there has been none for a while, and raise ClusterLost where none is to be expected."""
-        if self._pulse.machines.fits(self._worker):
+        if self._health.machines.fits(self._worker):
             self._since = None
             return
         now = self._clock()
@@ -207,7 +207,7 @@ class Room:
 class PackSearcher(Searcher):
     """Feeds an explicit list of packs to Tune; searches nothing."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: PackFeed) -> None:
         super().__init__()
         self._feed = feed
 
@@ -230,7 +230,7 @@ class PackSearcher(Searcher):
 class _Losses(tune.Callback):
     """Learns why a trial failed, which a searcher is not told. Every failed trial is a lost worker: see PackWorker."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: PackFeed) -> None:
         self._feed = feed
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -240,7 +240,7 @@ class _Losses(tune.Callback):
 
 
 class _Stop(tune.Stopper):
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: PackFeed) -> None:
         self._feed = feed
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:

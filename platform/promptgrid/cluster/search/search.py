@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from promptgrid.cluster.planner import Plan, plan_squares, squares_of, track_named
+from promptgrid.cluster.planner import Plan, plan_requests, requests_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
 from promptgrid.spec.search import (
     LENGTH,
@@ -24,7 +24,7 @@ from promptgrid.spec.search import (
     Study,
 )
 from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, TrialCells, best_trial, incumbents
-from promptgrid.spec.studies import searched_squares, studies_of
+from promptgrid.spec.studies import studies_of, trial_requests
 from promptgrid.spec.suite import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -37,19 +37,19 @@ Where = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class Search:
-    """A suite to be searched: its squares as written, and one study for each method variant and backbone."""
+    """A suite to be searched: its cells as written, and one study for each method variant and backbone."""
 
     suite: Suite
     entry: SearchEntry
     track: Track
     store: Store
-    squares: tuple[tuple[str, Request], ...]
+    requests: tuple[tuple[str, Request], ...]
     studies: tuple[Study, ...]
 
     def plan(self, *, retry_failed: bool = False) -> Plan:
         """The validation cells of every trial, and what is missing of them."""
         asked = [(label, request) for _, label, request in self._asked()]
-        return plan_squares(self.suite, asked, self.store, self.track, retry_failed=retry_failed)
+        return plan_requests(self.suite, asked, self.store, self.track, retry_failed=retry_failed)
 
     def written(self) -> Search:
         """The search with nothing but the first trial of every study: the configurations as written."""
@@ -84,7 +84,7 @@ class Search:
         return {where: [mean_of(found) for _, found in sorted(trials.items())] for where, trials in seeds.items()}
 
     def _asked(self) -> Iterable[tuple[int, str, Request]]:
-        return searched_squares(self.squares, self.studies)
+        return trial_requests(self.requests, self.studies)
 
 
 def make_search(suite: Suite, store: Store, entry: SearchEntry | None = None, *, track: Track | None = None) -> Search:
@@ -101,16 +101,16 @@ def make_search(suite: Suite, store: Store, entry: SearchEntry | None = None, *,
     """
     track = track or track_named(suite.track)
     entry = entry or suite.search or SearchEntry()
-    squares = tuple(squares_of(suite, track))
-    if len(squares) * entry.trials > MAX_CELLS:
+    requests = tuple(requests_of(suite, track))
+    if len(requests) * entry.trials > MAX_CELLS:
         raise Refused(
-            f"{entry.trials} trials of {len(squares):,} squares",
+            f"{entry.trials} trials of {len(requests):,} cells",
             where=suite.name,
             expected=f"at most {MAX_CELLS:,} cells",
         )
     studies = studies_of(suite, knobs_of(track), entry)
     return Search(
-        suite, entry, track, store, squares, tuple(study.drawn(entry.seed, entry.trials) for study in studies)
+        suite, entry, track, store, requests, tuple(study.drawn(entry.seed, entry.trials) for study in studies)
     )
 
 
@@ -149,13 +149,13 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
     """The choice at every place, and the plan of the test cells that follow from it. Nothing is run."""
     scores = search.scores()
     tested = {where: sorted({0, *incumbents(found)}) for where, found in scores.items()}
-    asked = list(_test_squares(search, tested))
-    plan = plan_squares(
+    asked = list(_test_requests(search, tested))
+    plan = plan_requests(
         search.suite, [(label, request) for _, label, request in asked], search.store, search.track,
         retry_failed=retry_failed,
     )  # fmt: skip
     keys: dict[Where, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for (trial, label, request), (_, cell) in zip(asked, plan.squares, strict=True):
+    for (trial, label, request), (_, cell) in zip(asked, plan.grid, strict=True):
         keys[where_of(label, request)][trial].append(cell.key)
     places = [_place(where, found, keys[where]) for where, found in scores.items()]
     return _found(search, places), plan
@@ -167,9 +167,9 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _test_squares(search: Search, tested: Mapping[Where, Sequence[int]]) -> Iterable[tuple[int, str, Request]]:
+def _test_requests(search: Search, tested: Mapping[Where, Sequence[int]]) -> Iterable[tuple[int, str, Request]]:
     trials = {(study.label, study.backbone): study.trials for study in search.studies}
-    for label, request in search.squares:
+    for label, request in search.requests:
         for trial in tested[where_of(label, request)]:
             changed = trials[label, request.backbone][trial]
             yield trial, label, replace(request, settings={**request.settings, **changed})
@@ -209,5 +209,5 @@ def _found(search: Search, places: list[PlaceFound]) -> SearchFound:
 
 
 def where_of(label: str, request: Request) -> Where:
-    """The place of a square, whatever its seed."""
+    """The place of a request, whatever its seed."""
     return label, request.backbone, request.dataset, request.shots

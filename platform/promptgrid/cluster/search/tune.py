@@ -224,12 +224,12 @@ class StudyRun:
 
     def _own(self) -> Search:
         key = (self.study.label, self.study.backbone)
-        mine = tuple(pair for pair in self.search.squares if (pair[0], pair[1].backbone) == key)
-        return replace(self.search, squares=mine, studies=(self.study,))
+        mine = tuple(pair for pair in self.search.requests if (pair[0], pair[1].backbone) == key)
+        return replace(self.search, requests=mine, studies=(self.study,))
 
     def _setting(self, name: str) -> Any:
         """The setting as written, else the method's default; None where it has none of that name."""
-        written = self._own().squares[0][1].settings
+        written = self._own().requests[0][1].settings
         rows = {str(row["name"]): row for row in self.search.track.describe("methods")}
         return written.get(name, dict(rows[self.study.method].get("settings") or {}).get(name))
 

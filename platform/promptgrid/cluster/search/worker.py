@@ -55,11 +55,11 @@ class StudyOrder:
         return cls(suite, entry, told["label"], told["backbone"], setup, tuple(told["rungs"]))
 
     def study(self) -> tuple[Search, Study]:
-        """The search with nothing but the squares of this study, and the study."""
+        """The search with nothing but the cells of this study, and the study."""
         whole = make_search(self.suite, Store(self.setup.store), self.entry)
-        mine = tuple(pair for pair in whole.squares if (pair[0], pair[1].backbone) == (self.label, self.backbone))
+        mine = tuple(pair for pair in whole.requests if (pair[0], pair[1].backbone) == (self.label, self.backbone))
         study = next(one for one in whole.studies if (one.label, one.backbone) == (self.label, self.backbone))
-        return replace(whole, squares=mine, studies=(study,)), study
+        return replace(whole, requests=mine, studies=(study,)), study
 
 
 class TrialWorker(ReusedWorker):

@@ -25,7 +25,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Flight:
+class RunningPack:
     """A pack that a worker is at: the keys it was sent for, and when (seconds since 1970)."""
 
     keys: frozenset[str]
@@ -44,49 +44,49 @@ def predict(expected: Mapping[str, float], ages: Mapping[str, float], done: floa
     Returns:
         None while nothing is known of the pace. Never less than the longest pack that is left.
     """
-    flown = {key: min(age, expected[key]) for key, age in ages.items() if key in expected}
-    behind = done + sum(flown.values())
+    elapsed = {key: min(age, expected[key]) for key, age in ages.items() if key in expected}
+    behind = done + sum(elapsed.values())
     if behind <= 0 or busy <= 0:
         return None
     at_once = behind / busy
-    left = sum(expected.values()) - sum(flown.values())
-    longest = max((seconds - flown.get(key, 0.0) for key, seconds in expected.items()), default=0.0)
+    left = sum(expected.values()) - sum(elapsed.values())
+    longest = max((seconds - elapsed.get(key, 0.0) for key, seconds in expected.items()), default=0.0)
     return Forecast(max(left / at_once, longest), at_once)
 
 
 def forecast(
-    packs: Sequence[Pack], records: Iterable[Record], flights: Sequence[Flight], now: float
+    packs: Sequence[Pack], records: Iterable[Record], running_packs: Sequence[RunningPack], now: float
 ) -> Forecast | None:
     """The end of a grid that runs or was interrupted, from what its store holds; None while that says nothing.
 
     Args:
         packs: what is missing, with seconds corrected by the records.
         records: finished cells of the grid. Those of its latest run tell the pace.
-        flights: what is being run; empty: the grid was interrupted, and the forecast holds from its next start.
+        running_packs: what is being run; empty: the grid was interrupted, and the forecast holds from its next start.
         now: seconds since 1970.
     """
     dated = [(found, record) for record in records if (found := span(record))]
-    first, last = _latest_run([found for found, _ in dated] + [(flight.started, now) for flight in flights])
+    first, last = _latest_run([found for found, _ in dated] + [(running.started, now) for running in running_packs])
     of_run = [record for (began, _), record in dated if began >= first]
     home = {key: pack for pack in packs for key in pack.wanted}
     expected = {pack.key: pack.seconds for pack in packs} | shared_parts(packs)
     ages: dict[str, float] = {}
     counted = 0.0
-    for flight in flights:
-        pack = next((home[key] for key in flight.keys if key in home), None)
+    for running in running_packs:
+        pack = next((home[key] for key in running.keys if key in home), None)
         if pack is not None:
-            age = max(0.0, now - flight.started)
-            if pack.shared is not None:  # it is not in the cache yet, so this flight is at it or waits for it
+            age = max(0.0, now - running.started)
+            if pack.shared is not None:  # it is not in the cache yet, so this worker is at it or waits for it
                 name = pack.shared.name
                 ages[name] = max(ages.get(name, 0.0), min(age, expected[name]))
                 age = max(0.0, age - expected[name])
             ages[pack.key] = age
-            own = sum(spent(record) for record in of_run if record.cell.key in flight.keys)
+            own = sum(spent(record) for record in of_run if record.cell.key in running.keys)
             counted += min(own, min(ages[pack.key], pack.seconds))
     done = sum(spent(record) for record in of_run) + _looked(of_run) - counted
     if not last > first:
         return None
-    busy = last - first if flights else done / max(done / (last - first), _at_once(of_run))
+    busy = last - first if running_packs else done / max(done / (last - first), _at_once(of_run))
     return predict(expected, ages, done, busy)
 
 

@@ -40,7 +40,7 @@ class Pace:
         self._left = {pack.key: pack.seconds for pack in self._packs.values()}
         self._share = {key: pack.seconds / len(pack.wanted) for pack in self._packs.values() for key in pack.wanted}
         self._started: dict[str, tuple[Pack, float]] = {}
-        self._flown: dict[str, float] = defaultdict(float)
+        self._elapsed: dict[str, float] = defaultdict(float)
         self._expected: dict[Sort, float] = defaultdict(float)
         self._took: dict[Sort, float] = defaultdict(float)
         self._cells: Counter[Sort] = Counter()
@@ -58,7 +58,7 @@ class Pace:
     def over(self, name: str) -> None:
         """Nothing runs under ``name`` any more."""
         pack, _ = self._started.pop(name)
-        self._flown.pop(pack.key, None)
+        self._elapsed.pop(pack.key, None)
 
     def settle(self, pack: Pack, key: str, took: float | None) -> None:
         """Cell ``key`` of ``pack`` is behind us; it took ``took`` seconds, None where nobody measured."""
@@ -71,7 +71,7 @@ class Pace:
             self._expected[sort] += share
             self._took[sort] += worked
             self._cells[sort] += 1
-            self._flown[pack.key] += worked
+            self._elapsed[pack.key] += worked
 
     def factor(self, pack: Pack) -> float:
         """What the expected seconds of ``pack`` are to be multiplied with, as far as this run has shown."""
@@ -98,7 +98,7 @@ class Pace:
             for key, seconds in self._left.items()
             if seconds > EPSILON
         }
-        ages = {pack.key: max(0.0, now - began - self._flown[pack.key]) for pack, began in self._started.values()}
+        ages = {pack.key: max(0.0, now - began - self._elapsed[pack.key]) for pack, began in self._started.values()}
         for name in self._shared:
             self._share_out(name, left, ages)
         return predict(left, ages, sum(self._took.values()) + self._shared_took, now - self._began)
@@ -125,7 +125,7 @@ class Pace:
         self._shared_took += waited
         for running, _ in self._started.values():
             if running.shared is not None and running.shared.name == name:
-                self._flown[running.key] += waited
+                self._elapsed[running.key] += waited
 
     def _shared_factor(self) -> float:
         known = self._shared_took > 0 and self._shared_expected > 0

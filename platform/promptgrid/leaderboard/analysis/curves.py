@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ def curves(board: Board, backbone: str) -> list[Curve]:
     lines = []
     for label in board.labels:
         points = []
-        for standing in _standings(board, backbone):
-            row = next((row for row in standing.rows if row.label == label), None)
+        for leaderboard in _leaderboards(board, backbone):
+            row = next((row for row in leaderboard.rows if row.label == label), None)
             if row is not None:
                 mean = row.mean
                 low = mean.value if mean.low is None else mean.low
                 high = mean.value if mean.high is None else mean.high
-                points.append((standing.shots, mean.value, low, high, row.adjusted, mean.firm))
+                points.append((leaderboard.shots, mean.value, low, high, row.adjusted, mean.firm))
         lines.append(_curve(label, points))
     return [line for line in lines if line.shots]
 
@@ -45,20 +45,20 @@ def dataset_curves(board: Board, backbone: str, dataset: str) -> list[Curve]:
     lines = []
     for label in board.labels:
         points = []
-        for standing in _standings(board, backbone):
-            if label in standing.means.index and dataset in standing.means.columns:
-                value = float(standing.means.at[label, dataset])  # type: ignore[arg-type]  # a float column
-                spread = float(standing.deviations.at[label, dataset])  # type: ignore[arg-type]
+        for leaderboard in _leaderboards(board, backbone):
+            if label in leaderboard.means.index and dataset in leaderboard.means.columns:
+                value = float(leaderboard.means.at[label, dataset])  # type: ignore[arg-type]  # a float column
+                spread = float(leaderboard.deviations.at[label, dataset])  # type: ignore[arg-type]
                 spread = 0.0 if math.isnan(spread) else spread
-                firm = standing.counts.get((label, dataset), 0) > 2
-                hollow = (label, dataset) in standing.partial
-                points.append((standing.shots, value, value - spread, value + spread, hollow, firm))
+                firm = leaderboard.counts.get((label, dataset), 0) > 2
+                hollow = (label, dataset) in leaderboard.partial
+                points.append((leaderboard.shots, value, value - spread, value + spread, hollow, firm))
         lines.append(_curve(label, points))
     return [line for line in lines if line.shots]
 
 
-def _standings(board: Board, backbone: str) -> list[Standing]:
-    return [standing for standing in board.standings if standing.backbone == backbone]
+def _leaderboards(board: Board, backbone: str) -> list[Leaderboard]:
+    return [leaderboard for leaderboard in board.leaderboards if leaderboard.backbone == backbone]
 
 
 def _curve(label: str, points: list[tuple[int, float, float, float, bool, bool]]) -> Curve:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from promptgrid.leaderboard.leaderboard import Board, Standing
-from promptgrid.leaderboard.planned_grid import Square
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
+from promptgrid.leaderboard.planned_grid import PlannedCell
 
 ASKED, SEEN, SCORED = "queries", "val_queries", "val_accuracy"
 """Curves of a record: images asked about behind each epoch and each checkpoint, and the checkpoints' accuracy."""
@@ -40,37 +40,37 @@ class QueryCurve:
         return within[-1] if within else None
 
 
-def asks(standing: Standing) -> bool:
-    """Whether any finished cell of ``standing`` counted its queries."""
-    return any(_counted(square) for square in standing.squares)
+def asks(leaderboard: Leaderboard) -> bool:
+    """Whether any finished cell of ``leaderboard`` counted its queries."""
+    return any(_counted(planned) for planned in leaderboard.grid)
 
 
-def query_curves(board: Board, standing: Standing) -> list[QueryCurve]:
+def query_curves(board: Board, leaderboard: Leaderboard) -> list[QueryCurve]:
     """Every method that asks, on every dataset with a finished seed; both in plan order."""
-    groups: dict[tuple[str, str], list[Square]] = {}
-    for square in standing.squares:
-        if _counted(square):
-            groups.setdefault((square.label, square.cell.dataset), []).append(square)
+    groups: dict[tuple[str, str], list[PlannedCell]] = {}
+    for planned in leaderboard.grid:
+        if _counted(planned):
+            groups.setdefault((planned.label, planned.cell.dataset), []).append(planned)
     order = {label: place for place, label in enumerate(board.labels)}
-    curves = [_curve(board, label, dataset, squares) for (label, dataset), squares in groups.items()]
+    curves = [_curve(board, label, dataset, grid) for (label, dataset), grid in groups.items()]
     return sorted(curves, key=lambda curve: order[curve.label])
 
 
-def unasked(board: Board, standing: Standing) -> dict[str, dict[str, float]]:
+def unasked(board: Board, leaderboard: Leaderboard) -> dict[str, dict[str, float]]:
     """{label: {dataset: mean test score}} of the methods that learn nothing, and so ask nothing."""
     return {
-        label: {name: float(value) for name, value in standing.means.loc[label].dropna().items()}
-        for label in standing.means.index
+        label: {name: float(value) for name, value in leaderboard.means.loc[label].dropna().items()}
+        for label in leaderboard.means.index
         if board.is_zero_shot(label)
     }
 
 
-def _counted(square: Square) -> bool:
-    return square.status == "done" and square.record is not None and bool(square.record.curves.get(ASKED))
+def _counted(planned: PlannedCell) -> bool:
+    return planned.status == "done" and planned.record is not None and bool(planned.record.curves.get(ASKED))
 
 
-def _curve(board: Board, label: str, dataset: str, squares: Sequence[Square]) -> QueryCurve:
-    records = [square.record for square in squares if square.record is not None]
+def _curve(board: Board, label: str, dataset: str, grid: Sequence[PlannedCell]) -> QueryCurve:
+    records = [planned.record for planned in grid if planned.record is not None]
     curves = [record.curves for record in records]
     return QueryCurve(
         label=label,

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from promptgrid.leaderboard.analysis.statistics import harmonic
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.planned_grid import Square, is_zero_shot, planned
+from promptgrid.leaderboard.planned_grid import PlannedCell, is_zero_shot, planned_cells
 from promptgrid.spec import Cell
 
 Seeds = dict[int, float]
@@ -33,12 +33,14 @@ def measured(report: ReportInput) -> list[Measured]:
 
     A method that learns nothing from examples gives the same at each number of shots: only the largest is kept.
     """
-    groups: dict[tuple[object, ...], list[Square]] = {}
-    for square in planned(report):
-        cell = square.cell
-        if square.status == "done" and square.label not in report.searched and report.known_as.get(cell.dataset):
-            groups.setdefault((square.label, cell.source, cell.dataset, cell.backbone, square.shots), []).append(square)
-    found = [_measured(report, squares) for squares in groups.values()]
+    groups: dict[tuple[object, ...], list[PlannedCell]] = {}
+    for planned in planned_cells(report):
+        cell = planned.cell
+        if planned.status == "done" and planned.label not in report.searched and report.known_as.get(cell.dataset):
+            groups.setdefault((planned.label, cell.source, cell.dataset, cell.backbone, planned.shots), []).append(
+                planned
+            )
+    found = [_measured(report, grid) for grid in groups.values()]
     most = max((each.cell.shots for each in found), default=0)
     return [each for each in found if not is_zero_shot(report, each.cell.method) or each.cell.shots == most]
 
@@ -61,13 +63,13 @@ def averages(rows: Sequence[Measured], over: Mapping[str, Sequence[str]]) -> lis
     ]
 
 
-def _measured(report: ReportInput, squares: Sequence[Square]) -> Measured:
-    first = squares[0]
+def _measured(report: ReportInput, grid: Sequence[PlannedCell]) -> Measured:
+    first = grid[0]
     metrics: dict[str, Seeds] = {}
-    for square in squares:
-        assert square.record is not None  # done squares have one
-        for name, value in square.record.metrics.items():
-            metrics.setdefault(name, {})[square.seed] = value
+    for planned in grid:
+        assert planned.record is not None  # done cells have one
+        for name, value in planned.record.metrics.items():
+            metrics.setdefault(name, {})[planned.seed] = value
     return Measured(first.label, first.cell, report.known_as[first.cell.dataset], metrics)
 
 

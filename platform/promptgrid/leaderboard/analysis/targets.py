@@ -1,4 +1,4 @@
-"""Which squares of a study with sources a leaderboard ranks, and the mean over sources it ranks them by.
+"""Which cells of a study with sources a leaderboard ranks, and the mean over sources it ranks them by.
 
 Cross-dataset tables average over the targets and report the source apart; domain generalisation averages over the
 shifted domains, the source domain apart; leave-one-domain-out over the domains left out. All three are one rule: a
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from promptgrid.leaderboard.analysis import statistics as st
-from promptgrid.leaderboard.planned_grid import Square, is_multitask, pair_frame, parts_of
+from promptgrid.leaderboard.planned_grid import PlannedCell, is_multitask, pair_frame, parts_of
 from promptgrid.spec import Cell
 
 SCORES = ["label", "dataset", "seed", "value"]
@@ -29,48 +29,48 @@ def is_own(cell: Cell) -> bool:
     return cell.dataset == cell.source or (cell.dataset in parts_of(cell.source) and not is_multitask(cell))
 
 
-def ranked(squares: Sequence[Square]) -> list[Square]:
-    """Those of ``squares`` (one backbone, one number of shots) that a leaderboard ranks; all where there is no source.
+def ranked(grid: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Those of ``grid`` (one backbone, one number of shots) that a leaderboard ranks; all where there is no source.
 
-    Of a study with sources: every square whose target is no part of its source, and the plain squares on those targets
+    Of a study with sources: every cell whose target is no part of its source, and the plain cells on those targets
     of methods that have one on each of them (zero-shot, learning from scratch).
     """
-    targets = {square.cell.dataset for square in squares if square.cell.reading and not is_own(square.cell)}
-    if not any(square.cell.reading for square in squares):
-        return list(squares)
+    targets = {planned.cell.dataset for planned in grid if planned.cell.reading and not is_own(planned.cell)}
+    if not any(planned.cell.reading for planned in grid):
+        return list(grid)
     covered: dict[str, set[str]] = {}
-    for square in squares:
-        if not square.cell.reading:
-            covered.setdefault(square.label, set()).add(square.cell.dataset)
+    for planned in grid:
+        if not planned.cell.reading:
+            covered.setdefault(planned.label, set()).add(planned.cell.dataset)
     return [
-        square
-        for square in squares
-        if (square.cell.reading and not is_own(square.cell))
-        or (not square.cell.reading and square.cell.dataset in targets and targets <= covered[square.label])
+        planned
+        for planned in grid
+        if (planned.cell.reading and not is_own(planned.cell))
+        or (not planned.cell.reading and planned.cell.dataset in targets and targets <= covered[planned.label])
     ]
 
 
-def apart(squares: Sequence[Square]) -> list[Square]:
-    """The plain squares of ``squares`` that :func:`ranked` leaves out: scores on the sources themselves."""
-    kept = {id(square) for square in ranked(squares)}
-    return [square for square in squares if not square.cell.reading and id(square) not in kept]
+def apart(grid: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The plain cells of ``grid`` that :func:`ranked` leaves out: scores on the sources themselves."""
+    kept = {id(planned) for planned in ranked(grid)}
+    return [planned for planned in grid if not planned.cell.reading and id(planned) not in kept]
 
 
-def score_frame(squares: Sequence[Square], metric: str) -> pd.DataFrame:
-    """label, dataset, seed, value: ``metric`` of each finished square, averaged over sources where there are some.
+def score_frame(grid: Sequence[PlannedCell], metric: str) -> pd.DataFrame:
+    """label, dataset, seed, value: ``metric`` of each finished cell, averaged over sources where there are some.
 
     Where some of a method's sources have not finished on a target, the mean over all of them is adjusted by the
     additive model (method + source), as everywhere a plain mean would reward a failure; NaN rows are left out.
     """
-    pairs = pair_frame(squares, metric)
+    pairs = pair_frame(grid, metric)
     plain = pairs[pairs["source"] == ""][SCORES]
     sources: dict[str, set[str]] = {}
-    for square in squares:
-        if square.cell.source:
-            sources.setdefault(square.label, set()).add(square.cell.source)
+    for planned in grid:
+        if planned.cell.source:
+            sources.setdefault(planned.label, set()).add(planned.cell.source)
     if not sources:
         return plain.reset_index(drop=True)
-    wanted = {(square.label, square.cell.dataset, square.cell.source) for square in squares if square.cell.source}
+    wanted = {(planned.label, planned.cell.dataset, planned.cell.source) for planned in grid if planned.cell.source}
     moved = pairs[pairs["source"] != ""]
     parts = [plain]
     for (dataset, seed), part in moved.groupby(["dataset", "seed"], sort=False):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from promptgrid.leaderboard.analysis import statistics as st
-from promptgrid.leaderboard.leaderboard import Row, Standing
+from promptgrid.leaderboard.leaderboard import Leaderboard, Row
 from promptgrid.leaderboard.numbers import p_value, points, signed, span
 
 
-def summary(standing: Standing, reference: str) -> str:
-    """A few sentences about ``standing``; every verdict names what it is against and rests on an interval."""
-    ranked = [row for row in standing.rows if row.ranked]
+def summary(leaderboard: Leaderboard, reference: str) -> str:
+    """A few sentences about ``leaderboard``; every verdict names what it is against and rests on an interval."""
+    ranked = [row for row in leaderboard.rows if row.ranked]
     if not ranked:
-        return f"Nothing is ranked here: {_left_out(standing) or 'no method has finished every cell'}."
+        return f"Nothing is ranked here: {_left_out(leaderboard) or 'no method has finished every cell'}."
     first = [row for row in ranked if row.place == 1]
     parts = [_leader(first, len(ranked))]
     if len(first) == 1:
         parts.append(_against_reference(first[0], reference))
-        parts += [_against_second(standing, first[0], ranked[1])] if len(ranked) > 1 else []
-    left_out = _left_out(standing)
+        parts += [_against_second(leaderboard, first[0], ranked[1])] if len(ranked) > 1 else []
+    left_out = _left_out(leaderboard)
     parts += [f"Not ranked: {left_out}"] if left_out else []
     return " ".join(f"{part}." for part in parts if part)
 
@@ -46,9 +46,9 @@ def _against_reference(best: Row, reference: str) -> str:
     return f"{gap}{interval}: {told}{others}"
 
 
-def _against_second(standing: Standing, best: Row, second: Row) -> str:
+def _against_second(leaderboard: Leaderboard, best: Row, second: Row) -> str:
     """Whether the seeds tell the first from the second."""
-    gap = st.seed_difference(standing.scores, best.label, second.label)
+    gap = st.seed_difference(leaderboard.scores, best.label, second.label)
     interval = f" ({span(gap, sign=True)})" if span(gap) else ""
     told = verdict(gap, f"it beats {second.label} on these datasets", f"{second.label} beats it seed by seed")
     return f"Second is {second.label}, {points(gap.value)} points behind{interval}: {told}"
@@ -61,8 +61,8 @@ def verdict(gap: st.Interval, above: str, below: str) -> str:
     return above if gap.low > 0 else below if gap.high < 0 else "these seeds do not tell the two apart"
 
 
-def _left_out(standing: Standing) -> str:
-    rows = standing.rows
+def _left_out(leaderboard: Leaderboard) -> str:
+    rows = leaderboard.rows
     counts = {
         "cut below what their papers trained": sum(bool(row.apart) and row.recipe.kind == "cut" for row in rows),
         "as written beside what a search chose": sum(bool(row.apart) and row.recipe.kind != "cut" for row in rows),

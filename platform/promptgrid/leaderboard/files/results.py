@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.planned_grid import Square, planned
+from promptgrid.leaderboard.planned_grid import PlannedCell, planned_cells
 from promptgrid.spec import Record, canonical_json
 
 COLUMNS = {
@@ -46,21 +46,21 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are
     empty for a cell that starts afresh.
     """
-    rows = [row for square in planned(report) for row in _rows(square, report.suite.name, report.headline)]
+    rows = [row for planned in planned_cells(report) for row in _rows(planned, report.suite.name, report.headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def store_frame(records: Iterable[Record]) -> pd.DataFrame:
     """The same columns for finished records of any suite: ``suite`` is empty, ``label`` is the method's name."""
-    squares = [
-        Square(record.cell.method, record.cell, record.cell.shots, record.cell.seed, record) for record in records
+    grid = [
+        PlannedCell(record.cell.method, record.cell, record.cell.shots, record.cell.seed, record) for record in records
     ]
-    rows = [row for square in squares for row in _rows(square, suite="", headline="")]
+    rows = [row for planned in grid for row in _rows(planned, suite="", headline="")]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _rows(square: Square, suite: str, headline: str) -> list[dict[str, Any]]:
-    record, cell = square.record, square.cell
+def _rows(planned: PlannedCell, suite: str, headline: str) -> list[dict[str, Any]]:
+    record, cell = planned.record, planned.cell
     base = {
         "cell_key": cell.key,
         "suite": suite,
@@ -69,16 +69,16 @@ def _rows(square: Square, suite: str, headline: str) -> list[dict[str, Any]]:
         "settings": canonical_json(cell.settings),
         "backbone": cell.backbone,
         "dataset": cell.dataset,
-        "shots": square.shots,
-        "seed": square.seed,
-        "status": square.status,
-        "reason": square.reason if square.status == "failed" else "",
+        "shots": planned.shots,
+        "seed": planned.seed,
+        "status": planned.status,
+        "reason": planned.reason if planned.status == "failed" else "",
         "trainable_parameters": record.cost.trainable_parameters if record else None,
         "train_seconds": record.cost.train_seconds if record else math.nan,
         "eval_seconds": record.cost.eval_seconds if record else math.nan,
         "peak_memory_mb": record.cost.peak_memory_mb if record else math.nan,
         "promptgrid_version": record.provenance.promptgrid_version if record else "",
-        "label": square.entry or square.label,
+        "label": planned.entry or planned.label,
         "source": cell.source,
         "reading": cell.reading,
         "message": " ".join(record.message.split()) if record else "",

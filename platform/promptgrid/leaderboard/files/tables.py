@@ -1,10 +1,10 @@
-"""LaTeX tables (booktabs), ready for \\input: the main table and the per-dataset matrix of each standing."""
+"""LaTeX tables (booktabs), ready for \\input: the main table and the per-dataset matrix of each leaderboard."""
 
 from __future__ import annotations
 
 from promptgrid.leaderboard.analysis.matrix import MatrixCell, matrix_cells
 from promptgrid.leaderboard.columns import Column, Entry, shown_columns
-from promptgrid.leaderboard.leaderboard import Board, Row, Standing
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard, Row
 from promptgrid.leaderboard.numbers import DASH, points
 from promptgrid.leaderboard.text import latex, shorten
 
@@ -15,20 +15,20 @@ TITLES = {"difference": "$\\Delta$", "trainable_parameters": "Params"}
 def latex_tables(board: Board) -> dict[str, str]:
     """{file name: text}: ``main_16shot.tex`` and ``datasets_16shot.tex``, with the backbone where there are several."""
     tables = {}
-    for standing in board.standings:
-        name = f"{standing.shots}shot{board.suffix(standing.backbone)}"
-        tables[f"main_{name}.tex"] = main_table(standing)
-        tables[f"datasets_{name}.tex"] = matrix_table(board, standing)
+    for leaderboard in board.leaderboards:
+        name = f"{leaderboard.shots}shot{board.suffix(leaderboard.backbone)}"
+        tables[f"main_{name}.tex"] = main_table(leaderboard)
+        tables[f"datasets_{name}.tex"] = matrix_table(board, leaderboard)
     return tables
 
 
-def main_table(standing: Standing) -> str:
+def main_table(leaderboard: Leaderboard) -> str:
     """The columns marked ``tex``; the best mean bold."""
-    columns = [column for column in shown_columns(standing) if column.tex]
+    columns = [column for column in shown_columns(leaderboard) if column.tex]
     head = [TITLES.get(column.key, latex(column.title)) for column in columns]
-    lines = [[_entry(column, column.entry(row), row) for column in columns] for row in standing.rows]
+    lines = [[_entry(column, column.entry(row), row) for column in columns] for row in leaderboard.rows]
     layout = "".join("l" if column.text else "r" for column in columns)
-    return _tabular(layout, head, lines, notes=_notes(standing), ranked=sum(row.ranked for row in standing.rows))
+    return _tabular(layout, head, lines, notes=_notes(leaderboard), ranked=sum(row.ranked for row in leaderboard.rows))
 
 
 def _entry(column: Column, entry: Entry, row: Row) -> str:
@@ -38,16 +38,20 @@ def _entry(column: Column, entry: Entry, row: Row) -> str:
     return f"\\textbf{{{text}}}" if column.key == "mean" and row.place == 1 else text
 
 
-def matrix_table(board: Board, standing: Standing) -> str:
+def matrix_table(board: Board, leaderboard: Leaderboard) -> str:
     """Means with standard deviations; best of a column bold, inside its interval underlined, reasons small."""
-    cells = matrix_cells(standing)
-    head = ["Method", *(latex(shorten(board.report.titles.get(name, name), 24)) for name in standing.datasets), "Mean"]
-    lines = [
-        [latex(shorten(row.label)), *(_cell(cells[row.label, name]) for name in standing.datasets), _mean(row)]
-        for row in standing.rows
+    cells = matrix_cells(leaderboard)
+    head = [
+        "Method",
+        *(latex(shorten(board.report.titles.get(name, name), 24)) for name in leaderboard.datasets),
+        "Mean",
     ]
-    layout = "l" + "r" * (len(standing.datasets) + 1)
-    return _tabular(layout, head, lines, notes=_notes(standing), ranked=sum(row.ranked for row in standing.rows))
+    lines = [
+        [latex(shorten(row.label)), *(_cell(cells[row.label, name]) for name in leaderboard.datasets), _mean(row)]
+        for row in leaderboard.rows
+    ]
+    layout = "l" + "r" * (len(leaderboard.datasets) + 1)
+    return _tabular(layout, head, lines, notes=_notes(leaderboard), ranked=sum(row.ranked for row in leaderboard.rows))
 
 
 def _cell(cell: MatrixCell) -> str:
@@ -65,11 +69,11 @@ def _mean(row: Row) -> str:
     return f"\\textbf{{{text}}}" if row.place == 1 else text
 
 
-def _notes(standing: Standing) -> str:
-    where = f"% {standing.shots} shots, backbone {latex(shorten(standing.backbone))}; percent"
+def _notes(leaderboard: Leaderboard) -> str:
+    where = f"% {leaderboard.shots} shots, backbone {latex(shorten(leaderboard.backbone))}; percent"
     marks = "; $\\pm$: 95 % half interval (main) or standard deviation over seeds (datasets)"
-    dagger = "; dagger: adjusted for missing cells, not ranked" if any(row.adjusted for row in standing.rows) else ""
-    apart = "; below the second rule: not ranked" if any(not row.ranked for row in standing.rows) else ""
+    dagger = "; dagger: adjusted for missing cells, not ranked" if any(row.adjusted for row in leaderboard.rows) else ""
+    apart = "; below the second rule: not ranked" if any(not row.ranked for row in leaderboard.rows) else ""
     return f"{where}{marks}{dagger}{apart}\n"
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from promptgrid.leaderboard.analysis.curves import Curve, curves, dataset_curves
-from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.pictures.svg import INK, LINE, MUTED, PAPER, to_svg
 from promptgrid.leaderboard.text import shorten
 
@@ -49,14 +49,14 @@ def dataset_name(board: Board, backbone: str) -> str:
     return f"shots_datasets{board.suffix(backbone)}.svg"
 
 
-def rank_name(board: Board, standing: Standing) -> str:
+def rank_name(board: Board, leaderboard: Leaderboard) -> str:
     """File name of :func:`rank_figure`."""
-    return f"ranks_{standing.shots}shot{board.suffix(standing.backbone)}.svg"
+    return f"ranks_{leaderboard.shots}shot{board.suffix(leaderboard.backbone)}.svg"
 
 
 def has_curve(board: Board, backbone: str) -> bool:
     """Whether there are two numbers of shots, and so something a line can join."""
-    return sum(standing.backbone == backbone for standing in board.standings) > 1
+    return sum(leaderboard.backbone == backbone for leaderboard in board.leaderboards) > 1
 
 
 def figure_files(board: Board) -> dict[str, str]:
@@ -65,9 +65,9 @@ def figure_files(board: Board) -> dict[str, str]:
     for backbone in (name for name in board.backbones if has_curve(board, name)):
         figures[mean_name(board, backbone)] = mean_figure(board, backbone)
         figures[dataset_name(board, backbone)] = dataset_figure(board, backbone)
-    for standing in board.standings:
-        if not standing.comparison.why_not:
-            figures[rank_name(board, standing)] = rank_figure(board, standing)
+    for leaderboard in board.leaderboards:
+        if not leaderboard.comparison.why_not:
+            figures[rank_name(board, leaderboard)] = rank_figure(board, leaderboard)
     return figures
 
 
@@ -92,7 +92,7 @@ def mean_figure(board: Board, backbone: str) -> str:
 
 def dataset_figure(board: Board, backbone: str) -> str:
     """One small picture a dataset: mean over seeds against shots; bands are one standard deviation."""
-    datasets = list(dict.fromkeys(d for s in board.standings if s.backbone == backbone for d in s.datasets))
+    datasets = list(dict.fromkeys(d for s in board.leaderboards if s.backbone == backbone for d in s.datasets))
     columns = min(4, len(datasets))
     rows = -(-len(datasets) // columns)
     named = [label for label in board.labels if label in board.shown]
@@ -130,10 +130,10 @@ def dataset_figure(board: Board, backbone: str) -> str:
     return to_svg(figure, f"datasets {board.report.suite.name} {backbone}")
 
 
-def rank_figure(board: Board, standing: Standing) -> str:
+def rank_figure(board: Board, leaderboard: Leaderboard) -> str:
     """The critical-difference diagram: mean ranks, bars over methods that no test tells apart."""
-    ranks = standing.comparison.ranks
-    groups = standing.comparison.groups
+    ranks = leaderboard.comparison.ranks
+    groups = leaderboard.comparison.groups
     figure = Figure(figsize=(7.6, 0.24 * len(ranks) + 0.16 * len(groups) + 0.7))
     axes = figure.subplots()
     for place, (label, rank) in enumerate(ranks.items()):
@@ -153,7 +153,7 @@ def rank_figure(board: Board, standing: Standing) -> str:
     for side in ("left", "right", "bottom"):
         axes.spines[side].set_visible(False)
     figure.subplots_adjust(left=0.02, right=0.66, top=0.88, bottom=0.02)
-    return to_svg(figure, f"ranks {board.report.suite.name} {standing.backbone} {standing.shots}")
+    return to_svg(figure, f"ranks {board.report.suite.name} {leaderboard.backbone} {leaderboard.shots}")
 
 
 def _draw(axes: Any, board: Board, line: Curve, size: float = 4.2, width: float = 1.7) -> None:
@@ -183,7 +183,7 @@ def _score_axis(axes: Any, lines: list[Curve], board: Board) -> None:
 
 
 def _shots_axis(axes: Any, board: Board, backbone: str) -> None:
-    shots = sorted({standing.shots for standing in board.standings if standing.backbone == backbone})
+    shots = sorted({leaderboard.shots for leaderboard in board.leaderboards if leaderboard.backbone == backbone})
     axes.set_xscale("log", base=2)
     axes.set_xticks(shots, [str(number) for number in shots])
     axes.xaxis.set_minor_locator(NullLocator())

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.leaderboard import Row, Standing
+from promptgrid.leaderboard.leaderboard import Leaderboard, Row
 
 WIDTH, HEIGHT = 120, 16
 
@@ -19,16 +19,16 @@ def dot(colour: str) -> Markup:
     ).format(colour)
 
 
-def forest(standing: Standing) -> dict[str, Any]:
+def forest(leaderboard: Leaderboard) -> dict[str, Any]:
     """One interval plot a row of the difference to the reference, and the ends of their common axis, in points."""
-    ends = [100 * end for row in standing.rows for end in _ends(row)]  # in points
+    ends = [100 * end for row in leaderboard.rows for end in _ends(row)]  # in points
     left, right = (min([0.0, *ends]), max([0.0, *ends])) if ends else (0.0, 0.0)
     room = max(right - left, 0.1) * 0.04
     left, right = left - room, right + room
     return {
         "left": f"{left:.0f}".replace("-", "−") if left < -0.5 else "",
         "right": f"+{right:.0f}" if right > 0.5 else "",
-        "marks": [_mark(row, left, right) for row in standing.rows],
+        "marks": [_mark(row, left, right) for row in leaderboard.rows],
     }
 
 

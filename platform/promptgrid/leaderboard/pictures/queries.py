@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from promptgrid.leaderboard.analysis.queries import QueryCurve, asks, query_curves, unasked
-from promptgrid.leaderboard.leaderboard import Board, Standing
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.numbers import count
 from promptgrid.leaderboard.pictures.figures import GREY, colour
 from promptgrid.leaderboard.pictures.svg import INK, LINE, to_svg
@@ -22,18 +22,20 @@ ACROSS, WIDE, HIGH = 3, 3.3, 2.6
 def query_figures(board: Board) -> dict[str, str]:
     """{file name: SVG}: one picture for each backbone and number of shots where a method asks a black box."""
     return {
-        figure_name(board, standing): query_figure(board, standing) for standing in board.standings if asks(standing)
+        figure_name(board, leaderboard): query_figure(board, leaderboard)
+        for leaderboard in board.leaderboards
+        if asks(leaderboard)
     }
 
 
-def figure_name(board: Board, standing: Standing) -> str:
+def figure_name(board: Board, leaderboard: Leaderboard) -> str:
     """File name of :func:`query_figure`."""
-    return f"queries_{standing.shots}shot{board.suffix(standing.backbone)}.svg"
+    return f"queries_{leaderboard.shots}shot{board.suffix(leaderboard.backbone)}.svg"
 
 
-def query_figure(board: Board, standing: Standing) -> str:
+def query_figure(board: Board, leaderboard: Leaderboard) -> str:
     """Lines: validation accuracy by checkpoint. Dots: test accuracy behind all queries. Dashed grey: zero-shot's."""
-    curves, flat = query_curves(board, standing), unasked(board, standing)
+    curves, flat = query_curves(board, leaderboard), unasked(board, leaderboard)
     labels = list(dict.fromkeys([*flat, *(curve.label for curve in curves)]))
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     columns = min(ACROSS, len(datasets))
@@ -65,7 +67,7 @@ def query_figure(board: Board, standing: Standing) -> str:
         wspace=0.2,
         hspace=0.42,
     )
-    return to_svg(figure, f"queries {board.report.suite.name} {standing.backbone} {standing.shots}")
+    return to_svg(figure, f"queries {board.report.suite.name} {leaderboard.backbone} {leaderboard.shots}")
 
 
 def _draw(axes: Any, board: Board, curve: QueryCurve) -> None:

@@ -60,7 +60,7 @@ def _panel(panel: Panel, left: float, low: float, high: float) -> str:
     def down(value: float) -> float:
         return TOP + HIGH * (high - value) / (high - low)
 
-    # A tiny square under a round joint is a dot that every renderer draws; a line of no length is one to some only.
+    # A tiny cell under a round joint is a dot that every renderer draws; a line of no length is one to some only.
     dots = "".join(
         f"M{across(a) - 0.5:.1f} {down(b) - 0.5:.1f}h1v1h-1z" for a, b in zip(x.tolist(), y.tolist(), strict=True)
     )

@@ -13,7 +13,7 @@ FIELDS = ("host", "device", "threads", "python", "torch", "promptgrid_version", 
 
 def facts(board: Board) -> Facts:
     """Records grouped by machine and versions; times are the records' own."""
-    records = {square.cell.key: square.record for square in board.squares if square.record}
+    records = {planned.cell.key: planned.record for planned in board.grid if planned.record}
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records.values():
         groups.setdefault(tuple(str(getattr(record.provenance, name)) for name in FIELDS), []).append(record)

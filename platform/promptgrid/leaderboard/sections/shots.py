@@ -23,7 +23,7 @@ def facts(board: Board) -> Facts | None:
 
 
 def _part(board: Board, backbone: str) -> dict[str, Any]:
-    datasets = dict.fromkeys(d for s in board.standings if s.backbone == backbone for d in s.datasets)
+    datasets = dict.fromkeys(d for s in board.leaderboards if s.backbone == backbone for d in s.datasets)
     return {
         "backbone": backbone,
         "mean": [asdict(line) for line in curves(board, backbone)],

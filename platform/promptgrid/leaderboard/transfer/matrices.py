@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from promptgrid.leaderboard.inputs import Correct, ReportInput, Similarities
-from promptgrid.leaderboard.planned_grid import Square, is_multitask, is_zero_shot, parts_of
+from promptgrid.leaderboard.planned_grid import PlannedCell, is_multitask, is_zero_shot, parts_of
 from promptgrid.leaderboard.transfer import gains as tr
 from promptgrid.spec import canonical_json
 
@@ -127,47 +127,47 @@ class Transfer:
         }
 
 
-def find_transfers(report: ReportInput, squares: Sequence[Square]) -> tuple[Transfer, ...]:
-    """Every matrix of ``squares``, in plan order; squares that start from several tasks at once are left out."""
-    groups: dict[tuple[str, str, int, str], list[Square]] = {}
-    for square in squares:
-        cell = square.cell
+def find_transfers(report: ReportInput, grid: Sequence[PlannedCell]) -> tuple[Transfer, ...]:
+    """Every matrix of ``grid``, in plan order; cells that start from several tasks at once are left out."""
+    groups: dict[tuple[str, str, int, str], list[PlannedCell]] = {}
+    for planned in grid:
+        cell = planned.cell
         if cell.reading and not is_multitask(cell) and not is_zero_shot(report, cell.method):
-            groups.setdefault((square.label, cell.backbone, square.shots, cell.reading), []).append(square)
-    plain = {_place(square): square for square in squares if not square.cell.reading}
+            groups.setdefault((planned.label, cell.backbone, planned.shots, cell.reading), []).append(planned)
+    plain = {_place(planned): planned for planned in grid if not planned.cell.reading}
     zero = {
         (s.cell.backbone, s.cell.source, s.cell.dataset, s.shots, s.seed): s
-        for s in reversed(squares)
+        for s in reversed(grid)
         if is_zero_shot(report, s.cell.method)
     }
     found = [_transfer(report, group, plain, zero) for group in groups.values()]
     return tuple(sorted(found, key=lambda item: (item.backbone, item.shots)))
 
 
-def _place(square: Square, dataset: str = "") -> tuple[str, ...]:
-    """What a plain square must share with the squares that are compared with it."""
-    cell = square.cell
+def _place(planned: PlannedCell, dataset: str = "") -> tuple[str, ...]:
+    """What a plain cell must share with the cells that are compared with it."""
+    cell = planned.cell
     made = (cell.method, canonical_json(cell.settings), cell.selection, cell.precision, str(cell.views), cell.scored)
-    return (*made, cell.backbone, dataset or cell.dataset, str(square.shots), str(square.seed))
+    return (*made, cell.backbone, dataset or cell.dataset, str(planned.shots), str(planned.seed))
 
 
 def _transfer(
     report: ReportInput,
-    group: list[Square],
-    plain: Mapping[tuple[str, ...], Square],
-    zero: Mapping[tuple[str, str, str, int, int], Square],
+    group: list[PlannedCell],
+    plain: Mapping[tuple[str, ...], PlannedCell],
+    zero: Mapping[tuple[str, str, str, int, int], PlannedCell],
 ) -> Transfer:
     first = group[0]
-    sources = tuple(dict.fromkeys(square.cell.source for square in group))
-    targets = tuple(dict.fromkeys(square.cell.dataset for square in group))
-    seeds = tuple(sorted({square.seed for square in group}))
-    at = {(square.cell.source, square.cell.dataset, square.seed): square for square in group}
+    sources = tuple(dict.fromkeys(planned.cell.source for planned in group))
+    targets = tuple(dict.fromkeys(planned.cell.dataset for planned in group))
+    seeds = tuple(sorted({planned.seed for planned in group}))
+    at = {(planned.cell.source, planned.cell.dataset, planned.seed): planned for planned in group}
 
-    def scratch_of(source: str, target: str, seed: int) -> Square | None:
-        there = next((square for square in group if square.seed == seed), first)
+    def scratch_of(source: str, target: str, seed: int) -> PlannedCell | None:
+        there = next((planned for planned in group if planned.seed == seed), first)
         return plain.get(_place(there, target))
 
-    def zero_of(source: str, target: str, seed: int) -> Square | None:
+    def zero_of(source: str, target: str, seed: int) -> PlannedCell | None:
         there = [zero.get((first.cell.backbone, name, target, first.shots, seed)) for name in (source, "")]
         return there[0] or there[1]
 
@@ -194,29 +194,29 @@ def _transfer(
     )
 
 
-def _score(square: Square | None, report: ReportInput) -> float:
-    if square is None or square.record is None or square.status != "done":
+def _score(planned: PlannedCell | None, report: ReportInput) -> float:
+    if planned is None or planned.record is None or planned.status != "done":
         return math.nan
-    return square.record.metrics.get(report.headline, math.nan)
+    return planned.record.metrics.get(report.headline, math.nan)
 
 
 def _reasons(
-    at: Mapping[tuple[str, str, int], Square], sources: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
+    at: Mapping[tuple[str, str, int], PlannedCell], sources: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
 ) -> dict[tuple[int, int], str]:
     """Why a pair lacks seeds; a pair that was never planned is ``NOT_PLANNED``."""
     found = {}
     for i, source in enumerate(sources):
         for j, target in enumerate(targets):
-            squares = [at.get((source, target, seed)) for seed in seeds]
-            reasons = [square.reason if square else "NOT_PLANNED" for square in squares]
+            grid = [at.get((source, target, seed)) for seed in seeds]
+            reasons = [planned.reason if planned else "NOT_PLANNED" for planned in grid]
             if any(reasons):
                 found[i, j] = next(reason for reason in reasons if reason)
     return found
 
 
 def _counts(
-    at: Mapping[tuple[str, str, int], Square],
-    baseline: Callable[[str, str, int], Square | None],
+    at: Mapping[tuple[str, str, int], PlannedCell],
+    baseline: Callable[[str, str, int], PlannedCell | None],
     sources: Sequence[str],
     targets: Sequence[str],
     seeds: Sequence[int],
@@ -238,5 +238,5 @@ def _counts(
     return found
 
 
-def _answers(square: Square | None, correct: Mapping[str, Correct]) -> Correct | None:
-    return None if square is None or square.status != "done" else correct.get(square.cell.key)
+def _answers(planned: PlannedCell | None, correct: Mapping[str, Correct]) -> Correct | None:
+    return None if planned is None or planned.status != "done" else correct.get(planned.cell.key)

@@ -155,7 +155,7 @@ class Mirror:
         digests = {
             record.cell.key: run_digest(record, self._labels(record), self.submission.titles) for record in records
         }
-        fresh = [record for record in records if self._seen(record) != digests[record.cell.key]]
+        fresh = [record for record in records if self._digest_of(record) != digests[record.cell.key]]
         old = [self._index.pop(record.cell.key).run for record in fresh if record.cell.key in self._index]
         self._runs.delete(old)
         drafts = [self._draft(record, digests[record.cell.key]) for record in fresh]
@@ -168,7 +168,7 @@ class Mirror:
     def _labels(self, record: Record) -> list[str]:
         return self.labels.get(record.cell.key, [])
 
-    def _seen(self, record: Record) -> str | None:
+    def _digest_of(self, record: Record) -> str | None:
         known = self._index.get(record.cell.key)
         return known.digest if known else None
 

@@ -16,12 +16,12 @@ class Totals:
     """Adds records up as they are mirrored.
 
     Args:
-        squares: (method label, cell) of the whole grid.
+        cells: (method label, cell) of the whole grid.
     """
 
-    def __init__(self, squares: Iterable[tuple[str, Cell]]) -> None:
+    def __init__(self, cells: Iterable[tuple[str, Cell]]) -> None:
         self._rows: dict[Row, dict[str, str]] = defaultdict(dict)
-        listed = list(squares)
+        listed = list(cells)
         several = len({cell.backbone for _, cell in listed}) > 1
         for label, cell in listed:
             self._rows[_row(label, cell, several)][cell.key] = cell.dataset

@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.cluster.toy.driving import SILENT, toy_suite
 
-from promptgrid.cluster.search.about import chosen_rows, searches_about
 from promptgrid.cluster.search.run import SearchSummary, run_search
 from promptgrid.cluster.search.search import make_search
+from promptgrid.cluster.search.stored import chosen_rows, stored_searches
 from promptgrid.spec.search import SearchEntry
 from promptgrid.store import Store
 
@@ -22,7 +22,7 @@ def test_what_was_chosen_is_a_row_with_its_budget(store: Store) -> None:
     found = searched(store, 4, "tuned", "sleep").found
     assert found is not None
     suite = toy_suite("tuned", "sleep")
-    (row,) = chosen_rows(suite, store, searches_about(suite, store))  # sleep has no knobs, so nothing to choose
+    (row,) = chosen_rows(suite, store, stored_searches(suite, store))  # sleep has no knobs, so nothing to choose
     assert (row.label, row.entry, row.budget) == ("tuned, 4 trials", "tuned", "4 trials, random, seed 1")
     assert not row.lengths
     tested = {key for place in found.places if place.label == "tuned" for key in place.keys(place.chosen)}
@@ -31,32 +31,32 @@ def test_what_was_chosen_is_a_row_with_its_budget(store: Store) -> None:
 
 def test_one_trial_chooses_nothing(store: Store) -> None:
     searched(store, 1, "tuned")
-    assert chosen_rows(toy_suite("tuned"), store, searches_about(toy_suite("tuned"), store)) == []
+    assert chosen_rows(toy_suite("tuned"), store, stored_searches(toy_suite("tuned"), store)) == []
 
 
 def test_a_search_stays_when_seeds_are_added_and_says_so(store: Store) -> None:
     searched(store, 3, "tuned")
     more = toy_suite("tuned", seeds=[1, 2, 3, 4])
-    (about,) = searches_about(more, store)
-    (told,) = about.stale
+    (stored,) = stored_searches(more, store)
+    (told,) = stored.stale
     assert told.endswith("it chose over 3 seeds, the suite has 4 now")
-    assert chosen_rows(more, store, [about]) == []
+    assert chosen_rows(more, store, [stored]) == []
 
 
 def test_a_newer_search_takes_the_place_of_a_stale_one(store: Store) -> None:
     searched(store, 3, "tuned")
     searched(store, 3, "tuned", seeds=[1, 2, 3, 4])
-    assert [about.stale for about in searches_about(toy_suite("tuned", seeds=[1, 2, 3, 4]), store)] == [()]
+    assert [stored.stale for stored in stored_searches(toy_suite("tuned", seeds=[1, 2, 3, 4]), store)] == [()]
 
 
 def test_places_that_came_or_went_are_counted(store: Store) -> None:
     searched(store, 3, "tuned", "sleep")
-    (about,) = searches_about(toy_suite("sleep", {"name": "tuned", "label": "new"}), store)
-    gone, new = about.stale
+    (stored,) = stored_searches(toy_suite("sleep", {"name": "tuned", "label": "new"}), store)
+    gone, new = stored.stale
     assert gone.endswith("are in the suite no more")
     assert new.endswith("of the suite were never searched")
 
 
 def test_a_search_that_shares_no_cell_is_none_of_the_suite(store: Store) -> None:
     searched(store, 3, "tuned")
-    assert searches_about(toy_suite("tuned", seeds=[7]), store) == []
+    assert stored_searches(toy_suite("tuned", seeds=[7]), store) == []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class About:
+class StoredSearch:
     """A search of a suite; ``stale`` says what of it the suite as it is now no longer bears out, nothing where all."""
 
     found: SearchFound
@@ -39,7 +39,7 @@ class Chosen:
     cells: tuple[Cell, ...]
 
 
-def searches_about(suite: Suite, store: Store) -> list[About]:
+def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
     """The searches in ``store`` of the present code, data and seeds of ``suite``; of equal ones the longest.
 
     Behind them those that share some cells with the suite and nothing newer has taken the place of, with what is stale.
@@ -54,14 +54,14 @@ def searches_about(suite: Suite, store: Store) -> list[About]:
         return []
     now = _test_keys(search)
     ours = [(found, told) for found in kept if (told := stale_parts(found, now)) is not None]
-    current = _longest([About(found) for found, told in ours if found.base == base and not told])
+    current = _longest([StoredSearch(found) for found, told in ours if found.base == base and not told])
     older = [
-        About(found, told or ("validation images have changed since",))
+        StoredSearch(found, told or ("validation images have changed since",))
         for found, told in ours
         if told or found.base != base
     ]
-    asked = {_asked(about.found) for about in current}
-    return current + [about for about in _longest(older) if _asked(about.found) not in asked]
+    asked = {_asked(stored.found) for stored in current}
+    return current + [stored for stored in _longest(older) if _asked(stored.found) not in asked]
 
 
 def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
@@ -88,9 +88,9 @@ def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple
     return tuple(told)
 
 
-def chosen_rows(suite: Suite, store: Store, searches: Sequence[About]) -> list[Chosen]:
+def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) -> list[Chosen]:
     """A row for each method variant that a search which still holds has chosen for at every place."""
-    valid = [about.found for about in searches if not about.stale and about.found.trials > 1]
+    valid = [stored.found for stored in searches if not stored.stale and stored.found.trials > 1]
     if not valid:
         return []
     search = make_search(suite, store, SearchEntry(trials=1))
@@ -108,7 +108,7 @@ def chosen_rows(suite: Suite, store: Store, searches: Sequence[About]) -> list[C
 
 
 def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator[Request]:
-    """The squares of ``study`` with what was chosen at their places; none where a place has no choice."""
+    """The cells of ``study`` with what was chosen at their places; none where a place has no choice."""
     chosen = {
         (place.label, place.backbone, place.dataset, place.shots): place.chosen
         for place in found.places
@@ -116,7 +116,7 @@ def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator
     }
     if any(trial is None for trial in chosen.values()):
         return
-    for label, request in search.squares:
+    for label, request in search.requests:
         trial = chosen.get(where_of(label, request))
         if trial is not None:
             yield replace(request, settings={**request.settings, **study.trials[trial]})
@@ -134,9 +134,9 @@ def _label(study: StudyFound, found: SearchFound, several: bool) -> str:
 
 
 def _test_keys(search: Search) -> dict[Where, list[str]]:
-    cells = search.track.resolve([request for _, request in search.squares])
+    cells = search.track.resolve([request for _, request in search.requests])
     keys: dict[Where, list[str]] = {}
-    for (label, request), cell in zip(search.squares, cells, strict=True):
+    for (label, request), cell in zip(search.requests, cells, strict=True):
         keys.setdefault(where_of(label, request), []).append(cell.key)
     return keys
 
@@ -147,12 +147,14 @@ def _asked(found: SearchFound) -> tuple[object, ...]:
     return found.algorithm, found.seed, spaces
 
 
-def _longest(searches: Sequence[About]) -> list[About]:
+def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
     """Of those that asked the same the one with most trials; in an order of their own."""
-    largest: dict[tuple[object, ...], About] = {}
-    for about in sorted(searches, key=lambda about: about.found.trials):
-        largest[_asked(about.found)] = about
-    return sorted(largest.values(), key=lambda about: (about.found.algorithm, about.found.seed, about.found.question))
+    largest: dict[tuple[object, ...], StoredSearch] = {}
+    for stored in sorted(searches, key=lambda stored: stored.found.trials):
+        largest[_asked(stored.found)] = stored
+    return sorted(
+        largest.values(), key=lambda stored: (stored.found.algorithm, stored.found.seed, stored.found.question)
+    )
 
 
 def _places(count: int) -> str:
