@@ -25,9 +25,9 @@ from tests.bench.naive import trial
 
 from promptgrid import api
 from promptgrid.cluster import Options, execute, make_plan
-from promptgrid.cluster.eta import span
-from promptgrid.cluster.import_path import import_path
-from promptgrid.cluster.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.on_ray.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.timing.eta import span
+from promptgrid.cluster.workers.import_path import import_path
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 
@@ -120,7 +120,7 @@ def scaled_up(cells: Sequence[Cell], tried: Sequence[Cell], said: Sequence[dict[
 
 def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
     from promptgrid.cluster.planner import track_named
-    from promptgrid.contract.clip import Task
+    from promptgrid.contract import Task
 
     resolver = track_named("image").resolver  # type: ignore[attr-defined]
     lengths = {}

@@ -103,7 +103,7 @@ class Work:
     @cached_property
     def task(self) -> Any:
         """The engine's task, on the engine's backbone: it draws the start, as for the cell itself."""
-        from promptgrid.contract.clip import Labelled, Task
+        from promptgrid.contract import Labelled, Task
 
         encoder = self.resolver.backbone_family("bundled").load("bundled", "cpu")
         card = self.dataset.card
@@ -112,7 +112,7 @@ class Work:
 
     @property
     def drawn(self) -> Any:
-        from promptgrid.contract.clip import stream
+        from promptgrid.contract import stream
 
         return self.method.init(self.task, stream("naive", self.cell.seed, "init"))
 

@@ -9,7 +9,7 @@ from tests.cluster.toy.driving import toy_suite
 
 from promptgrid import api
 from promptgrid.cluster.in_flight import FOLDER
-from promptgrid.contract.clip import Outcome
+from promptgrid.contract import Outcome
 from promptgrid.spec import Cost, Pack, Provenance, Record, Suite
 from promptgrid.store import Store
 
@@ -58,12 +58,12 @@ def test_a_plan_made_before_the_run_serves_the_status_after_it(store: Store) -> 
 
 def test_packs_that_workers_are_at_are_counted(store: Store) -> None:
     pytest.importorskip("ray")
-    from promptgrid.cluster.errand import Errand
+    from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder
 
     (pack, *_) = ran(store, SUITE, 4)
     path = store.root / FOLDER / "another-host~1~abc" / "trial.json"
     path.parent.mkdir(parents=True)
-    Errand(pack, str(store.root), "cpu", 1, stall_seconds=60.0).write(path)
+    WorkOrder(pack, WorkerSetup(str(store.root), "cpu", 1, stall_seconds=60.0)).write(path)
     assert api.status(SUITE, store).running == 1
     other = toy_suite("sleep", seeds=[1])
     assert api.status(other, store).running == 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promptgrid import catalog
+from promptgrid.contract import Axes
 from promptgrid.contract import taxonomy as contract
-from promptgrid.contract.clip import Axes
 from promptgrid.contract.taxonomy import axis_values, none_yet, taxonomy
 
 SURVEYS = {
