@@ -131,7 +131,7 @@ def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
         if recipe is None:
             lengths[cell.key] = 0
         else:
-            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batch_size)
+            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batches.size)
             lengths[cell.key] = recipe.iterations or recipe.epochs * per_epoch
     return lengths
 

@@ -5,28 +5,36 @@ from promptgrid.contract.backbone import Backbone, BackboneFamily
 from promptgrid.contract.black_box import LogitsOnly
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
-from promptgrid.contract.estimates import Sphere, Spsa
-from promptgrid.contract.method import (
-    Agree,
-    Alternate,
-    Method,
-    Number,
-    Outputs,
-    Params,
-    Project,
-    Recipe,
-    Trained,
-    knob,
-)
+from promptgrid.contract.method import Method, Outputs, Params, Trained, knob
+from promptgrid.contract.policies import Agree, Alternate, Project, Sphere, Spsa
 from promptgrid.contract.preprocessing import Preprocessing
 from promptgrid.contract.prompt_tokens import PromptTokens
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, gaussian, stream
+from promptgrid.contract.recipe import (
+    SGD,
+    Adam,
+    AdamW,
+    Batches,
+    Constant,
+    Cosine,
+    GaussianAverage,
+    Inverse,
+    Number,
+    Polynomial,
+    RateSchedule,
+    Recipe,
+    Rule,
+    Warmup,
+)
 from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
     "Adaptation",
     "Agree",
     "Alternate",
@@ -35,12 +43,17 @@ __all__ = [
     "Backbone",
     "BackboneFamily",
     "Batch",
+    "Batches",
     "Cache",
     "Chosen",
+    "Constant",
+    "Cosine",
     "Dataset",
     "DatasetFamily",
     "Edits",
     "Evaluation",
+    "GaussianAverage",
+    "Inverse",
     "Labelled",
     "LogitsOnly",
     "LowRank",
@@ -50,12 +63,15 @@ __all__ = [
     "Outcome",
     "Outputs",
     "Params",
+    "Polynomial",
     "Predictions",
     "Preprocessing",
     "Project",
     "PromptTokens",
     "Protocol",
+    "RateSchedule",
     "Recipe",
+    "Rule",
     "Selection",
     "SidePath",
     "Sphere",
@@ -65,6 +81,7 @@ __all__ = [
     "TokenPlan",
     "Track",
     "Trained",
+    "Warmup",
     "dropout",
     "gaussian",
     "knob",

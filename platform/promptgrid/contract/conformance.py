@@ -32,8 +32,8 @@ from promptgrid.contract.conformance_data import (
     pictures,
     second_look,
 )
-from promptgrid.contract.estimates import Sphere, Spsa
 from promptgrid.contract.method import Kind, Method, Params
+from promptgrid.contract.policies import Sphere, Spsa
 from promptgrid.contract.practice import PracticeBackbone
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Batch, Labelled, Task

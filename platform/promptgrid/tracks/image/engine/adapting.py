@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from promptgrid.contract import Adaptation, Batch, Method, Params, Recipe, Task
+from promptgrid.contract import AdamW, Adaptation, Batch, Method, Params, Recipe, Task
 from promptgrid.tracks.image.engine.looks import Looks
 from promptgrid.tracks.image.engine.optimizers import Optimizer
 
@@ -53,7 +53,7 @@ def adapted(method: Method, plan: Adaptation, params: Params, task: Task, seen: 
     own = {name: torch.stack([value] * images) for name, value in params.items() if name not in held}
     chosen = _chosen(method, params, task, seen)
     like = seen["features"].new_ones(images)
-    recipe = Recipe(plan.learning_rate, optimizer="adamw", weight_decay=plan.weight_decay)
+    recipe = Recipe(AdamW(plan.learning_rate, plan.weight_decay))
     optimizer = Optimizer(recipe, like * plan.weight_decay)
 
     def loss(mine: Params, views: Seen) -> Tensor:

@@ -147,8 +147,9 @@ def _fit(method: Method, task: Task, images: int) -> tuple[int, int]:
     recipe = method.recipe(task)
     if recipe is None:
         return 0, images
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, recipe.batch_size, recipe.keep_last)
-    return steps, min(recipe.batch_size, images)
+    size, keep_last = recipe.batches.size, recipe.batches.keep_last
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(images, size, keep_last)
+    return steps, min(size, images)
 
 
 def step_flops(method: Method, shape: Shape, batch: int) -> float:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Agree, Alternate, Params, Sphere, Spsa
-from promptgrid.contract.estimates import Estimate
-from promptgrid.contract.method import Policy
+from promptgrid.contract.policies import Estimate, Policy
 from promptgrid.contract.randomness import draws, normals
 from promptgrid.tracks.image.engine.optimizers import across, agree, project
 

@@ -84,9 +84,9 @@ class Feed:
 
     def _drawn_order(self) -> Tensor:
         album, schedule = self.album, self._schedule
-        if album.tasks is not None and schedule.recipe.batches == "by_task":
+        if album.tasks is not None and schedule.recipe.batches.by_task:
             return order_by_task(self._orders, album.tasks, schedule.batch)
-        return epoch_order(self._orders, len(album.labels), schedule.batch, schedule.recipe.keep_last)
+        return epoch_order(self._orders, len(album.labels), schedule.batch, schedule.recipe.batches.keep_last)
 
     def _drawn_views(self, order: Tensor) -> Tensor:
         if self.album.views == ONLINE:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from promptgrid.contract import Alternate, Batch, Params, Sphere, Spsa
 from promptgrid.contract.black_box import queries_of
-from promptgrid.contract.method import Policy
+from promptgrid.contract.policies import Policy
 from promptgrid.tracks.image.engine.keeping import Average, Keeper, Validate
 from promptgrid.tracks.image.engine.loss_scale import LossScale
 from promptgrid.tracks.image.engine.optimizers import Optimizer
@@ -122,12 +122,12 @@ class _Run:
         self.device = next(iter(self.params.values())).device
         self.precision = next(iter(self.params.values())).dtype
         self.rates = self._rates()
-        decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
+        decays = [float(schedule.recipe.optimizer.weight_decay) for schedule in self.schedules]
         self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
         self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
         self.keeper = Keeper(self.validate, self.schedules) if self.validate else None
         self.asked: list[int] = []
-        self.average = Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
+        self.average = Average(self._weights(), self.trained) if self.schedules[0].recipe.average else None
 
     @property
     def estimated(self) -> bool:
@@ -294,12 +294,16 @@ class _Run:
 
     def _factors(self) -> Params:
         """(K,) multiples of the learning rate of each parameter that has its own."""
-        recipes = [schedule.recipe for schedule in self.schedules]
+        rates = {
+            name: [schedule.recipe.rules[name].rate for schedule in self.schedules]
+            for name in self.schedules[0].recipe.rules
+        }
         return {
-            name: self.held[said].to(self.precision)
-            if isinstance(said, str)
-            else self._tensor([float(dict(recipe.rates)[name]) for recipe in recipes])
-            for name, said in recipes[0].rates
+            name: self.held[said[0]].to(self.precision)
+            if isinstance(said[0], str)
+            else self._tensor([float(each) for each in said])
+            for name, said in rates.items()
+            if set(said) != {1.0}
         }
 
     def _weights(self) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract import Axes, Method, Number, Outputs, Params, Recipe, Task, Trained, knob
-from promptgrid.contract.method import Policy
+from promptgrid.contract.policies import Policy
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp
@@ -86,7 +86,7 @@ class GRAM(Method):
         return meta_learned(task, Meta(self.meta_steps, self.ways, *rates, self.context_length, self.words,
                                        self.reduction, self.meta_seed))  # fmt: skip
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task) -> Recipe:
         host = replace(self._hosted, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
         return host.recipe(task)
 
