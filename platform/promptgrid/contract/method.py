@@ -216,7 +216,7 @@ class Trained(Method):
     batch_size: int = 32
     epochs: int = 0
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         optimizer = SGD(self.learning_rate, self.weight_decay)
         return Recipe(optimizer, self.epochs or coop_epochs(task.shots), Batches(self.batch_size))
 

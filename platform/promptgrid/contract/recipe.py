@@ -162,8 +162,8 @@ class Warmup(RateSchedule):
     then: RateSchedule = field(default_factory=Cosine)
 
     def __str__(self) -> str:
-        climb = f"linear from {self.rate:g}" if self.shape == "linear" else f"at {self.rate:g}"
-        return f"{self.length} {self.per}{'s' * (self.length != 1)} of warm-up {climb}, {self.then}"
+        shape = f"linear warm-up from {self.rate:g}" if self.shape == "linear" else f"warm-up at {self.rate:g}"
+        return f"{self.length} {self.per}{'s' * (self.length != 1)} of {shape}, {self.then}"
 
     @property
     def per(self) -> Per:

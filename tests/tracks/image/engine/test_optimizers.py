@@ -69,9 +69,10 @@ class Averaged(Trained):
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"shift": torch.zeros(task.backbone.width)}
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
+        recipe = super().recipe(task)
         average = GaussianAverage(self.mean, self.deviation) if self.mean else None
-        return replace(super().recipe(task), schedule=Cosine(), average=average)
+        return recipe and replace(recipe, schedule=Cosine(), average=average)
 
     def text(self, params: Params, task: Task) -> Tensor:
         return task.text + params["shift"]

@@ -53,7 +53,7 @@ class CoOp(Trained):
             return {"context": start.repeat(len(task.classes), 1, 1)}
         return {"context": gaussian(rng, len(task.classes), self.context_length, task.backbone.text.width)}
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         short = not self.epochs and paper_name(task.dataset) == "ImageNet"
         return replace(self, epochs=50).recipe(task) if short else super().recipe(task)
 

@@ -86,7 +86,7 @@ class GRAM(Method):
         return meta_learned(task, Meta(self.meta_steps, self.ways, *rates, self.context_length, self.words,
                                        self.reduction, self.meta_seed))  # fmt: skip
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         host = replace(self._hosted, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
         return host.recipe(task)
 

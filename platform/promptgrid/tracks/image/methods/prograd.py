@@ -79,7 +79,7 @@ class ProGrad(Trained):
         zeros = learned.new_zeros(self.context_length - len(learned), learned.shape[-1])
         return {"context": torch.cat([zeros, learned])}
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         short = not self.epochs and paper_name(task.dataset) == "ImageNet"
         return replace(self, epochs=50).recipe(task) if short else super().recipe(task)
 

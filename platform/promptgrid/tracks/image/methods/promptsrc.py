@@ -49,8 +49,9 @@ class PromptSRC(IVLP):
         if not isinstance(self.gpa_deviation, Tensor) and self.gpa_deviation <= 0:
             raise ValueError(f"gpa_deviation: got {self.gpa_deviation!r}, expected a number above 0")
 
-    def recipe(self, task: Task) -> Recipe:
-        return replace(super().recipe(task), average=self._average(task))
+    def recipe(self, task: Task) -> Recipe | None:
+        recipe = super().recipe(task)
+        return recipe and replace(recipe, average=self._average(task))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         assert out.batch is not None, "the engine passes what it looked at"

@@ -74,11 +74,11 @@ class SPG(Trained):
         params["noise"] = torch.randn(self.noise_width, generator=rng)
         return params | adversaries(rng, self.noise_width, task.backbone.width, start.numel())
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         known = CLIPPING.get(benchmark(task.dataset), "") if self.as_published and self.clipping == "others" else ""
-        own = clips(known or self.clipping)
+        own, first = clips(known or self.clipping), super().recipe(task)
         if not task.turn:
-            return replace(super().recipe(task), rules={name: Rule(decay=0.0) for name in own})
+            return first and replace(first, rules={name: Rule(decay=0.0) for name in own})
         optimizer = AdamW(set_for(self, "gan_rate", RATES, task.dataset), 1e-4)
         schedule = Warmup(min(4, self.gan_epochs - 1), 0.0, "linear", recount=False)
         rules = {name: Rule(clip=most) for name, most in own.items()}

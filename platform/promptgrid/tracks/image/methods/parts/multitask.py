@@ -34,9 +34,9 @@ class Multitask(Trained):
             of_the_mode()
         check(self, softmax=("all_tasks", "own_task"), batches=("mixed", "by_task"))
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: Task) -> Recipe | None:
         recipe, turns = super().recipe(task), self.batches == "by_task" and bool(task.task_of_class)
-        return replace(recipe, batches=replace(recipe.batches, by_task=turns))
+        return recipe and replace(recipe, batches=replace(recipe.batches, by_task=turns))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         if self.softmax == "own_task":
