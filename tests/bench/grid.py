@@ -120,7 +120,7 @@ def scaled_up(cells: Sequence[Cell], tried: Sequence[Cell], said: Sequence[dict[
 
 def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
     from promptgrid.cluster.planner import track_named
-    from promptgrid.contract import Task
+    from promptgrid.contract.clip import Task
 
     resolver = track_named("image").resolver  # type: ignore[attr-defined]
     lengths = {}
@@ -131,7 +131,7 @@ def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
         if recipe is None:
             lengths[cell.key] = 0
         else:
-            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batch_size)
+            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batches.size)
             lengths[cell.key] = recipe.iterations or recipe.epochs * per_epoch
     return lengths
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid import catalog
-from promptgrid.contract import Params, Task, stream
+from promptgrid.contract.clip import Params, Task, stream
 from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.methods.parts.adversaries import SEEN, adversaries, clips, duel, judge, moved, write

@@ -7,7 +7,7 @@ from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.progress import ProgressDisplay
 from promptgrid.cluster.workers.failures import failed_record, reason_of_loss
 from promptgrid.cluster.workers.run_pack import Settled
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Reason, Record
 from promptgrid.store import Store
 

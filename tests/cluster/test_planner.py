@@ -15,7 +15,7 @@ from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.planner import START_SECONDS, packed_for
 from promptgrid.cluster.progress import ProgressDisplay
 from promptgrid.cluster.timing.cost_model import CELL_SECONDS
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 from promptgrid.store import Store
 

@@ -9,7 +9,7 @@ from tests.cluster.toy.driving import toy_suite
 
 from promptgrid import api
 from promptgrid.cluster.in_flight import FOLDER
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Cost, Pack, Provenance, Record, Suite
 from promptgrid.store import Store
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.contracts.small_world import MemoryCache, backbone, brief, open_clip_model, request, track
 
-from promptgrid.contract import Method, Outcome
+from promptgrid.contract.clip import Method, Outcome
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.track import Arrays

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.tracks.image.datasets.bundled import Bundled
 from promptgrid.tracks.image.datasets.coop_split import CoopSplit
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder

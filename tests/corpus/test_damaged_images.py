@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.corpus.broken_datasets import bundled, folder, task_table
 
-from promptgrid.contract import Dataset
+from promptgrid.contract.clip import Dataset
 from promptgrid.tracks.image.datasets.bundled import Bundled
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder

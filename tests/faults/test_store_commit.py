@@ -11,7 +11,7 @@ import pytest
 from tests.store.committer import committing
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Reason
 from promptgrid.store import Store, StoreFull, StoreReadOnly, verify
 from promptgrid.store.files.commit import STEPS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.store import Damaged, Store, verify
 
 FILES = ("MANIFEST.json", "predictions.parquet", "record.json", "state.safetensors")

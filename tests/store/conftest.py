@@ -8,7 +8,7 @@ import pytest
 from tests.store.mirrored import Cells, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.store import Store
 from promptgrid.store.mirror.mirror import Mirror
 

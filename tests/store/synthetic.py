@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.contract import Outcome, Predictions
+from promptgrid.contract.clip import Outcome, Predictions
 from promptgrid.spec import Cell, Cost, Provenance, Reason, Record
 
 

@@ -13,7 +13,7 @@ from tests.contracts import small_world
 from tests.store.synthetic import make_cell, make_outcome
 
 import promptgrid.store
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Pack, Record
 from promptgrid.store import Store, verify
 from promptgrid.store.files.encoding import COLUMNS

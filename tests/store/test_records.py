@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.store.synthetic import make_cell, make_failure, make_outcome, make_record
 
-from promptgrid.contract import Outcome, Predictions
+from promptgrid.contract.clip import Outcome, Predictions
 from promptgrid.spec import Reason, scores_digest
 from promptgrid.store import Damaged, NotInStore, Store, verify
 from promptgrid.store.files.manifest import manifest_bytes

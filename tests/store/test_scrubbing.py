@@ -3,7 +3,7 @@
 import pytest
 from tests.store.synthetic import make_cell, make_failure
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.store import Store
 from promptgrid.store.scrubbing import Scrubber
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.spec import canonical_json
 from promptgrid.spec.searched import SearchFound
 from promptgrid.store import FeatureCache, Store, verify

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from promptgrid.contract import Outcome, Track
+from promptgrid.contract.clip import Outcome, Track
 from promptgrid.spec import Cell, Cost, Machine, Pack, Provenance, Record, Request
 
 

@@ -24,7 +24,7 @@ def test_one_method_shows_its_card(invoke: Invoke) -> None:
     for told in (
         "8,192 numbers on ViT-B/16",
         "cross_entropy, knowledge",
-        "sgd 0.002",
+        "SGD 0.002",
         "GFLOP a step of 32 images",
         "original: last step",
         "the template's last token stays frozen behind the context (here: reproduced",

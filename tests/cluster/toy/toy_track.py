@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.contract import Outcome, Predictions, Track
+from promptgrid.contract.clip import Outcome, Predictions, Track
 from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 
 PACK = 4

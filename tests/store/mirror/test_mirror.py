@@ -12,7 +12,7 @@ import pytest
 from tests.store.mirrored import Cells, runs, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome, make_record
 
-from promptgrid.contract import Outcome
+from promptgrid.contract.clip import Outcome
 from promptgrid.store import Store
 from promptgrid.store.mirror import runs as mirror_runs
 from promptgrid.store.mirror.mirror import KIND, RUNS, Mirror, MirrorBusy, MirrorReport, sync, tracking_uri

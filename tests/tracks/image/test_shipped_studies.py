@@ -10,7 +10,7 @@ import pytest
 from promptgrid.contract.practice import PracticeBackbone
 
 from promptgrid.cluster.search.search import knobs_of, make_search
-from promptgrid.contract import Task
+from promptgrid.contract.clip import Task
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
@@ -83,7 +83,7 @@ def test_a_paper_faithful_study_augments_online_with_the_papers_own_epochs(image
             assert recipe is None
         else:
             assert recipe is not None
-            assert (recipe.epochs, recipe.batch_size) == (own[cell.method][cell.shots], batches[cell.method])
+            assert (recipe.epochs, recipe.batches.size) == (own[cell.method][cell.shots], batches[cell.method])
     packs = image_track.pack(cells)
     assert Counter(cell.key for pack in packs for cell in pack.cells) == Counter(cell.key for cell in cells)
 

@@ -42,7 +42,7 @@ def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
     lines = {
         "learns": [card["learns"]["what"] or "not said", *map(_count, card["learns"]["counts"] or [])],
         "losses": _losses(card["losses"], bool((card["cost"] or {}).get("adapting"))),
-        "recipe": _recipe(card["recipe"]),
+        "recipe": [f"{card['recipe']['said']} (16 shots)"] if card["recipe"] else [],
         "cost": _cost(card["cost"]),
         "needs": [", ".join(card["needs"])] if card["needs"] else [],
         "protocols": _protocols(card["protocols"]),
@@ -82,14 +82,6 @@ def _losses(found: Mapping[str, Any] | None, adapts: bool) -> list[str]:
     if found["names"]:
         return [f"{', '.join(found['names'])}: {found['policy']}"]
     return ["of each test image alone, see cost" if adapts else "nothing is fitted by descent"]
-
-
-def _recipe(found: Mapping[str, Any] | None) -> list[str]:
-    if found is None:
-        return []
-    length = f"{found['iterations']} steps" if found["iterations"] else f"{found['epochs']} epochs"
-    parts = [f"{found['optimizer']} {found['learning_rate']:g}", f"weight decay {found['weight_decay']:g}"]
-    return [", ".join([*parts, f"batch {found['batch_size']}", length, f"cosine by {found['per']}"]) + " (16 shots)"]
 
 
 def _cost(found: Mapping[str, Any] | None) -> list[str]:
