@@ -1,10 +1,10 @@
 """Whether two revisions give the same numbers: five suites run on both, and a digest of all values side by side.
 
-`python -m tests.bench.same_numbers main HEAD`: one suite of each kind (few-shot, transfer, an unlabelled pool, test time,
-black box), cut to two datasets, one seed and short training, so that all of it takes minutes. `--whole` runs the
+`python -m tests.bench.same_numbers main HEAD`: one suite of each kind (few-shot, transfer, an unlabelled pool, test
+time, black box), cut to two datasets, one seed and short training, so that all of it takes minutes. `--whole` runs the
 suites as they are. Each revision is checked out beside this one and run with its own code in a store of its own; an
-interrupted run goes on where it was. The digest is of values by label, dataset, shots, seed, source and metric: keys, and
-with them the `scores_digest` of a report, change with the text of a method, even where no number does.
+interrupted run goes on where it was. The digest is of values by label, dataset, shots, seed, source and metric: keys,
+and with them the `scores_digest` of a report, change with the text of a method, even where no number does.
 """
 
 from __future__ import annotations
