@@ -26,8 +26,9 @@ from promptgrid.contract import (
 )
 from promptgrid.contract.black_box import face_of
 from promptgrid.contract.track import Learned, Timing, unknown
-from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared, canonical_json
+from promptgrid.spec import Cell, Machine, Noun, Pack, Record, Refused, Request, Shared, canonical_json
 from promptgrid.tracks.image.assets import second_of
+from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.datasets.preview import address_of, preview
@@ -64,6 +65,8 @@ class ImageTrack(Track):
     """Few-shot image classification with frozen CLIP models."""
 
     name: ClassVar[str] = "image"
+    examples: ClassVar[Noun] = Noun("image", "images")
+    packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
 
     def __init__(
         self,
@@ -176,6 +179,9 @@ class ImageTrack(Track):
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)
         return preview(self.resolver.dataset(address), address)
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        return {"open_clip": open_clip_works()}
 
     def title(self, dataset: str) -> str:
         card = self.resolver.dataset(dataset).card
