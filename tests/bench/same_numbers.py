@@ -24,7 +24,7 @@ from tests.bench.moved import Moved, Square, moved, values
 
 SUITES = ("quickstart", "transfer_400", "unlabelled", "test_time", "black_box")
 SHORT = {
-    "epochs": 1, "iterations": 6, "rounds": 2, "members": 2, "meta_steps": 4, "gan_epochs": 1, "text_steps": 10,
+    "epochs": 2, "iterations": 6, "rounds": 2, "members": 2, "meta_steps": 4, "gan_epochs": 1, "text_steps": 10,
     "views": 4, "generated": 2, "steps_per_shot": 2, "batch_size": 32,
 }  # fmt: skip
 DATASETS, SEEDS = 2, 1
