@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptgrid.contract.assets import ASSETS
@@ -10,43 +10,57 @@ from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
 
-TARGET, SOURCE = "emoji_twemoji", "emoji_noto"
-"""Two bundled tasks with one label space: no protocol refuses them as a pair."""
 SHOTS = (1, 0)
 """Asked in this order: there are protocols in which nothing is labelled."""
 
 
-def admissions(resolver: Resolver, method: str) -> list[dict[str, Any]]:
-    """``protocol``, ``reading`` (where it has several), ``allowed`` and ``why`` not, at default settings, bundled.
+@dataclass(frozen=True)
+class Asked:
+    """A pair of tasks and a backbone that are always at hand: what is refused there is refused for the method's sake.
+
+    Attributes:
+        track: the wing.
+        target: a bundled dataset.
+        source: another with the same label space, so that no protocol refuses the two as a pair.
+        backbone: one that ships with the wing.
+    """
+
+    track: str
+    target: str
+    source: str
+    backbone: str = "bundled"
+
+
+def admissions(resolver: Resolver, method: str, asked: Asked) -> list[dict[str, Any]]:
+    """``protocol``, ``reading`` (where it has several), ``allowed`` and ``why`` not, at default settings.
 
     ``given`` is what the pair of tasks that is asked about lacks, and others may have: '' where that is not why.
     """
     rows = []
     for name, protocol in sorted(resolver.protocols.items()):
         for reading in protocol.readings or ("",):
-            why = refusal(resolver, method, name, reading)
+            why = refusal(resolver, method, name, reading, asked)
             rows.append({"protocol": name, "reading": reading, "allowed": not why, "why": why, "given": _given(why)})
     return rows
 
 
-def refusal(resolver: Resolver, method: str, protocol: str, reading: Reading) -> str:
+def refusal(resolver: Resolver, method: str, protocol: str, reading: Reading, asked: Asked) -> str:
     """Why ``method`` may not take part; '' where it may."""
-    source = SOURCE if reading else ""
-    asked = Request(
-        track="image",
+    request = Request(
+        track=asked.track,
         protocol=protocol,
         method=method,
         settings={},
-        backbone="bundled",
-        dataset=TARGET,
+        backbone=asked.backbone,
+        dataset=asked.target,
         shots=1,
         seed=1,
         selection="last",
         precision="fp32",
-        source=source,
+        source=asked.source if reading else "",
         reading=reading,
     )
-    problems = [_problem(resolver, replace(asked, shots=shots)) for shots in SHOTS]
+    problems = [_problem(resolver, replace(request, shots=shots)) for shots in SHOTS]
     return "" if "" in problems else problems[0]
 
 

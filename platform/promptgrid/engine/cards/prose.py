@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from promptgrid.contract.clip import Method
+from promptgrid.contract.method import Method
+from promptgrid.engine.cards.parity import parsed
 from promptgrid.spec import Refused
 from promptgrid.spec.reading import read_yaml
-from promptgrid.tracks.image.cards.parity import parsed
 
 OURS = "the last step (`selection: val` in a suite: the best on validation images); nothing is chosen on test images"
 KEYS = frozenset({"learns", "selection", "ours", "parity", "quirks", "reading", "open_choices", "found"})
@@ -27,14 +27,14 @@ def said(method: type[Method]) -> dict[str, Any]:
     }
 
 
-def written(method: type[Method]) -> dict[str, Any]:
+def written(method: type[Method], compared: str = "") -> dict[str, Any]:
     """The card ``cards/<name>.yaml`` beside the module of ``method``, with defaults for what it leaves out.
 
     ``learns`` in words, ``selection`` rule of the original's code, ``ours`` where it is not the platform's own,
     ``parity`` with the authors' code, which every card says (None where no card was written), ``quirks`` of the
     original's code with what is done about them ``here``; ``reading`` where no code is public and the method is our
     reading of the paper, with its ``open_choices``; what was ``found`` about it here, ``by`` a command that prints the
-    figures.
+    figures. ``compared`` is how all methods of the wing were that were compared with their authors' code.
 
     Raises:
         Refused: a key that no card has, a quirk without saying what is done about it, a finding without its command, no
@@ -55,7 +55,7 @@ def written(method: type[Method]) -> dict[str, Any]:
         if not isinstance(given.get("parity"), dict):
             raise Refused("a card says `parity`", where=str(path), got=given.get("parity"),
                           expected="parity: {result: not compared, code: repository and commit}")  # fmt: skip
-        given = given | {"parity": parsed(given["parity"], str(path)).as_dict()}
+        given = given | {"parity": parsed(given["parity"], str(path)).as_dict(compared)}
     defaults: dict[str, Any] = {
         "learns": "",
         "selection": "",

@@ -15,11 +15,6 @@ RESULTS = {
     "not compared": "not compared with the authors' code yet",
     "no public code": "there is no public code to compare with",
 }
-COMPARED = (
-    "compared by running both on one random CLIP (12 + 12 layers, width 128, 64 pixels) from the same weights, starts, "
-    "images and batches: six steps, fp32, on the cosine scale; no fp16, no published weights"
-)
-"""How all that were compared were."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +50,10 @@ class Parity:
         apart = f"; {beside}apart by {', '.join(numbers)}" if numbers else ""
         return f"{RESULTS[self.result]}{apart}" + (f" ({self.code})" if self.code else "")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, how: str = "") -> dict[str, Any]:
         """Its fields, the line ``said``, and ``how`` it was compared where it was."""
         compared = self.result in ("equal", "in part", "mended")
-        return asdict(self) | {"said": self.said, "how": COMPARED if compared else ""}
+        return asdict(self) | {"said": self.said, "how": how if compared else ""}
 
 
 def parsed(given: Mapping[str, Any], where: str) -> Parity:

@@ -1,4 +1,4 @@
-"""Reads the tables of this folder and refuses what cannot be right.
+"""Figures that papers report: tables of them, read and checked, and rows joined with what our methods' settings are.
 
 A row is one figure: ``method`` is our name of the method (empty where we have none), ``label`` the source's own;
 ``value`` is in percent, as printed. ``shots`` is 0 for what learns from no labelled example, and empty where it is not
@@ -12,16 +12,18 @@ M from memory, D derived by arithmetic, P proposed: the last three are nobody's 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from promptgrid.contract.method import Method
+from promptgrid.engine.cards.prose import written
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Setting
 from promptgrid.spec.reading import parse_yaml
 
-FOLDER = Path(__file__).parent
 EVIDENCE = "RCSAMDP"
 UNPUBLISHED = frozenset("MDP")
 """Marks of figures that may never stand as a paper's result."""
@@ -58,14 +60,56 @@ class Figure:
         return (*where, self.source, repr(self.settings))
 
 
+def nobody_knows(name: str) -> str:
+    """Papers know none of ours."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published figures of one wing.
+
+    Attributes:
+        folder: of its tables, CSV files.
+        averages: by name the datasets that an average is taken over, where they are known, so that ours can be taken
+            over the same.
+        dataset: the papers' name of one of our datasets, '' for another.
+        backbone: the papers' name of one of our backbones, '' for another.
+    """
+
+    folder: Path
+    averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dataset: Callable[[str], str] = nobody_knows
+    backbone: Callable[[str], str] = nobody_knows
+
+    def rows(self, methods: Mapping[str, type[Method]]) -> list[dict[str, Any]]:
+        """One row a figure, in the order of the tables.
+
+        ``over`` lists the datasets of an average whose datasets are known. ``full_settings`` are all settings that make
+        our method the source's, None where the method is none of ``methods``. ``shown`` says whether the figure may
+        stand on a page as published: remembered, derived and proposed ones may not. ``reading``: our method is a
+        reading of the paper, so that the figure is only what the paper claims.
+        """
+        return [
+            {
+                **asdict(figure),
+                "over": list(self.averages.get(figure.dataset, ())),
+                "full_settings": _settled(methods.get(figure.method), figure),
+                "shown": figure.evidence not in UNPUBLISHED,
+                "reading": figure.method in methods and _is_reading(methods[figure.method]),
+            }
+            for figure in figures(self.folder)
+        ]
+
+
 @cache
-def figures() -> tuple[Figure, ...]:
-    """Every figure of every table, in the order of the files.
+def figures(folder: Path) -> tuple[Figure, ...]:
+    """Every figure of every table in ``folder``, in the order of the files.
 
     Raises:
         Refused: see :func:`read_table`; also a figure that stands in two tables.
     """
-    found = [figure for path in sorted(FOLDER.glob("*.csv")) for figure in read_table(path)]
+    found = [figure for path in sorted(folder.glob("*.csv")) for figure in read_table(path)]
     refuse_twins(found)
     return tuple(found)
 
@@ -93,6 +137,16 @@ def refuse_twins(found: Sequence[Figure]) -> None:
         other = seen.setdefault(figure.place, figure)
         if other is not figure:
             raise Refused("a figure stands twice", where=f"{other.table} and {figure.table}", got=figure.place)
+
+
+def _settled(method: type[Method] | None, figure: Figure) -> dict[str, Setting] | None:
+    return None if method is None else method.defaults() | figure.settings
+
+
+@cache
+def _is_reading(method: type[Method]) -> bool:
+    """Whether the card of ``method`` says so; read once, as every card asks for all figures."""
+    return bool(written(method)["reading"])
 
 
 def _figure(row: dict[str, str], table: str, where: str) -> Figure:
