@@ -39,11 +39,13 @@ class Wing(Track):
         resolver_type: looks names up.
         cards: what cards need of the wing; None for a wing that keeps none.
         figures: what papers report; None for a wing that has no tables of it.
+        below: by folder (``methods``, ``protocols``, ...) packages on floors below whose plug-ins the wing has too.
     """
 
     resolver_type: ClassVar[type[Resolver]] = Resolver
     cards: ClassVar[Cards | None] = None
     figures: ClassVar[Published | None] = None
+    below: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,

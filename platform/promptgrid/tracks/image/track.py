@@ -39,6 +39,7 @@ class ImageTrack(Wing):
     resolver: ImageResolver
     cards = CARDS
     figures = PUBLISHED
+    below: ClassVar = {"protocols": ("promptgrid.engine.protocols",)}
 
     def data_of(self, cell: Cell, opened: Opened, cache: Cache, alive: Callable[[], None]) -> ImageData:
         looking = Looking(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from promptgrid.contract.clip import Dataset, Split
-from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.pool import pool_of
+from promptgrid.contract import Dataset, Split
+from promptgrid.engine.protocols.few_shot import FewShot
+from promptgrid.engine.protocols.pool import pool_of
 
 
 class SemiSupervised(FewShot):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from promptgrid.contract.clip import Dataset, Evaluation, Split
+from promptgrid.contract import Dataset, Evaluation, Split
+from promptgrid.engine.protocols.cross_dataset import refuse_own
+from promptgrid.engine.protocols.few_shot import FewShot
+from promptgrid.engine.protocols.sampling import of_classes
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
-from promptgrid.tracks.image.protocols.cross_dataset import refuse_own
-from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.sampling import of_classes
 
 
 class DomainGeneralization(FewShot):

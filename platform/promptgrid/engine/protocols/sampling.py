@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
-from promptgrid.contract.clip import Dataset, Selection
+from promptgrid.contract import Dataset, Selection
 from promptgrid.spec import DatasetCard, Refused
 
 VAL_SHOTS = 4

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from promptgrid.contract.clip import Dataset, Split
+from promptgrid.contract import Dataset, Split
+from promptgrid.engine.datasets.union import members
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
-from promptgrid.tracks.image.datasets.union import members
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 class CrossDataset(FewShot):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from promptgrid.contract.clip import Dataset, Evaluation, Method, Selection, Split
+from promptgrid.contract import Dataset, Evaluation, Method, Selection, Split
+from promptgrid.engine.protocols.few_shot import FewShot, test_sets
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.tracks.image.protocols.few_shot import FewShot, test_sets
 
 SAMPLE = 100
 

@@ -6,11 +6,11 @@ import pytest
 from tests.tracks.image.small_study import CLASSES, study_track
 
 from promptgrid.contract.clip import Dataset
+from promptgrid.engine.protocols.cross_dataset import CrossDataset
+from promptgrid.engine.protocols.domain_generalization import DomainGeneralization
+from promptgrid.engine.protocols.few_shot import FewShot
+from promptgrid.engine.protocols.transfer import Transfer
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.protocols.cross_dataset import CrossDataset
-from promptgrid.tracks.image.protocols.domain_generalization import DomainGeneralization
-from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.transfer import Transfer
 
 
 def _open(name: str) -> Dataset:

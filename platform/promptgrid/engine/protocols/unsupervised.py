@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from promptgrid.contract.clip import Dataset, Method, Selection, Split
+from promptgrid.contract import Dataset, Method, Selection, Split
+from promptgrid.engine.protocols.few_shot import FewShot
+from promptgrid.engine.protocols.pool import pool_of
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.pool import pool_of
 
 
 class Unsupervised(FewShot):

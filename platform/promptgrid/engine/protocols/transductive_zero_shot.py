@@ -6,11 +6,11 @@ import random
 from collections.abc import Mapping
 from typing import ClassVar
 
-from promptgrid.contract.clip import Dataset, Evaluation, Method, Protocol, Selection, Split
+from promptgrid.contract import Dataset, Evaluation, Method, Protocol, Selection, Split
+from promptgrid.engine.protocols.base_to_new import harmonic_mean
+from promptgrid.engine.protocols.pool import pool_of
+from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.tracks.image.protocols.base_to_new import harmonic_mean
-from promptgrid.tracks.image.protocols.pool import pool_of
-from promptgrid.tracks.image.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 
 SEEN = 0.62
 

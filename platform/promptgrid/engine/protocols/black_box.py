@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from promptgrid.contract import Method, Selection
 from promptgrid.contract.assets import ASSETS
-from promptgrid.contract.clip import Method, Selection
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 class BlackBox(FewShot):

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptgrid.catalog import track
+from promptgrid.engine.protocols.few_shot import FewShot
+from promptgrid.engine.protocols.semi_supervised import SemiSupervised
+from promptgrid.engine.protocols.transductive_zero_shot import TransductiveZeroShot
+from promptgrid.engine.protocols.unsupervised import Unsupervised
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
-from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.semi_supervised import SemiSupervised
-from promptgrid.tracks.image.protocols.transductive_zero_shot import TransductiveZeroShot
-from promptgrid.tracks.image.protocols.unsupervised import Unsupervised
 
 PROTOCOLS = track("image").resolver.protocols  # type: ignore[attr-defined]
 WITHOUT_LABELS = {"unsupervised", "test_time", "test_time_sample"}

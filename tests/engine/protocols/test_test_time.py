@@ -6,9 +6,9 @@ import pytest
 
 from promptgrid.catalog import track
 from promptgrid.contract.conformance_data import check_protocol
+from promptgrid.engine.protocols.test_time import SAMPLE, PerImage, PerImageSample
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import Bundled
-from promptgrid.tracks.image.protocols.test_time import SAMPLE, PerImage, PerImageSample
 
 both = pytest.mark.parametrize("protocol", [PerImage(), PerImageSample()], ids=lambda protocol: protocol.name)
 

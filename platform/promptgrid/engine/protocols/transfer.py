@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec.cell import Reading
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 class Transfer(FewShot):
