@@ -1,4 +1,4 @@
-"""Finds plug-ins: by walking the folders of each track, and by entry points for third parties.
+"""Finds plug-ins: by walking the folders of each track and those below it that it lists, and by entry points.
 
 Entry point groups: ``promptgrid.methods``, ``promptgrid.datasets``, ``promptgrid.backbones``, ``promptgrid.protocols``,
 ``promptgrid.columns`` (a class, or a module whose classes are taken), and ``promptgrid.tracks`` (a zero-argument
@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import pkgutil
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -26,6 +27,9 @@ from promptgrid.contract.track import Track
 from promptgrid.spec import Refused, nearest
 
 P = TypeVar("P")
+Folders = Mapping[str, Sequence[str]]
+"""By kind of plug-in the packages that hold a wing's own."""
+FOLDERS = ("methods", "datasets", "backbones", "protocols", "columns")
 # mypy holds that an abstract class may not be passed as type[P]; here it only names the kind to look for.
 # mypy: disable-error-code="type-abstract"
 
@@ -46,13 +50,14 @@ def track(name: str) -> Track:
     home = f"promptgrid.tracks.{name}"
     module = importlib.import_module(f"{home}.track")
     wing = next(kind for kind in _classes(module, Track))
-    backbones = _instances(home, "backbones", BackboneFamily)
+    below: Mapping[str, tuple[str, ...]] = getattr(wing, "below", {})
+    folders = {folder: (f"{home}.{folder}", *below.get(folder, ())) for folder in FOLDERS}
     built: Track = wing(  # type: ignore[call-arg]
-        methods=_by_name(home, "methods", Method),
-        datasets=_instances(home, "datasets", DatasetFamily),
-        backbones=backbones,
-        protocols=_by_name(home, "protocols", Protocol),
-        columns=[source() for source in _by_name(home, "columns", ColumnSource).values()],
+        methods=_by_name(folders, "methods", Method),
+        datasets=_instances(folders, "datasets", DatasetFamily),
+        backbones=_instances(folders, "backbones", BackboneFamily),
+        protocols=_by_name(folders, "protocols", Protocol),
+        columns=[source() for source in _by_name(folders, "columns", ColumnSource).values()],
     )
     return built
 
@@ -69,10 +74,10 @@ def tracks() -> list[str]:
     return sorted({*shipped, *(entry.name for entry in entry_points(group="promptgrid.tracks"))})
 
 
-def _by_name(home: str, folder: str, kind: type[P]) -> dict[str, type[P]]:
+def _by_name(folders: Folders, folder: str, kind: type[P]) -> dict[str, type[P]]:
     """Concrete subclasses of ``kind`` by their ``name``; a third party's may not take a shipped name."""
     found: dict[str, type[P]] = {}
-    for plugin in _shipped(f"{home}.{folder}", kind) + _third_party(folder, kind):
+    for plugin in _shipped(folders[folder], kind) + _third_party(folder, kind):
         name = str(plugin.name)  # type: ignore[attr-defined]
         if name in found and found[name] is not plugin:
             raise Refused(
@@ -83,16 +88,21 @@ def _by_name(home: str, folder: str, kind: type[P]) -> dict[str, type[P]]:
     return found
 
 
-def _instances(home: str, folder: str, kind: type[P]) -> list[P]:
+def _instances(folders: Folders, folder: str, kind: type[P]) -> list[P]:
     """One of each concrete subclass; what ships bundled is asked first, third parties last."""
-    plugins = _shipped(f"{home}.{folder}", kind)
+    plugins = _shipped(folders[folder], kind)
     plugins.sort(key=lambda plugin: (plugin.name != "bundled", str(plugin.name)))  # type: ignore[attr-defined]
     return [plugin() for plugin in plugins + _third_party(folder, kind)]
 
 
-def _shipped(package: str, kind: type[P]) -> list[type[P]]:
-    home = importlib.import_module(package)
-    modules = [importlib.import_module(f"{package}.{item.name}") for item in pkgutil.iter_modules(home.__path__)]
+def _shipped(packages: Sequence[str], kind: type[P]) -> list[type[P]]:
+    """What the modules of ``packages`` hold; a wing need not have a folder of each kind."""
+    homes = [importlib.import_module(package) for package in packages if importlib.util.find_spec(package) is not None]
+    modules = [
+        importlib.import_module(f"{home.__name__}.{item.name}")
+        for home in homes
+        for item in pkgutil.iter_modules(home.__path__)
+    ]
     return [plugin for module in modules for plugin in _classes(module, kind)]
 
 

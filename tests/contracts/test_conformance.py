@@ -29,8 +29,8 @@ from promptgrid.contract.clip import (
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 @dataclass(frozen=True)

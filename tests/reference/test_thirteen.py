@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from promptgrid import catalog
 from promptgrid.contract.clip import Batch, Labelled, Method, Outputs, Task
+from promptgrid.engine.cards.prose import said
 from promptgrid.engine.sampling import epoch_order
 from promptgrid.engine.schedule import Schedule
-from promptgrid.tracks.image.cards.prose import said
 
 CLASSES = ("military hat (bearskin or shako)", "red_fox", "owl", "traffic_light")
 TEMPLATE = "a type of pet, a photo of a {}."

@@ -7,7 +7,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.columns import ColumnSource
@@ -16,6 +16,8 @@ from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache, Learned, Outcome, Track, unknown
+from promptgrid.engine.cards.card import Cards, card_of
+from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
 from promptgrid.engine.failures import NotAsPlanned, failed
 from promptgrid.engine.kept import other_classes
@@ -24,15 +26,26 @@ from promptgrid.engine.notes import notes_of
 from promptgrid.engine.own_code import source_digest
 from promptgrid.engine.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
 from promptgrid.engine.provenance import now, provenance
+from promptgrid.engine.published import Published
 from promptgrid.engine.resolve import Resolver, choices
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
 
 
 class Wing(Track):
-    """A track on this engine. A subclass says how its data is looked up and what a cell is expected to take."""
+    """A track on this engine. A subclass says how its data is looked up and what a cell is expected to take.
+
+    Attributes:
+        resolver_type: looks names up.
+        cards: what cards need of the wing; None for a wing that keeps none.
+        figures: what papers report; None for a wing that has no tables of it.
+        below: by folder (``methods``, ``protocols``, ...) packages on floors below whose plug-ins the wing has too.
+    """
 
     resolver_type: ClassVar[type[Resolver]] = Resolver
+    cards: ClassVar[Cards | None] = None
+    figures: ClassVar[Published | None] = None
+    below: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,
@@ -160,6 +173,24 @@ class Wing(Track):
 
     def headline(self, protocol: str) -> str:
         return self.resolver.protocol(protocol).headline
+
+    def card(self, method: str) -> dict[str, Any]:
+        return {} if self.cards is None else card_of(self.resolver, method, self.published(), self.cards)
+
+    def parities(self) -> dict[str, dict[str, Any]]:
+        if self.cards is None:
+            return {}
+        compared = self.cards.compared
+        found = {name: written(method, compared)["parity"] for name, method in self.resolver.methods.items()}
+        return {name: parity for name, parity in found.items() if parity is not None}
+
+    def published(self) -> list[dict[str, Any]]:
+        return [] if self.figures is None else self.figures.rows(self.resolver.methods)
+
+    def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
+        if self.figures is None:
+            return ""
+        return self.figures.dataset(name) if what == "dataset" else self.figures.backbone(name)
 
     def cut(self, cell: Cell) -> str:
         learned_on = cell.source if cell.reading == "evaluate" else cell.dataset

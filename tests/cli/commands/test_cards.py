@@ -6,7 +6,7 @@ import json
 
 from tests.cli.conftest import Invoke
 
-from promptgrid.tracks.image.cards.parity import RESULTS
+from promptgrid.engine.cards.parity import RESULTS
 
 
 def test_json_keeps_its_shape_and_adds_the_card(invoke: Invoke) -> None:

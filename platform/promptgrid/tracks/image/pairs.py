@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from promptgrid.contract.clip import Dataset
 from promptgrid.contract.clip.task import spoken
+from promptgrid.engine.datasets.union import members
 from promptgrid.spec import digest
 from promptgrid.tracks.image.datasets.bundled import BundledDataset
-from promptgrid.tracks.image.datasets.union import members
 
 STAND_IN = "stand-in: training images of the other bundled tasks with their templates as captions"
 """What stands in the records of cells that used these pairs."""

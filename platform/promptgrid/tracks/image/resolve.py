@@ -9,6 +9,7 @@ from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.clip.method import Classifier
 from promptgrid.contract.columns import ColumnSource
+from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.resolve import Resolver
 from promptgrid.spec import Request
 from promptgrid.tracks.image.assets import Assets
@@ -16,7 +17,6 @@ from promptgrid.tracks.image.data.pixels import PIXELS
 from promptgrid.tracks.image.data.restyled import VERSION
 from promptgrid.tracks.image.data.test_views import named
 from promptgrid.tracks.image.data.views import AUGMENTATION
-from promptgrid.tracks.image.datasets.union import open_union
 from promptgrid.tracks.image.prompt_lengths import PromptLengths
 
 

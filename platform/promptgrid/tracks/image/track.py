@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +20,14 @@ from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
-from promptgrid.tracks.image.cards.card import card_of
-from promptgrid.tracks.image.cards.prose import written
+from promptgrid.tracks.image.cards.told import CARDS
 from promptgrid.tracks.image.costs import Shape, expectation
 from promptgrid.tracks.image.data.kept import refuse_other_backbone, task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
-from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
-from promptgrid.tracks.image.published.rows import published_rows
+from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver
 from promptgrid.tracks.image.similarity import similarities
 
@@ -42,6 +40,9 @@ class ImageTrack(Wing):
     resolver: ImageResolver
     examples: ClassVar[Noun] = Noun("image", "images")
     packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
+    cards = CARDS
+    figures = PUBLISHED
+    below: ClassVar = {"protocols": ("promptgrid.engine.protocols",)}
 
     def data_of(self, cell: Cell, opened: Opened, cache: Cache, alive: Callable[[], None]) -> ImageData:
         looking = Looking(
@@ -98,19 +99,6 @@ class ImageTrack(Wing):
 
     def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
         return similarities(self.backbone(backbone, "cpu"), [self.resolver.dataset(name) for name in datasets], cache)
-
-    def card(self, method: str) -> dict[str, Any]:
-        return card_of(self.resolver, method, self.published())
-
-    def parities(self) -> dict[str, dict[str, Any]]:
-        found = {name: written(method)["parity"] for name, method in self.resolver.methods.items()}
-        return {name: parity for name, parity in found.items() if parity is not None}
-
-    def published(self) -> list[dict[str, Any]]:
-        return published_rows(self.resolver.methods)
-
-    def known_as(self, what: Literal["dataset", "backbone"], name: str) -> str:
-        return dataset_known_as(name) if what == "dataset" else backbone_known_as(name)
 
     def _second(self, cell: Cell, device: str) -> Backbone | None:
         """The second backbone of a cell's method, which all cells of its pack share; None where it needs none."""

@@ -12,13 +12,14 @@ import torch
 
 from promptgrid import catalog
 from promptgrid.contract.clip import Axes, Params, Task, Trained
+from promptgrid.engine.cards.card import card_of
+from promptgrid.engine.cards.parity import RESULTS
+from promptgrid.engine.cards.prose import said, written
 from promptgrid.spec import Refused
 from promptgrid.tracks.image import methods
-from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.counting import learned_numbers
-from promptgrid.tracks.image.cards.parity import RESULTS
-from promptgrid.tracks.image.cards.prose import said, written
 from promptgrid.tracks.image.cards.shapes import bundled, vit_b16
+from promptgrid.tracks.image.cards.told import CARDS as CARDS_OF_IMAGES
 
 torch.set_num_threads(1)
 TRACK = catalog.track("image")
@@ -150,7 +151,7 @@ def test_words_come_from_the_docstring() -> None:
 
 def test_a_third_party_has_a_card_without_writing_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RESOLVER.methods, "stranger", Stranger)
-    card = card_of(RESOLVER, "stranger", [])
+    card = card_of(RESOLVER, "stranger", [], CARDS_OF_IMAGES)
     assert card["problems"] == []
     assert card["missing"] == ["axes", "learns", "selection", "parity", "quirks (an empty list where there are none)"]
     assert [found["count"] for found in card["learns"]["counts"]] == [1, 1]
@@ -168,7 +169,7 @@ def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.Mo
             raise RuntimeError("no such weights")
 
     monkeypatch.setitem(RESOLVER.methods, "stranger", Broken)
-    card = card_of(RESOLVER, "stranger", [])
+    card = card_of(RESOLVER, "stranger", [], CARDS_OF_IMAGES)
     assert "counts: RuntimeError: no such weights" in card["problems"]
     assert card["learns"]["counts"] is None
     assert card["recipe"]["optimizer"]["kind"] == "SGD"
@@ -190,7 +191,7 @@ def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.Mo
     ],
 )
 def test_a_bad_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
-    from promptgrid.tracks.image.cards import prose
+    from promptgrid.engine.cards import prose
 
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "stranger.yaml").write_text(text)

@@ -8,11 +8,12 @@ import pytest
 
 from promptgrid import catalog
 from promptgrid.contract.clip import Method
+from promptgrid.engine.cards import prose
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.cards import prose
+from promptgrid.tracks.image import methods
 
 METHODS = catalog.track("image").resolver.methods  # type: ignore[attr-defined]
-CARDS = Path(prose.__file__).parents[1] / "methods" / "cards"
+CARDS = Path(methods.__file__).parent / "cards"
 
 
 def card_beside(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> type[Method]:

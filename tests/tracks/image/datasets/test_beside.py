@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from promptgrid.contract.clip import Dataset
+from promptgrid.engine.datasets.union import UnionDataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
-from promptgrid.tracks.image.datasets.union import UnionDataset
 
 GOOD = "descriptions:\n  cat: [whiskers, pointed ears]\n  dog: [floppy ears]\n"
 

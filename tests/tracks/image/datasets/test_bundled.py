@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets import bundled
 from promptgrid.tracks.image.datasets.bundled import TASKS, Bundled, BundledDataset
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 def webp(seed: int) -> bytes:

@@ -9,10 +9,10 @@ import pytest
 from tests.tracks.image.small_study import CLASSES, TEMPLATES, Patches, study_track
 
 from promptgrid.contract.clip import Dataset
+from promptgrid.engine.datasets.union import members, open_union
+from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
-from promptgrid.tracks.image.datasets.union import members, open_union
-from promptgrid.tracks.image.protocols.few_shot import FewShot
 
 
 def _open(name: str) -> Dataset:

@@ -10,13 +10,14 @@ import pytest
 from tests.leaderboard.conftest import make_record
 
 from promptgrid import catalog
+from promptgrid.engine.published import figures, read_table, refuse_twins
 from promptgrid.leaderboard import ReportInput
 from promptgrid.leaderboard.analysis.agreement import agreements
 from promptgrid.spec import Refused, read_suite
 from promptgrid.tracks.image.methods.parts.published import NAMES
-from promptgrid.tracks.image.published.figures import FOLDER, figures, read_table, refuse_twins
-from promptgrid.tracks.image.published.names import backbone_known_as, dataset_known_as
+from promptgrid.tracks.image.published.names import PUBLISHED, backbone_known_as, dataset_known_as
 
+FOLDER = PUBLISHED.folder
 HEADER = "method,label,dataset,protocol,backbone,shots,metric,value,evidence,source,settings,learned_on,differs"
 GOOD = "coop,CoOp,DTD,few_shot,RN50,16,accuracy,63.5,R,a README,,,"
 COUNTS = {
@@ -35,13 +36,13 @@ COUNTS = {
 
 
 def test_every_table_is_whole() -> None:
-    assert Counter(figure.table for figure in figures()) == COUNTS
+    assert Counter(figure.table for figure in figures(FOLDER)) == COUNTS
 
 
 def test_each_harmonic_mean_is_that_of_its_base_and_new() -> None:
     """H = 2BN / (B + N) within 0.02 of the printed one; a mean of H lies below it."""
     rows: dict[tuple[object, ...], dict[str, float]] = {}
-    for figure in figures():
+    for figure in figures(FOLDER):
         if figure.protocol == "base_to_new" and not figure.metric.startswith("gain_"):
             place = (figure.table, figure.label, figure.dataset, figure.backbone)
             rows.setdefault(place, {})[figure.metric] = figure.value
@@ -64,7 +65,7 @@ def test_each_harmonic_mean_is_that_of_its_base_and_new() -> None:
 def test_averages_over_the_eleven_are_their_means() -> None:
     """Where a table has all eleven datasets and their average, one follows from the other."""
     found: dict[tuple[object, ...], dict[str, float]] = {}
-    for figure in figures():
+    for figure in figures(FOLDER):
         if figure.evidence == "M" and figure.table.startswith("t4"):
             continue  # averages that another paper's baselines are remembered to have
         place = (figure.table, figure.label, figure.metric, figure.shots)
@@ -77,7 +78,7 @@ def test_averages_over_the_eleven_are_their_means() -> None:
 
 
 def test_a_dataset_has_one_spelling() -> None:
-    spelt = {figure.dataset for figure in figures()}
+    spelt = {figure.dataset for figure in figures(FOLDER)}
     folded = Counter(name.lower().replace("-", "").replace(" ", "") for name in spelt)
     assert max(folded.values()) == 1
     assert set(NAMES) <= spelt
@@ -95,7 +96,7 @@ def test_no_figure_of_ours_has_shots_that_its_protocol_refuses() -> None:
     """A figure of 16 shots at test time would wait for ever for a cell to stand beside."""
     resolver = catalog.track("image").resolver  # type: ignore[attr-defined]
     card = resolver.dataset("weather").card
-    named = [figure for figure in figures() if figure.method and figure.shots]
+    named = [figure for figure in figures(FOLDER) if figure.method and figure.shots]
     assert {"few_shot", "domain_generalization", "cross_dataset"} <= {figure.protocol for figure in named}
     for figure in named:
         resolver.protocol(figure.protocol).check(card, figure.shots)

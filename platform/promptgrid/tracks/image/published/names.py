@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from promptgrid.engine.published import Published
 from promptgrid.tracks.image.methods.parts.published import NAMES, paper_name
 
 SHIFTED = {
@@ -39,3 +41,7 @@ def backbone_known_as(backbone: str) -> str:
     if not found:
         return ""
     return re.sub(r"^(ViT-[BL])-", r"\1/", found[1])
+
+
+PUBLISHED = Published(Path(__file__).parent, AVERAGES, dataset_known_as, backbone_known_as)
+"""The tables of this folder."""
