@@ -79,7 +79,7 @@ def test_a_suite_is_run_resumed_mirrored_and_reported(tmp_path: Path) -> None:
     suite.write_text(SUITE)
     planned = json.loads(cli("plan", str(suite), "--store", store, "--json"))
     assert planned["cells"] == 2 * 2 * 3
-    cli("run", str(suite), "--local", "--store", store, "--mlflow")
+    cli("run", str(suite), "--local", "--store", store, "--no-mlflow")
     status = json.loads(cli("status", str(suite), "--store", store, "--json"))
     assert (status["finished"], status["failed"]) == (12, 0)
     before = status["scores_digest"]
@@ -88,6 +88,7 @@ def test_a_suite_is_run_resumed_mirrored_and_reported(tmp_path: Path) -> None:
     assert json.loads(cli("status", str(suite), "--store", store, "--json"))["scores_digest"] == before
     assert written == {path: path.stat().st_mtime_ns for path in written}, "what is finished is not run again"
     assert len(written) == 12
+    cli("sync", str(suite), "--store", store)
     assert len(runs(Store(Path(store)), suite="rows")) == 12
     out = tmp_path / "report"
     cli("report", str(suite), "--store", store, "--out", str(out), "--no-mlflow")
