@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec import Refused, nearest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.hub import CONFIG, FOLDER, PREFIX, HubFile, checkpoints, tokenizer_files
-from promptgrid.tracks.image.datasets.content import content_hashes
 
 RANDOM = "random"
 ENDINGS = (".safetensors", ".bin", ".pth")
