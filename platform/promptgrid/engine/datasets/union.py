@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from promptgrid.contract import Dataset
 from promptgrid.contract.assets import Descriptions
+from promptgrid.contract.dataset import Dataset
 from promptgrid.spec import DatasetCard, Refused, digest
 from promptgrid.spec.dataset import alike
 

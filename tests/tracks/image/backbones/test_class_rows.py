@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from promptgrid.contract.clip import PromptTokens
-from promptgrid.tracks.image.backbones.class_rows import ClassRows, common_prefix
+from promptgrid.towers.clip.class_rows import ClassRows, common_prefix
 
 PREFIX = 5
 

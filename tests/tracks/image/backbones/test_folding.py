@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.towers.folding import over_cells
 
 SEEN: list[tuple[int, ...]] = []
 

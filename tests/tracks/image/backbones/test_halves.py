@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from promptgrid.contract.clip import Task
 from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.engine.halves import asked, frozen, rounded, towers_in
-from promptgrid.tracks.image.backbones.attention import attention
+from promptgrid.towers.attention import attention
 
 NEAR = 2e-2
 """How far bf16, which has 8 bits, may lead from fp32 in a product or two, relative to the largest number."""

@@ -116,7 +116,7 @@ def test_new_weights_are_seen_whatever_their_time_and_size(folder: Path) -> None
 
 
 def test_unchanged_weights_are_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from promptgrid.tracks.image.datasets import content
+    from promptgrid.engine.datasets import content
 
     os.utime(folder / "open_clip_model.safetensors", (1_000_000, 1_000_000))
     before = named(folder)

@@ -9,9 +9,9 @@ from tests.tracks.image.backbones.conftest import encoder, far, small_clip
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Edits, LowRank, PromptTokens, Task, TokenPlan
-from promptgrid.tracks.image.backbones import shared_prefix
+from promptgrid.towers.clip import shared_prefix
+from promptgrid.towers.clip.towers import TextTower
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.backbones.towers import TextTower
 
 CELLS, CONTEXT = 3, 4
 CLASSES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from promptgrid.engine.datasets.descriptions import DescriptionsFile, read_descriptions
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.bundled import TASKS, Bundled
-from promptgrid.tracks.image.datasets.descriptions import DescriptionsFile, read_descriptions
 
 FOLDER = TASKS.parent / "descriptions"
 NAMES = [card.name for card in Bundled().listing()]

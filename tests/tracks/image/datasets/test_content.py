@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.tracks.image.datasets import content
-from promptgrid.tracks.image.datasets.content import content_hashes, duplicate_notes
+from promptgrid.engine.datasets import content
+from promptgrid.engine.datasets.content import content_hashes, duplicate_notes
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.coop_split import PUBLISHED, CoopSplit
-from promptgrid.tracks.image.datasets.files import FilesDataset
 
 NAMES = ("Sphynx cat", "beagle", "Abyssinian")
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptgrid.engine.datasets.class_folders import _divide
+from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.datasets.files import FilesDataset
-from promptgrid.tracks.image.datasets.imagefolder import ImageFolder, _divide
+from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
 
 
 def opened(root: Path) -> FilesDataset:

@@ -14,11 +14,11 @@ from promptgrid.contract.clip import Backbone, Edits, Preprocessing, PromptToken
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.engine import halves
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.towers.clip.prompted_images import PromptedImages
+from promptgrid.towers.clip.shared_prefix import SharedPrefix
+from promptgrid.towers.clip.towers import ImageTower, TextTower
+from promptgrid.towers.folding import over_cells
 from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
-from promptgrid.tracks.image.backbones.prompted_images import PromptedImages
-from promptgrid.tracks.image.backbones.shared_prefix import SharedPrefix
-from promptgrid.tracks.image.backbones.towers import ImageTower, TextTower
 
 T = TypeVar("T")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX, HubFile, tokenizer_files
+from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec import Refused, nearest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.hub import CONFIG, FOLDER, PREFIX, HubFile, checkpoints, tokenizer_files
-from promptgrid.tracks.image.datasets.content import content_hashes
 
+CONFIG = "open_clip_config.json"
+PLAIN, SAFE = "open_clip_pytorch_model.bin", "open_clip_model.safetensors"
 RANDOM = "random"
 ENDINGS = (".safetensors", ".bin", ".pth")
 USUAL = (
@@ -21,6 +24,14 @@ USUAL = (
     "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth",
 )  # fmt: skip
 """Names of checkpoints in a folder, the first choice first."""
+
+
+def checkpoints(written: str = "") -> tuple[str, ...]:
+    """Names under which a checkpoint may lie, open_clip's first choice first; ``written`` is what a tag says."""
+    if written in ("", PLAIN):
+        return SAFE, PLAIN
+    stem, ending = os.path.splitext(written)
+    return (f"{stem}.safetensors", written) if ending in (".bin", ".pth") else (written,)
 
 
 @dataclass(frozen=True)

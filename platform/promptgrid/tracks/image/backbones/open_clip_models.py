@@ -11,11 +11,11 @@ import torch
 
 from promptgrid.contract.backbone import PromptRoom
 from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
+from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX
 from promptgrid.spec import Refused, canonical_json
 from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
-from promptgrid.tracks.image.backbones.hub import FOLDER, PREFIX
 from promptgrid.tracks.image.backbones.model_files import (
     Source,
     Spelling,

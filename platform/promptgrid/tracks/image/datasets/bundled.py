@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions
-from promptgrid.contract.clip import Dataset, DatasetFamily
-from promptgrid.spec import DatasetCard, Refused, nearest
-from promptgrid.spec.checked import make_card
+from promptgrid.contract.clip import Dataset
+from promptgrid.contract.split_names import SPLITS
+from promptgrid.engine.datasets.card_folder import CardFolder, stamp_of
+from promptgrid.engine.datasets.descriptions import read_descriptions
+from promptgrid.spec import DatasetCard, Refused
 from promptgrid.spec.parquet import read_parquet
-from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.decoding import decode
-from promptgrid.tracks.image.datasets.descriptions import read_descriptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 TASKS = Path(__file__).parent.parent / "bundled" / "tasks"
 COLUMNS = ("image", "label", "split", "domain", "item")
-SPLITS = ("train", "val", "test")
 
 
 class BundledDataset(Dataset):
@@ -73,7 +72,7 @@ class BundledDataset(Dataset):
             )
 
 
-class Bundled(DatasetFamily):
+class Bundled(CardFolder):
     """The tasks in one folder: ``NAME.yaml`` is the card, ``NAME.parquet`` the images with label, split, domain, item.
 
     Listing reads cards only. The Parquet file is read and compared with the card's sha256 once per process.
@@ -81,45 +80,14 @@ class Bundled(DatasetFamily):
     """
 
     name = "bundled"
+    ending = ".parquet"
 
     def __init__(self, folder: Path = TASKS) -> None:
-        self.folder = folder
+        super().__init__(folder)
 
-    def listing(self) -> list[DatasetCard]:
-        return [self._card(path.stem) for path in sorted(self.folder.glob("*.yaml"))]
-
-    def knows(self, dataset: str) -> bool:
-        return dataset in {path.stem for path in self.folder.glob("*.yaml")}
-
-    def open(self, dataset: str) -> Dataset:
-        if not self.knows(dataset):
-            known = [path.stem for path in self.folder.glob("*.yaml")]
-            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, known))
-        card = self._card(dataset)
-        path = self.folder / f"{dataset}.parquet"
-        if not path.is_file():
-            raise Refused("no such file", where=str(path), expected=f"the images of the card {dataset}.yaml")
-        described = self.folder.parent / "descriptions" / f"{dataset}.yaml"
-        return BundledDataset(card, _table(path, card.sha256, _stamp(path)), str(path), described)
-
-    def _card(self, name: str) -> DatasetCard:
-        path = self.folder / f"{name}.yaml"
-        return _read_card(path, _stamp(path))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-@lru_cache(maxsize=256)
-def _read_card(path: Path, stamp: tuple[int, int]) -> DatasetCard:
-    card = make_card(str(path), {**read_yaml(path), "bundled": True})
-    if card.name != path.stem:
-        raise Refused(
-            "name: the card is called otherwise than its file", where=str(path), got=card.name, expected=path.stem
-        )
-    return card
+    def opened(self, card: DatasetCard, path: Path) -> Dataset:
+        described = path.parents[1] / "descriptions" / f"{card.name}.yaml"
+        return BundledDataset(card, _table(path, card.sha256, stamp_of(path)), str(path), described)
 
 
 @lru_cache(maxsize=64)

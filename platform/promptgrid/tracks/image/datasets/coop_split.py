@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 from pathlib import Path
-from typing import Any
 
 from promptgrid.contract import Dataset, DatasetFamily
-from promptgrid.contract.split_names import SPLITS
+from promptgrid.engine.datasets.content import duplicate_notes
+from promptgrid.engine.datasets.files import existing_folder, hashes_below, refuse_outside
+from promptgrid.engine.datasets.split_lists import read_split_lists
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
 from promptgrid.spec.checked import make_card
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.beside import FolderDataset
-from promptgrid.tracks.image.datasets.content import duplicate_notes
-from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
 
 PREFIX = "coop-split:"
-MAX_BYTES = 256 * 2**20
 OPTIONS = ("images", "sha256")
 PLAIN = "a photo of a {}."
 
@@ -58,7 +54,7 @@ class CoopSplit(DatasetFamily):
     def open(self, dataset: str) -> Dataset:
         file, options = _address(dataset)
         where = str(file)
-        splits, classes = _parse(_read_json(file), where)
+        splits, classes = read_split_lists(file)
         paths = [row.path for rows in splits.values() for row in rows]
         known = file.stem.removeprefix("split_zhou_")
         template, usual = PUBLISHED.get(known, (PLAIN, "images"))
@@ -98,89 +94,6 @@ def _address(dataset: str) -> tuple[Path, dict[str, str]]:
         hint = f"in that folder: {', '.join(beside)}" if beside else "expected a file split_zhou_X.json"
         raise Refused("no such file", where=str(file), hint=hint)
     return file.resolve(), options
-
-
-def _read_json(file: Path) -> Any:
-    size = file.stat().st_size
-    if size > MAX_BYTES:
-        raise Refused("file is too large", where=str(file), got=size, expected=f"at most {MAX_BYTES} bytes")
-    try:
-        return json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_no_repeats)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"not valid JSON: {error}", where=str(file)) from error
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError(f"a key is written twice among {[key for key, _ in pairs][:6]}")
-    return found
-
-
-def _parse(value: Any, where: str) -> tuple[dict[str, list[Row]], list[str]]:
-    """Rows of each split in the order written, and class names by label."""
-    if not isinstance(value, dict):
-        raise Refused("not a split file", where=where, got=type(value).__name__, expected="train, val and test lists")
-    for key in value:
-        if key not in SPLITS:
-            raise Refused(f"unknown key {key!r}", where=where, hint=nearest(key, SPLITS))
-    names: dict[int, str] = {}
-    homes: dict[str, str] = {}
-    splits = {}
-    for split in SPLITS:
-        if split not in value:
-            raise Refused(
-                f"the key {split!r} is missing", where=where, got=sorted(value), expected="train, val and test"
-            )
-        if not isinstance(value[split], list):
-            raise Refused(f"{split}: not a list", where=where, got=value[split], expected="[[path, label, name], ...]")
-        splits[split] = [_row(item, f"{split}[{i}]", where, names, homes) for i, item in enumerate(value[split])]
-    if not splits["test"]:
-        raise Refused("test: there are no test images", where=where)
-    return splits, _names_in_order(names, splits, where)
-
-
-def _row(item: Any, place: str, where: str, names: dict[int, str], homes: dict[str, str]) -> Row:
-    if not isinstance(item, list) or len(item) != 3:
-        raise Refused(f"{place}: not a triple", where=where, got=item, expected="[path, label, class name]")
-    path, label, name = item
-    if not isinstance(label, int) or isinstance(label, bool) or label < 0:
-        raise Refused(
-            f"{place}: the label is not an integer from 0 up", where=where, got=label, expected="0, 1, 2, ..."
-        )
-    if not isinstance(name, str):
-        raise Refused(f"{place}: the class name is not text", where=where, got=name)
-    if names.setdefault(label, name) != name:
-        raise Refused(f"{place}: label {label} has two names", where=where, got=name, expected=repr(names[label]))
-    path = _plain_path(path, place, where)
-    if path in homes:
-        raise Refused(f"{place}: {path!r} is listed twice, first as {homes[path]}", where=where)
-    homes[path] = place
-    return Row(path, label)
-
-
-def _plain_path(path: Any, place: str, where: str) -> str:
-    if not isinstance(path, str) or not path.strip() or "\0" in path:
-        raise Refused(f"{place}: the path is not text", where=where, got=path, expected="a path below the images")
-    plain = posixpath.normpath(path)
-    if posixpath.isabs(path) or plain.split("/")[0] == ".." or "\\" in path:
-        raise Refused(
-            f"{place}: the path leads out of the dataset", where=where, got=path, expected="a path below the images"
-        )
-    return plain
-
-
-def _names_in_order(names: dict[int, str], splits: dict[str, list[Row]], where: str) -> list[str]:
-    gap = next((label for label in range(len(names)) if label not in names), None)
-    if gap is not None:
-        raise Refused(
-            f"label {gap} is missing", where=where, got=f"labels up to {max(names)}", expected=f"0 to {max(names)}"
-        )
-    taught = {row.label for row in splits["train"]}
-    for label in range(len(names)):
-        if taught and label not in taught:
-            raise Refused(f"train: class {names[label]!r} (label {label}) has no images", where=where)
-    return [names[label] for label in range(len(names))]
 
 
 def _images_root(file: Path, options: dict[str, str], usual: str, paths: list[str]) -> Path:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from promptgrid.contract import Dataset
-from promptgrid.contract.split_names import SPLITS
+from promptgrid.engine.datasets.files import FilesDataset
+from promptgrid.engine.datasets.preview import facts_of
 from promptgrid.spec.paths import user_path
 from promptgrid.spec.sizes import shown
 from promptgrid.tracks.image.datasets import coop_split, imagefolder
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
-from promptgrid.tracks.image.datasets.files import FilesDataset
 
 LOOKED_AT = 400
 """Images that are read for their sizes: all of a small dataset, evenly spread ones of a large one."""
@@ -31,28 +30,8 @@ def address_of(written: str) -> str:
 
 def preview(dataset: Dataset, address: str) -> dict[str, Any]:
     """The facts of an opened dataset: classes with counts by split, sizes of images, what is left out and why."""
-    card = dataset.card
-    counts = {split: Counter(dataset.labels[i] for i in rows) for split, rows in dataset.splits.items()}
-    left_out = list(dataset.left_out) if isinstance(dataset, FilesDataset) else []
     sizes, unread = _sizes(dataset) if isinstance(dataset, FilesDataset) else (None, [])
-    return {
-        "address": address,
-        "name": card.name,
-        "title": card.title,
-        "licence": card.licence,
-        "template": card.template,
-        "sha256": card.sha256,
-        "splits": {split: card.splits[split] for split in SPLITS if split in card.splits},
-        "classes": [
-            {"label": label, "name": name} | {split: counts[split][label] for split in SPLITS if split in counts}
-            for label, name in enumerate(card.classes)
-        ],
-        "pixels": sizes,
-        "lines": _lines(sizes),
-        "left_out": [{"path": path, "why": why} for path, why in left_out],
-        "unreadable": [{"path": path, "why": why} for path, why in unread],
-        "notes": list(getattr(dataset, "notes", ())),
-    }
+    return facts_of(dataset, address, {"pixels": sizes, "lines": _lines(sizes)}, unread)
 
 
 def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str, str]]]:

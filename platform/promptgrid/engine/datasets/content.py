@@ -45,7 +45,9 @@ def content_hashes(root: Path, paths: Sequence[str], cache: Path | None = None) 
     return hashes
 
 
-def duplicate_notes(hashes: Mapping[str, tuple[int, str]], splits: Mapping[str, Iterable[str]]) -> list[str]:
+def duplicate_notes(
+    hashes: Mapping[str, tuple[int, str]], splits: Mapping[str, Iterable[str]], noun: str = "image"
+) -> list[str]:
     """Sentences about files with equal content under different names, and about those that cross two splits."""
     same: dict[str, set[str]] = defaultdict(set)
     homes: dict[str, set[str]] = defaultdict(set)
@@ -58,10 +60,10 @@ def duplicate_notes(hashes: Mapping[str, tuple[int, str]], splits: Mapping[str, 
     notes = []
     if repeated:
         notes.append(
-            f"{len(repeated)} images are there more than once by content, first {' = '.join(repeated[0][0][:3])}"
+            f"{len(repeated)} {noun}s are there more than once by content, first {' = '.join(repeated[0][0][:3])}"
         )
     if crossing:
-        notes.append(f"{len(crossing)} test images are also in {'/'.join(n for n in crossing[0][1] if n != 'test')}"
+        notes.append(f"{len(crossing)} test {noun}s are also in {'/'.join(n for n in crossing[0][1] if n != 'test')}"
                      f" by content, first {' = '.join(crossing[0][0][:3])}")  # fmt: skip
     return notes
 
@@ -91,7 +93,7 @@ def _hash_all(root: Path, paths: Sequence[str]) -> list[str]:
             hashes.append(sha)
             if time.monotonic() - spoken > _PROGRESS_SECONDS:
                 spoken = time.monotonic()
-                logger.info("%s: hashed %d of %d images", root, len(hashes), len(paths))
+                logger.info("%s: hashed %d of %d files", root, len(hashes), len(paths))
     return hashes
 
 

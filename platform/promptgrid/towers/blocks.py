@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from promptgrid.contract.clip import Edits
 from promptgrid.contract.edits import Part
 from promptgrid.engine.halves import frozen, rounded
-from promptgrid.tracks.image.backbones.attention import attention
-from promptgrid.tracks.image.backbones.edited import Frozen, normed, projected, weighted
+from promptgrid.towers.attention import attention
+from promptgrid.towers.edited import Frozen, normed, projected, weighted
 
 _Step = Callable[[Tensor], Tensor]
 QKV: tuple[Part, ...] = ("q", "k", "v")

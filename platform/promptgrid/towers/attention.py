@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.engine.halves import asked
-from promptgrid.tracks.image.backbones.folding import over_cells
+from promptgrid.towers.folding import over_cells
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.clip import Edits, TokenPlan
-from promptgrid.tracks.image.backbones.blocks import Block
-from promptgrid.tracks.image.backbones.edited import normed
+from promptgrid.towers.blocks import Block
+from promptgrid.towers.edited import normed
 
 
 @dataclass(frozen=True)

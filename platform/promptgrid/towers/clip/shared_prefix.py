@@ -11,10 +11,10 @@ from torch import Tensor
 
 from promptgrid.contract.clip import PromptTokens, TokenPlan
 from promptgrid.engine.halves import frozen, rounded
-from promptgrid.tracks.image.backbones.attention import gathered
-from promptgrid.tracks.image.backbones.blocks import Block
-from promptgrid.tracks.image.backbones.class_rows import ClassRows
-from promptgrid.tracks.image.backbones.towers import TextTower
+from promptgrid.towers.attention import gathered
+from promptgrid.towers.blocks import Block
+from promptgrid.towers.clip.class_rows import ClassRows
+from promptgrid.towers.clip.towers import TextTower
 
 AT_ONCE = 8192
 """Tokens that run together on one CPU thread: larger products gain nothing, and what they pass through takes memory."""

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from promptgrid.engine.halves import rounded
-from promptgrid.tracks.image.backbones.attention import gathered
-from promptgrid.tracks.image.backbones.blocks import Block
-from promptgrid.tracks.image.backbones.towers import ImageTower
+from promptgrid.towers.attention import gathered
+from promptgrid.towers.blocks import Block
+from promptgrid.towers.clip.towers import ImageTower
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,45 @@
-"""The images below a folder, by split and class, and what is left out of them."""
+"""The examples below a folder, by split and class, and what is left out of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptgrid.contract.split_names import folders_by_split, sounds_like_a_split, split_of
+from promptgrid.engine.datasets.descriptions import FILE
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.datasets.beside import FOLDER
-from promptgrid.tracks.image.datasets.decoding import SUFFIXES
-from promptgrid.tracks.image.datasets.descriptions import FILE
 
 CARD = "dataset.yaml"
 NO_CLASSES = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 """Folders that systems leave beside what people put there."""
-NO_SUFFIX, LOOSE, HIDDEN, SYSTEM, NO_SPLIT = (
-    "no image by its name",
-    "in no class folder",
-    "hidden",
-    "left by the system",
-    "neither a split nor images",
-)
+LOOSE, HIDDEN, SYSTEM = "in no class folder", "hidden", "left by the system"
 Found = dict[str, dict[str, list[str]]]  # split -> class folder -> paths; one split "" where none was given
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Which files are examples.
+
+    Attributes:
+        noun: what one of them is called: ``image``, ``recording``.
+        suffixes: endings of their names, in small letters and with the dot.
+        aside: names of folders beside the class folders that hold something else.
+    """
+
+    noun: str
+    suffixes: Collection[str]
+    aside: tuple[str, ...] = ()
+
+    @property
+    def no_suffix(self) -> str:
+        """Why a file of another name is left out."""
+        return f"no {self.noun} by its name"
+
+    def named_so(self, name: str) -> bool:
+        """Whether a file called ``name`` is an example."""
+        return Path(name).suffix.lower() in self.suffixes and not name.startswith(".")
 
 
 @dataclass
@@ -30,17 +47,19 @@ class Tree:
     """What a folder holds.
 
     Attributes:
-        found: image paths by split and class, relative to the root.
+        kind: of its examples.
+        found: their paths by split and class, relative to the root.
         left_out: (path relative to the root, why) of everything else.
     """
 
+    kind: Kind
     found: Found = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """A sentence for each reason to leave out what may have been meant, with the first names.
 
-        Beside the folders of a dataset lie readmes and the like: only images and whole folders are worth a word there.
+        Beside the folders of a dataset lie readmes and the like: only examples and whole folders are worth a word.
         """
         return [
             f"{len(paths)} left out ({why}): {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
@@ -50,33 +69,33 @@ class Tree:
     def _by_reason(self) -> dict[str, list[str]]:
         reasons: dict[str, list[str]] = {}
         for path, why in sorted(self.left_out):
-            if "/" not in path.rstrip("/") and why in (NO_SUFFIX, HIDDEN):
+            if "/" not in path.rstrip("/") and why in (self.kind.no_suffix, HIDDEN):
                 continue
             reasons.setdefault(why, []).append(path)
         return reasons
 
 
-def read_tree(root: Path) -> Tree:
-    """The images below the resolved ``root``.
+def read_tree(root: Path, kind: Kind) -> Tree:
+    """The examples below the resolved ``root``.
 
     Split folders are known in any case and by their usual synonyms, once a train or test folder holds class folders.
 
     Raises:
         Refused: links to folders, split folders without classes, two folders for one split, one that is no split.
     """
-    tree = Tree()
+    tree = Tree(kind)
     folders = _subfolders(root, root, tree)
     nested = {split_of(name) for name in folders if split_of(name) and _subfolders(root / name, root)}
     if not nested & {"train", "test"}:
-        _refuse_splits_alone(root, folders, bool(nested))
-        tree.found = {"": {name: _images(root, root / name, tree) for name in folders}}
+        _refuse_splits_alone(root, folders, bool(nested), kind)
+        tree.found = {"": {name: _examples(root, root / name, tree) for name in folders}}
         return tree
     splits = folders_by_split(folders, str(root))
     _refuse_strangers(root, [name for name in folders if split_of(name) is None], tree)
     for split in ("train", "test"):
         if split not in nested:
             raise Refused(
-                f"there are no {split} images: no class folders in {splits.get(split, split)}/",
+                f"there are no {split} {kind.noun}s: no class folders in {splits.get(split, split)}/",
                 where=str(root),
                 got=folders,
                 hint="a val folder that is scored on is called test" if split == "test" and "val" in splits else "",
@@ -84,25 +103,25 @@ def read_tree(root: Path) -> Tree:
     for split, folder in splits.items():
         _loose(root, root / folder, tree)
         names = _subfolders(root / folder, root, tree)
-        tree.found[split] = {name: _images(root, root / folder / name, tree) for name in names}
+        tree.found[split] = {name: _examples(root, root / folder / name, tree) for name in names}
     return tree
 
 
-def _refuse_splits_alone(root: Path, folders: list[str], nested: bool) -> None:
+def _refuse_splits_alone(root: Path, folders: list[str], nested: bool, kind: Kind) -> None:
     """A folder of nothing but splits is no task whose classes are called train and test."""
     if folders and all(map(sounds_like_a_split, folders)):
         raise Refused(
             "the folders are splits, not classes" + ("" if nested else ", and none holds a folder per class"),
             where=str(root),
             got=folders,
-            expected="train/<class>/<image> and test/<class>/<image>, perhaps val/<class>/<image>",
+            expected=", ".join(f"{split}/<class>/<{kind.noun}>" for split in ("train", "test")) + ", perhaps val too",
         )
 
 
 def _refuse_strangers(root: Path, folders: list[str], tree: Tree) -> None:
-    """Beside split folders only those without images are passed over; one with images is meant as something."""
+    """Beside split folders only those without examples are passed over; one with some is meant as something."""
     for name in folders:
-        if _images(root, root / name, Tree()):
+        if _examples(root, root / name, Tree(tree.kind)):
             raise Refused(
                 "unknown split folder",
                 where=str(root),
@@ -110,7 +129,7 @@ def _refuse_strangers(root: Path, folders: list[str], tree: Tree) -> None:
                 expected="train, val and test",
                 hint="rename it, or move it out of the dataset",
             )
-        tree.left_out.append((f"{name}/", NO_SPLIT))
+        tree.left_out.append((f"{name}/", f"neither a split nor {tree.kind.noun}s"))
 
 
 def _subfolders(folder: Path, root: Path, tree: Tree | None = None) -> list[str]:
@@ -126,7 +145,7 @@ def _subfolders(folder: Path, root: Path, tree: Tree | None = None) -> list[str]
             if tree is not None:
                 tree.left_out.append((f"{Path(entry.path).relative_to(root).as_posix()}/", why))
             continue
-        if folder == root and entry.name == FOLDER:
+        if folder == root and tree is not None and entry.name in tree.kind.aside:
             continue
         _refuse_linked_folder(Path(entry.path), root)
         names.append(entry.name)
@@ -142,7 +161,7 @@ def _loose(root: Path, folder: Path, tree: Tree) -> None:
 def _leave_file(path: Path, root: Path, tree: Tree) -> None:
     name = path.relative_to(root).as_posix()
     if name not in (CARD, FILE):
-        tree.left_out.append((name, LOOSE if _is_image(path.name) else NO_SUFFIX))
+        tree.left_out.append((name, LOOSE if tree.kind.named_so(path.name) else tree.kind.no_suffix))
 
 
 def _refuse_linked_folder(folder: Path, root: Path) -> None:
@@ -155,8 +174,8 @@ def _refuse_linked_folder(folder: Path, root: Path) -> None:
     )
 
 
-def _images(root: Path, folder: Path, tree: Tree) -> list[str]:
-    """Sorted paths of images anywhere below ``folder``, relative to ``root``; hidden folders are not entered."""
+def _examples(root: Path, folder: Path, tree: Tree) -> list[str]:
+    """Sorted paths of examples anywhere below ``folder``, relative to ``root``; hidden folders are not entered."""
     paths = []
     for place, inner, files in os.walk(folder):
         for name in inner:
@@ -166,12 +185,8 @@ def _images(root: Path, folder: Path, tree: Tree) -> list[str]:
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
             path = (Path(place) / name).relative_to(root).as_posix()
-            if _is_image(name):
+            if tree.kind.named_so(name):
                 paths.append(path)
             else:
-                tree.left_out.append((path, NO_SUFFIX))
+                tree.left_out.append((path, tree.kind.no_suffix))
     return sorted(paths)
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")

@@ -6,7 +6,6 @@ only at its home changes nothing until then, and two runs of one grid never meet
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Any
 from promptgrid.spec import Refused
 
 PREFIX, FOLDER = "hf-hub:", "local-dir:"
-CONFIG = "open_clip_config.json"
-PLAIN, SAFE = "open_clip_pytorch_model.bin", "open_clip_model.safetensors"
 TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model", "spiece.model",
     "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "merges.txt",
@@ -24,14 +21,6 @@ TOKENIZER = (
 """Files that say how a hub's tokenizer reads text."""
 SECONDS = 10
 """How long the hub may take to answer a question."""
-
-
-def checkpoints(written: str = "") -> tuple[str, ...]:
-    """Names under which a checkpoint may lie, open_clip's first choice first; ``written`` is what a tag says."""
-    if written in ("", PLAIN):
-        return SAFE, PLAIN
-    stem, ending = os.path.splitext(written)
-    return (f"{stem}.safetensors", written) if ending in (".bin", ".pth") else (written,)
 
 
 @dataclass(frozen=True)

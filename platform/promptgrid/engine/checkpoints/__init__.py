@@ -1,0 +1,1 @@
+"""Files of weights: from a hub or from disk, read without running anything that they hold."""
