@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from promptgrid.contract.practice import PracticeBackbone
+from promptgrid.contract.clip.practice import PracticeBackbone
 
 from promptgrid.cluster.search.search import knobs_of, make_search
 from promptgrid.contract.clip import Task
