@@ -74,7 +74,9 @@ class LmBff(DatasetFamily):
     def open(self, dataset: str) -> Dataset:
         path, options = files.address(dataset, PREFIX, OPTIONS)
         if not path.is_dir():
-            raise Refused("not a folder", where=str(path), expected="a folder such as k-shot/SST-2 or k-shot/SST-2/16-13")
+            raise Refused(
+                "not a folder", where=str(path), expected="a folder such as k-shot/SST-2 or k-shot/SST-2/16-13"
+            )
         folders = draw_folders(path)
         if not folders:
             inside = [entry.name for entry in sorted(path.iterdir()) if entry.name in tasks()]
