@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from promptgrid.spec import SourceCard
 from promptgrid.tracks.text.bundled.make.rows import SPLITS, Chosen
 from promptgrid.tracks.text.datasets.building import pinned
 from promptgrid.tracks.text.datasets.text import TextCard
@@ -58,7 +59,8 @@ def _line(row: Chosen) -> dict[str, Any]:
 
 def overview(cards: Iterable[TextCard]) -> str:
     """``DATASETS.md``: the tasks with their sizes, then the sources with licence and attribution."""
-    rows, sources = [], {}
+    rows: list[str] = []
+    sources: dict[str, SourceCard] = {}
     for card in cards:
         counts = " / ".join(f"{card.splits.get(name, 0):,}" for name in SPLITS)
         origins = ", ".join(origin.package for origin in card.sources)
