@@ -71,8 +71,9 @@ def subjectivity(folder: Path) -> Iterator[Found]:
 
 def _senses(folder: Path) -> Iterator[dict[str, str]]:
     for word in ElementTree.parse(folder / "textblob/en/en-sentiment.xml").getroot():
-        if len(word.get("sense", "").split()) > 1:
-            yield word.attrib
+        sense = " ".join(word.get("sense", "").split())
+        if " " in sense:
+            yield {**word.attrib, "sense": sense}
 
 
 def verses(folder: Path) -> Iterator[Found]:
