@@ -17,15 +17,15 @@ from promptgrid.tracks.text.datasets.text import TextCard
 
 OPENING = """# The text tasks that ship
 
-Every text is from a package of a public registry and keeps the licence of that package; the licences stand in the
-folder `licences`, and what may only be passed on alike has a folder of its own. `python -m
-promptgrid.tracks.text.bundled.make FOLDER` makes the files again from the packages, bit for bit in content: splits
-follow a hash of each text, no sentence stands in two splits, and no text has two labels. Labels are those of the
-sources; nothing was labelled by us.
+Every text is from a package of a public registry and keeps the licence of that package. The licences stand in the
+folder `licences`; what may only be passed on alike has a folder of its own, with its terms. `python -m
+promptgrid.tracks.text.bundled.make FOLDER` makes the files again from the packages, with the same content: splits
+follow a hash of each text, no sentence stands in two splits, and no text has two labels. A label is what the source
+files a text under, or follows from it by the rule that the task's reader states.
 
-Not taken, though a package has them: BBC news (the articles are the BBC's, whatever the package says), the Brown corpus
-(may be passed on, but not changed or sold), fortunes (quotations whose terms nobody states), SpamAssassin (mail of
-private persons).
+Not taken, though packages have them: BBC news (the articles are the BBC's, whatever the package says), the Brown corpus
+(its terms permit to pass it on and do not speak of changed extracts), fortunes (quotations whose terms nobody states),
+SpamAssassin (mail of private persons).
 """
 
 
