@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from promptgrid.contract.clip.practice import PracticeBackbone
 
 from promptgrid.cluster.search.search import knobs_of, make_search
 from promptgrid.contract.clip import Task
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
