@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from promptgrid.leaderboard import ReportInput
-from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec import Cell, Cost, Noun, Provenance, Reason, Record, Suite, scores_digest
 
 METHODS = ["zero_shot", "linear_probe", "coop", "cocoop", "kgcoop", "prograd", "clip_adapter", "tip_adapter_f", "maple"]
 DATASETS = [
@@ -63,11 +63,11 @@ def make_report(
     hardness = {name: rng.normal(0, 0.13) for name in datasets or DATASETS}
     strength = {label: 0.0 if i == 0 else rng.uniform(0.015, 0.04) for i, label in enumerate(suite.labels)}
     taste = {(label, name): rng.normal(0, 0.03) for label in suite.labels for name in hardness}
-    squares, records, failures = [], {}, {}
-    for label, request in suite.squares([]):
+    grid, records, failures = [], {}, {}
+    for label, request in suite.requests([]):
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
         cell = Cell(**fields, identity=fields)
-        squares.append((label, cell))
+        grid.append((label, cell))
         status = decide(cell)
         record = make_record(
             cell,
@@ -92,13 +92,14 @@ def make_report(
             )
     headline = "harmonic_mean" if protocol == "base_to_new" else "accuracy"
     values: dict[str, Any] = {
+        "examples": Noun("image", "images"),
         "kinds": KINDS,
         "command": "promptgrid run suites/quickstart.yaml",
         "version": "0.1.0",
         "revision": "d4427f9",
         "scores_digest": scores_digest([*records.values(), *failures.values()]),
     }
-    return ReportInput(suite, squares, records, failures, headline, **{**values, **changes})
+    return ReportInput(suite, grid, records, failures, headline, **{**values, **changes})
 
 
 def make_record(

@@ -9,7 +9,7 @@ import numpy as np
 
 from promptgrid.leaderboard import ReportInput
 from promptgrid.leaderboard.inputs import Similarities
-from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec import Cell, Cost, Noun, Provenance, Reason, Record, Suite, scores_digest
 
 TASKS = (
     *("animals", "clipart_topics", "concepts", "digits", "emoji_emojione", "emoji_faces", "emoji_firefox"),
@@ -66,11 +66,11 @@ def make_study(
     )
     joined = sources if isinstance(sources, list) else unions(tasks) if sources == "others" else []
     world = World(list(dict.fromkeys([*tasks, *joined])))
-    squares, records, failures, correct = [], {}, {}, {}
-    for label, request in suite.squares([]):
+    grid, records, failures, correct = [], {}, {}, {}
+    for label, request in suite.requests([]):
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
         cell = Cell(**fields, identity=fields)
-        squares.append((label, cell))
+        grid.append((label, cell))
         status = decide(cell)
         answers = world.answers(cell, images or IMAGES)
         record = Record(
@@ -87,6 +87,7 @@ def make_study(
             failed = {"status": "failed", "reason": Reason(status), "metrics": {}, "message": "its source failed"}
             failures[cell.key] = record.model_copy(update=failed)
     values: dict[str, Any] = {
+        "examples": Noun("image", "images"),
         "command": "promptgrid run suites/transfer_400.yaml",
         "version": "0.1.0",
         "kinds": {"zero_shot": "zero-shot", "coop": "text", "vpt": "vision", "upt": "multimodal"},
@@ -94,7 +95,7 @@ def make_study(
         "correct": correct,
         "similarities": {"bundled": world.similarities()},
     }
-    return ReportInput(suite, squares, records, failures, "accuracy", **{**values, **changes})
+    return ReportInput(suite, grid, records, failures, "accuracy", **{**values, **changes})
 
 
 def unions(tasks: tuple[str, ...]) -> list[str]:

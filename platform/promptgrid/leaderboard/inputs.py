@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Record, Suite
+from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
 from promptgrid.spec.searched import SearchFound
 
 Correct = npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class SearchedRow:
 class ReportInput:
     """A planned grid and what is known of it.
 
-    ``squares`` are (method label, cell) in plan order; ``records`` and ``failures`` map cell keys to finished and
+    ``grid`` are (method label, cell) in plan order; ``records`` and ``failures`` map cell keys to finished and
     failed records (a key in both counts as finished; keys outside the plan are ignored). ``headline`` names the
     metric that ranks. ``titles`` maps datasets to names for people, ``kinds`` maps methods to their kind.
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
@@ -48,12 +48,13 @@ class ReportInput:
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
     code (see ``Track.parities``).
-    For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
+    For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
-    ``searched`` names the rows among ``squares`` that a search chose; ``cuts`` says by cell key what its settings take
+    ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
+    ``examples`` is what the track calls its examples.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -61,7 +62,7 @@ class ReportInput:
     """
 
     suite: Suite
-    squares: Sequence[tuple[str, Cell]]
+    grid: Sequence[tuple[str, Cell]]
     records: Mapping[str, Record]
     failures: Mapping[str, Record]
     headline: str
@@ -83,6 +84,7 @@ class ReportInput:
     searched: Mapping[str, SearchedRow] = field(default_factory=dict)
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    examples: Noun = EXAMPLES
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):
@@ -91,7 +93,7 @@ class ReportInput:
                     raise ValueError(f"record {key[:12]} holds the cell {record.cell.key[:12]}: verify the store")
                 if record.status != status:
                     raise ValueError(f"record {key[:12]} is {record.status}, expected {status}")
-        for key in {cell.key for _, cell in self.squares} & set(self.records):
+        for key in {cell.key for _, cell in self.grid} & set(self.records):
             if self.headline not in self.records[key].metrics:
                 known = ", ".join(sorted(self.records[key].metrics))
                 raise ValueError(f"record {key[:12]} has no metric {self.headline!r}; it has {known}")

@@ -72,7 +72,7 @@ class FilesDataset(Dataset):
     def read(self, index: int) -> Any:
         return self.read_file(self.root / self.paths[index], self._known[index])
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         return self.paths[index]
 
 

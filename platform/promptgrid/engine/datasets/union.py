@@ -65,9 +65,9 @@ class UnionDataset(Dataset):
     def read(self, index: int) -> Any:
         return self.datasets[self.parts[index]].read(self._local[index])
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         part = self.datasets[self.parts[index]]
-        return f"{part.card.name}/{part.image_name(self._local[index])}"
+        return f"{part.card.name}/{part.example_name(self._local[index])}"
 
 
 def members(dataset: Dataset) -> tuple[Dataset, ...]:

@@ -10,6 +10,7 @@ from promptgrid.contract import Dataset
 from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.engine.datasets.preview import facts_of
 from promptgrid.spec.paths import user_path
+from promptgrid.spec.sizes import shown
 from promptgrid.tracks.image.datasets import coop_split, imagefolder
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 
@@ -30,7 +31,7 @@ def address_of(written: str) -> str:
 def preview(dataset: Dataset, address: str) -> dict[str, Any]:
     """The facts of an opened dataset: classes with counts by split, sizes of images, what is left out and why."""
     sizes, unread = _sizes(dataset) if isinstance(dataset, FilesDataset) else (None, [])
-    return facts_of(dataset, address, {"pixels": sizes}, unread)
+    return facts_of(dataset, address, {"pixels": sizes, "lines": _lines(sizes)}, unread)
 
 
 def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str, str]]]:
@@ -45,6 +46,16 @@ def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str
     spread = {side: _spread([shape[place] for shape in shapes]) for place, side in enumerate(("width", "height"))}
     weight = sum((dataset.root / path).stat().st_size for path in dataset.paths)
     return {"looked_at": len(shapes) + len(unread), "images": len(dataset.paths), "bytes": weight, **spread}, unread
+
+
+def _lines(sizes: Mapping[str, Any] | None) -> list[str]:
+    """The sizes in one line for people; none where no image could be read."""
+    if sizes is None or sizes["width"] is None:
+        return []
+    low, middle, high = zip(sizes["width"], sizes["height"], strict=True)
+    some = "" if sizes["looked_at"] == sizes["images"] else f" (of {sizes['looked_at']:,} images looked at)"
+    spread = f"{low[0]} to {high[0]} wide, {low[1]} to {high[1]} high, {middle[0]}x{middle[1]} at the median"
+    return [f"sizes: {spread}{some}; {shown(sizes['bytes'])} in all"]
 
 
 def _spread(values: Sequence[int]) -> list[int] | None:
