@@ -18,12 +18,12 @@ from ruamel.yaml import YAML
 from tests.gpu.part import Part
 
 from promptgrid import api, catalog
+from promptgrid.engine.bench.measure import Variant, packed, timed
+from promptgrid.engine.bench.rate import matmul_rate
 from promptgrid.engine.schedule import steps_per_epoch
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.bench.floor import Tower, image_flops, matmul_rate, step_flops, text_flops
-from promptgrid.tracks.image.bench.measure import Variant, packed, timed
+from promptgrid.tracks.image.bench.floor import Tower, image_flops, step_flops, text_flops
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
-from promptgrid.tracks.image.bench.run import class_names
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = {"ImageNet": 1000, "SUN397": 397, "StanfordCars": 196, "Flowers102": 102, "UCF101": 101, "Food101": 101,
@@ -41,7 +41,7 @@ def steps_of(dataset: str, classes: int, shots: int) -> int:
 
 def grid(part: Part, track: ImageTrack, backbone: DualEncoder) -> None:
     """A row for each dataset, and one for all."""
-    names = class_names(track.resolver)
+    names = ImageBench(track.resolver).class_names()
     method = track.resolver.method("coop")
     shown = {"small": 3, "smaller": 2} if part.tiny else CLASSES
     whole, floor = 0.0, 0.0

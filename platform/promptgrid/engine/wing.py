@@ -15,7 +15,8 @@ from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Learned, Outcome, Track, unknown
+from promptgrid.contract.track import Cache, Learned, Outcome, Timing, Track, unknown
+from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
@@ -173,6 +174,17 @@ class Wing(Track):
 
     def headline(self, protocol: str) -> str:
         return self.resolver.protocol(protocol).headline
+
+    def timed(self) -> Bench:
+        """What the speed benchmark of the wing times.
+
+        Raises:
+            Refused: the wing has none.
+        """
+        raise Refused(f"track {self.name!r} has no benchmark")
+
+    def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
+        return (dataclasses.asdict(row) for row in measure(self.timed(), timing, say))
 
     def card(self, method: str) -> dict[str, Any]:
         return {} if self.cards is None else card_of(self.resolver, method, self.published(), self.cards)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
 from promptgrid.contract.clip.black_box import face_of
-from promptgrid.contract.track import Timing
+from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.kept import title_of
 from promptgrid.engine.packing import ROOMS, Expectation, Room
@@ -85,10 +84,10 @@ class ImageTrack(Wing):
         task = task_from(about, face_of(method, backbone))
         return LearnedMethod(method, params, task, self._second(cell, device), title_of(cell))
 
-    def bench(self, timing: Timing, say: Callable[[str], None] = lambda what: None) -> Iterator[dict[str, Any]]:
-        from promptgrid.tracks.image.bench.run import measure
+    def timed(self) -> Bench:
+        from promptgrid.tracks.image.bench.run import ImageBench
 
-        return (dataclasses.asdict(row) for row in measure(self.resolver, timing, say))
+        return ImageBench(self.resolver)
 
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)

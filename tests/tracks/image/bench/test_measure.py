@@ -16,13 +16,13 @@ from promptgrid.cli.main import app
 from promptgrid.contract.clip import Backbone, Edits, TokenPlan
 from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Timing
+from promptgrid.engine.bench import measure
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.bench import measure
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import FAMILIES
-from promptgrid.tracks.image.bench.run import class_names
+from promptgrid.tracks.image.bench.run import ImageBench
 from promptgrid.tracks.image.track import ImageTrack
 
 
@@ -76,7 +76,7 @@ def test_images_adapted_to_side_by_side_answer_as_each_alone(image_track: ImageT
 
 
 def test_there_are_names_for_a_thousand_classes(image_track: ImageTrack) -> None:
-    names = class_names(image_track.resolver)
+    names = ImageBench(image_track.resolver).class_names()
     assert len(set(names)) == len(names) >= 1000
 
 

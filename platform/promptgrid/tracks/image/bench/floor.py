@@ -7,20 +7,13 @@ first block's projections of frozen tokens are constants. A multiplication with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from promptgrid.tracks.image.bench.problem import Problem
+from promptgrid.tracks.image.bench.problem import ImageProblem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
-
-LEAST, REPEATS = 2, 12
-ENOUGH = 1.5
-"""Seconds behind which the matmul rate is not measured again: wide products take long, and spread less."""
-ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def image_flops(tower: Tower, images: int, patches: int, prompts: int, deep: int
     return total + images * 4 * w * tower.joint
 
 
-def step_flops(problem: Problem) -> float:
+def step_flops(problem: ImageProblem) -> float:
     """The fewest operations of one step of one cell of ``problem``."""
     task, method, batch = problem.task, problem.method, problem.family.batch
     backbone = task.backbone
@@ -98,7 +91,7 @@ def step_flops(problem: Problem) -> float:
     return _counted(problem)
 
 
-def _counted(problem: Problem) -> float:
+def _counted(problem: ImageProblem) -> float:
     """What torch counts for one plain step of a method without a formula above (CPU attention is not counted)."""
     loop = ReferenceLoop(problem, problem.encoder, cached=True)
     chosen = torch.arange(problem.family.batch, device=problem.labels.device)
@@ -107,16 +100,3 @@ def _counted(problem: Problem) -> float:
     with FlopCounterMode(display=False) as counter:
         loop.step(chosen, rate, torch.tensor(0))
     return float(counter.get_total_flops())
-
-
-def matmul_rate(width: int, like: Tensor, clock: Callable[[], float]) -> float:
-    """Measured operations a second of (8192, width) @ (width, 4 width), the largest product of a block."""
-    left = like.new_ones(ROWS, width)
-    right = like.new_ones(4 * width, width)
-    best, start, repeats = float("inf"), clock(), 0
-    while repeats < LEAST or (repeats < REPEATS and clock() - start < ENOUGH):
-        began, repeats = clock(), repeats + 1
-        for _ in range(4):
-            torch.nn.functional.linear(left, right)
-        best = min(best, (clock() - began) / 4)
-    return 2.0 * ROWS * width * 4 * width / best

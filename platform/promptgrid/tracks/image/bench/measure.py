@@ -1,104 +1,22 @@
-"""Times the variants of one family side by side, and says how far their losses are apart."""
+"""Times one family of methods on images beside the loop that a fork would run."""
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import median
+from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from promptgrid.contract.clip import Classifier
-from promptgrid.contract.columns import Column, Views
 from promptgrid.contract.track import Timing
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.programs import waves_near_cache
-from promptgrid.engine.provenance import forget_peak, peak_memory_mb
-from promptgrid.engine.sampling import Sampler, TrainingSet, epoch_batches, streams
-from promptgrid.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
-from promptgrid.engine.trainer import Fit, fit
+from promptgrid.engine.bench.measure import Floor, Loop, Row, looped, side_by_side
+from promptgrid.engine.bench.problem import Family
+from promptgrid.engine.speed import Half
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
-from promptgrid.tracks.image.bench.floor import matmul_rate, step_flops
+from promptgrid.tracks.image.bench.floor import step_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
-from promptgrid.tracks.image.bench.problem import Family, Problem, problem
+from promptgrid.tracks.image.bench.problem import ImageProblem, problem
 from promptgrid.tracks.image.bench.reference_loop import ReferenceLoop
-
-ROUNDS = 3
-CAPTURED_STEPS = 150
-"""Steps of a turn at least where the first of them capture a graph."""
-ENOUGH = 60.0
-"""Seconds behind which no further round is begun; there is one that warms up, and one more."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the benchmark; ``ms`` is the least time of one step of one cell, ``ratio`` is (a) over it.
-
-    ``floor_ms`` is the arithmetic floor and ``share`` the part of it reached, the median of the turns, each against the
-    matmul rate measured in it: the clock of a shared machine drifts within minutes. ``difference`` is the largest gap
-    to (a) of a step's loss over ``steps`` steps, of the first cell of a pack. (a) is the reference loop; of a pack in
-    half precision the same pack in fp32. Each is held to the matmul rate of its own ``precision``. ``peak_mb`` is the
-    most that a GPU held meanwhile, all cells and the towers together; None on a CPU.
-    """
-
-    family: str
-    method: str
-    classes: int
-    batch: int
-    variant: str
-    pack: int
-    precision: str
-    ms: float
-    ratio: float
-    floor_ms: float
-    share: float
-    difference: float | None
-    steps: int
-    peak_mb: float | None = None
-
-
-@dataclass
-class Variant:
-    """Something that takes steps: ``of(n)()`` takes ``n`` steps of all its cells and gives their losses (n, cells).
-
-    ``base`` is what it is compared with, itself where that is None; ``half`` the precision of its products.
-    """
-
-    name: str
-    pack: int
-    of: Callable[[int], Callable[[], Tensor]]
-    base: Variant | None = None
-    half: Half | None = None
-    best: float = float("inf")
-    steps: int = 1
-    shares: list[float] = field(default_factory=list)
-    peak_mb: float | None = None
-    least: int = 1
-
-    def __post_init__(self) -> None:
-        self.steps = self.least
-
-    def turn(self, clock: Callable[[], float], floor: float) -> None:
-        """One timed turn, in which the arithmetic alone would take ``floor`` seconds a step of a cell."""
-        run = self.of(self.steps)
-        began = clock()
-        run()
-        took = (clock() - began) / (self.steps * self.pack)
-        self.best = min(self.best, took)
-        self.shares.append(floor / took)
-
-    def size(self, seconds: float = 1.0) -> None:
-        """Size the turns to come by the first one, which warmed up and counts only where a step takes a turn.
-
-        A turn takes about ``seconds``, or one step where a step takes longer.
-        """
-        self.shares.clear()
-        self.steps = max(self.least, min(200, round(seconds / (self.best * self.pack))))
-        self.best = float("inf") if self.best * self.pack < seconds else self.best
 
 
 def bench(
@@ -112,198 +30,17 @@ def bench(
     say: Callable[[str], None],
     half: Half | None = None,
 ) -> list[Row]:
-    """Rows of one family on ``len(classes)`` classes: the reference, what each shortcut gains, packs of ``packs``.
-
-    With ``half`` the rows are those of the engine alone, in fp32 and in half precision by turns.
-    """
+    """Rows of one family on ``len(classes)`` classes; see :func:`promptgrid.engine.bench.measure.side_by_side`."""
     whole = problem(family, method, backbone, classes, max(packs, default=1))
-    sizes = [1, *(size for size in packs if size > 1)]
-    variants = _exact(whole, sizes) if half is None else _halved(whole, sizes, half)
-    called = f"{name}, {len(classes)} classes"
-
-    def tell(what: str) -> None:
-        say(f"{called}: {what}")
-
-    differences = _differences(variants, timing.steps, tell)
+    loops: dict[str, Loop] = {"reference loop": lambda given: _referred(given, cached=False)}
+    if not whole.inside_image_tower:  # else nothing of these towers can be kept
+        loops["cached features"] = lambda given: _referred(given, cached=True)
     width = backbone.vision.width if family.method == "vpt" else backbone.text.width
-    floors = timed(variants, step_flops(whole.part(1, 1)), width, whole.features, timing.seconds, tell)
-    exact = str(whole.features.dtype).replace("torch.float", "fp")
-    common = Common(name, method.name, len(classes), whole.family.batch, exact, timing.steps)
-    return rows_of(variants, common, floors, differences)
+    floor = Floor(step_flops(whole.part(1, 1)), width)
+    return side_by_side(whole, loops, floor, name, packs, timing, say, half)
 
 
-@dataclass(frozen=True)
-class Common:
-    """What the rows of one family have in common; ``precision`` is that of what is not in half precision."""
-
-    family: str
-    method: str
-    classes: int
-    batch: int
-    precision: str
-    steps: int
-
-
-def rows_of(
-    variants: Sequence[Variant], common: Common, floors: Mapping[Half | None, float], differences: Mapping[str, float]
-) -> list[Row]:
-    """A row for each of ``variants``, which were timed; each is compared with its base, or with itself."""
-    return [
-        Row(
-            family=common.family,
-            method=common.method,
-            classes=common.classes,
-            batch=common.batch,
-            variant=variant.name,
-            pack=variant.pack,
-            precision=variant.half or common.precision,
-            ms=1e3 * variant.best,
-            ratio=(variant.base or variant).best / variant.best,
-            floor_ms=1e3 * floors[variant.half],
-            share=median(variant.shares),
-            difference=differences.get(variant.name),
-            steps=common.steps,
-            peak_mb=variant.peak_mb,
-        )
-        for variant in variants
-    ]
-
-
-def timed(
-    variants: list[Variant], flops: float, width: int, like: Tensor, seconds: float, say: Callable[[str], None]
-) -> dict[Half | None, float]:
-    """Time ``variants`` in turns; by precision the median seconds of the arithmetic floor, which each is set against.
-
-    Args:
-        variants: they keep what was measured.
-        flops: the fewest operations of a step of a cell.
-        width: of the product whose rate is taken for the machine's.
-        like: a tensor on the device, in the precision of what is not in half precision.
-        seconds: about what a turn of a variant takes.
-        say: told what is being timed.
-    """
-    clock, on_gpu = _clock(like.device), like.device.type == "cuda"
-    floors: dict[Half | None, list[float]] = {variant.half: [] for variant in variants}
-    began = clock()
-    for turn in range(ROUNDS + 1):
-        if turn > 1 and clock() - began > ENOUGH:
-            break
-        for kind, found in floors.items():
-            found.append(flops / matmul_rate(width, like if kind is None else like.to(DTYPES[kind]), clock))
-        for variant in variants:
-            say(variant.name)
-            forget_peak(str(like.device))
-            variant.turn(clock, floors[variant.half][-1])
-            variant.peak_mb = peak_memory_mb(str(like.device)) if on_gpu else None
-            if turn == 0:
-                variant.size(seconds)
-    return {kind: median(found) for kind, found in floors.items()}
-
-
-def _exact(whole: Problem, sizes: Sequence[int]) -> list[Variant]:
-    """What a fork would run, and beside it what the engine makes of it, in one precision."""
-    reference = Variant("reference loop", 1, lambda n: _referred(whole.part(1, n), cached=False))
-    cached = Variant("cached features", 1, lambda n: _referred(whole.part(1, n), cached=True), reference)
-    kept = [] if whole.inside_image_tower else [cached]  # else nothing of these towers can be kept
-    packs = [Variant(_called(k), k, _engine(whole, k), reference) for k in sizes]
-    if whole.features.device.type == "cuda":
-        graph = Speed(captured=True)
-        packs += [
-            Variant(f"{_called(k)}, CUDA graph", k, _engine(whole, k, graph), reference, least=CAPTURED_STEPS)
-            for k in sizes
-        ]
-    return [reference, *kept, *packs]
-
-
-def _halved(whole: Problem, sizes: Sequence[int], half: Half) -> list[Variant]:
-    """Every pack in fp32, and behind it in half precision."""
-    variants: list[Variant] = []
-    for k in sizes:
-        exact = Variant(_called(k), k, _engine(whole, k))
-        variants += [exact, Variant(f"{_called(k)}, {half}", k, _engine(whole, k, Speed(half)), exact, half)]
-    return variants
-
-
-def _called(cells: int) -> str:
-    return f"pack of {cells}" if cells > 1 else "exact shortcuts"
-
-
-def _engine(whole: Problem, cells: int, speed: Speed = PLAIN) -> Callable[[int], Callable[[], Tensor]]:
-    """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
-    on_cpu = whole.features.device.type == "cpu"
-    waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
-    size = -(-cells // waves)
-
-    def of(steps: int) -> Callable[[], Tensor]:
-        given = whole.part(cells, steps)
-        parts = [replace(given, cells=given.cells[first : first + size]) for first in range(0, cells, size)]
-        runs = [packed(part, lambda *step: speed) for part in parts]
-        return lambda: torch.stack([losses for run in runs for losses in run().by_step], dim=1)
-
-    return of
-
-
-def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
-    """What trains the cells of ``given`` as one pack, with the shortcuts that ``choose`` chooses."""
-    cells, method = len(given.cells), given.method
-    starts = [given.start(slot) for slot in range(cells)]
-    stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
-    device = given.labels.device
-    knobs = {name: torch.full((cells,), float(getattr(method, name)), device=device) for name in method.knobs()}
-    columns: dict[str, Column] = {"features": Views.still(given.features)}
-    if given.inside_image_tower:
-        columns["patches"] = Views.still(given.pixels, given.task.backbone.patches, kept=True)
-    training = TrainingSet(given.labels, columns)
-    schedule = Schedule.of(method, given.task, len(given.labels))
-    if schedule is None:
-        raise ValueError(f"{method.name} is not fitted by descent")
-    schedules = [schedule] * cells
-    support = [training] * cells
-    pack = PackedMethod(method, knobs, given.task)
-    return lambda: fit(pack, stacked, Sampler(support, given.cells, schedules), schedules, choose=choose)
-
-
-def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:
+def _referred(given: ImageProblem, *, cached: bool) -> Callable[[], Tensor]:
     loop = ReferenceLoop(given, PlainBackbone(given.encoder), cached=cached)
     warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)  # vmap over the one image of a batch
-    return lambda: _looped(loop)
-
-
-def _looped(loop: ReferenceLoop) -> Tensor:
-    """(steps, 1) losses of the first cell under the reference loop, on the batches the engine draws."""
-    given = loop.problem
-    images, size = len(given.labels), given.family.batch
-    keep_last = loop.recipe.batches.keep_last
-    total, each = loop.recipe.iterations or 1, steps_per_epoch(images, size, keep_last)
-    rates = loop.recipe.rates(total, each)
-    orders, drops = streams(given.cells, "batches"), streams(given.cells, "dropout")
-    losses: list[float] = []
-    for epoch in range(-(-total // each)):
-        for chosen in list(epoch_batches(orders, images, size, keep_last))[: total - epoch * each]:
-            seed = torch.randint(2**62, (), generator=drops[0])
-            losses.append(loop.step(chosen[0].to(given.labels.device), rates[len(losses)], seed))
-    return torch.tensor(losses, dtype=torch.float64).unsqueeze(1)
-
-
-def _differences(variants: list[Variant], steps: int, say: Callable[[str], None]) -> dict[str, float]:
-    """The largest gap of each variant's first cell to what it is compared with; none if ``steps`` is 0."""
-    losses: dict[str, Tensor] = {}
-    found: dict[str, float] = {}
-    for variant in variants if steps else ():
-        say(f"losses over {steps} steps: {variant.name}")
-        losses[variant.name] = variant.of(steps)()[:, 0].double()
-        if variant.base is not None:
-            found[variant.name] = float((losses[variant.name] - losses[variant.base.name]).abs().max())
-    return found
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    """CPU seconds of one thread (the machine may be shared), wall seconds of several or behind a GPU."""
-    if device.type != "cuda":
-        return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-
-    def clock() -> float:
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    return clock
+    return lambda: looped(loop)

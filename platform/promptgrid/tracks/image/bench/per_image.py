@@ -10,12 +10,12 @@ from torch import Tensor
 
 from promptgrid.contract.clip import Adaptation, Batch, Classifier, Params, Task, stream
 from promptgrid.contract.track import Timing
+from promptgrid.engine.bench.measure import Common, Row, Variant, rows_of, timed
+from promptgrid.engine.bench.problem import Family
 from promptgrid.engine.speed import Half
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, text_flops
-from promptgrid.tracks.image.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
-from promptgrid.tracks.image.bench.problem import Family
 from promptgrid.tracks.image.data.adapting import adapted
 
 IMAGES = 8

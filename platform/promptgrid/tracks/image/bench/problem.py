@@ -1,30 +1,18 @@
-"""What is timed: one method on a made-up task of a given size, the same for every variant."""
+"""What is timed: one method on made-up images of a given number of classes, the same for every variant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Classifier, Labelled, Params, Recipe, Task, stream
-from promptgrid.spec import Cell
+from promptgrid.contract.clip import Classifier, Labelled, Task
+from promptgrid.contract.columns import Column, Views
+from promptgrid.engine.bench.problem import Family, Problem, cells_of, limited
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
 SHOTS = 16
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of methods by one of its members: ``batch`` images a step, as in its recipe."""
-
-    method: str
-    about: str
-    batch: int
-    settings: dict[str, Any]
-
-
 FAMILIES = {
     "coop": Family("coop", "text tower, one context for all classes", 32, {"context_length": 16}),
     "cocoop": Family("cocoop", "text tower, a context for each image", 1, {}),
@@ -39,55 +27,33 @@ FAMILIES = {
 
 
 @dataclass(frozen=True)
-class Problem:
-    """K cells of one method: random images, real class names, ``steps`` steps of ``batch`` images.
+class ImageProblem(Problem):
+    """Random images with real class names.
 
     Attributes:
-        kind: the method as it is found.
         encoder: the towers, of ``task`` too.
-        method: with its recipe cut to ``steps`` iterations.
-        cells: they name the random streams.
-        task: on the engine's backbone.
-        features: (N, width) frozen features, shared by the cells.
         pixels: (N, 3, size, size) uint8.
-        labels: (N,).
     """
 
-    family: Family
-    kind: type[Classifier]
-    encoder: DualEncoder
     method: Classifier
-    cells: tuple[Cell, ...]
     task: Task
-    features: Tensor
+    encoder: DualEncoder
     pixels: Tensor
-    labels: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """(N, width) frozen features, shared by the cells."""
+        return self.like
 
     @property
     def inside_image_tower(self) -> bool:
         """Whether the image tower takes part in every step."""
         return "vision_blocks" in self.method.needs
 
-    def part(self, cells: int, steps: int) -> Problem:
-        """The first ``cells`` cells, taking ``steps`` steps."""
-        return replace(self, method=_limited(self.kind, steps)(**_settings(self.family)), cells=self.cells[:cells])
-
-    def start(self, slot: int) -> Params:
-        """The parameters that the cell in ``slot`` starts from, in the precision of the features."""
-        drawn = self.method.init(self.task, stream("bench", self.cells[slot].seed, "init"))
-        return {name: value.to(self.features) for name, value in drawn.items()}
-
-    def recipe(self) -> Recipe:
-        """How the method is fitted."""
-        recipe = self.method.recipe(self.task)
-        if recipe is None:
-            raise ValueError(f"{self.method.name} is not fitted by descent")
-        return recipe
-
 
 def problem(
     family: Family, method: type[Classifier], backbone: DualEncoder, classes: tuple[str, ...], cells: int
-) -> Problem:
+) -> ImageProblem:
     """``cells`` cells that take one step each; the images are noise, which costs what photographs cost.
 
     There are two batches of them, or for a cache, which has a row for each, as many as 16 shots have.
@@ -103,33 +69,19 @@ def problem(
     device = features.device
     task = Task.of(dataset="bench", classes=classes, template="a photo of a {}.", backbone=backbone, shots=1)
     task = task.but(support=Labelled(features, labels.to(device)))
-    names = tuple(_cell(method.name, seed) for seed in range(1, cells + 1))
-    limited = _limited(method, 1)(**_settings(family))
-    return Problem(family, method, backbone, limited, names, task, features, pixels, labels.to(device))
-
-
-def _settings(family: Family) -> dict[str, Any]:
-    return family.settings | {"batch_size": family.batch}
-
-
-def _limited(method: type[Classifier], steps: int) -> type[Classifier]:
-    """``method`` with a recipe of ``steps`` iterations and no closing search."""
-
-    def recipe(self: Classifier, task: Task) -> Recipe | None:
-        full = method.recipe(self, task)
-        return None if full is None else replace(full, iterations=steps)
-
-    return type(f"Timed{method.__name__}", (method,), {"recipe": recipe, "__module__": method.__module__})
-
-
-def _cell(method: str, seed: int) -> Cell:
-    place = {"method": method, "dataset": "bench", "backbone": "", "protocol": "few_shot", "track": "image"}
-    return Cell(
-        **place,
-        settings={},
-        shots=1,
-        seed=seed,
-        selection="last",
-        precision="fp32",
-        identity={**place, "seed": seed, "split": "bench"},
+    timed = limited(method, family, 1)
+    columns: dict[str, Column] = {"features": Views.still(features)}
+    if "vision_blocks" in timed.needs:
+        columns["patches"] = Views.still(pixels, backbone.patches, kept=True)
+    return ImageProblem(
+        family=family,
+        kind=method,
+        method=timed,
+        cells=cells_of("image", method.name, cells),
+        task=task,
+        like=features,
+        labels=labels.to(device),
+        columns=columns,
+        encoder=backbone,
+        pixels=pixels,
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from promptgrid.contract.clip import SGD, AdamW, Backbone, Batch
-from promptgrid.tracks.image.bench.problem import Problem
+from promptgrid.tracks.image.bench.problem import ImageProblem
 
 
 class ReferenceLoop:
@@ -22,7 +22,7 @@ class ReferenceLoop:
         cached: keep frozen image features instead of running the image tower at every step.
     """
 
-    def __init__(self, problem: Problem, towers: Backbone, *, cached: bool) -> None:
+    def __init__(self, problem: ImageProblem, towers: Backbone, *, cached: bool) -> None:
         self.problem = problem
         self.task = replace(problem.task, backbone=towers)
         self.cached = cached
