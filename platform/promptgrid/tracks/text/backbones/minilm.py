@@ -17,7 +17,7 @@ from promptgrid.tracks.text.backbone import TextBackbone, TextBackboneFamily
 from promptgrid.tracks.text.backbones import mask_delta, minilm_package
 from promptgrid.tracks.text.backbones.minilm_package import CONTENT, SHAPE
 from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
-from promptgrid.tracks.text.backbones.tower import TextTower
+from promptgrid.tracks.text.backbones.tower import Transformer
 
 PLAIN, MASKED = "minilm-l6", "minilm-l6-mlm"
 PAD, MASK = 0, 103
@@ -64,11 +64,11 @@ class MiniLM(TextBackboneFamily):
         return build(backbone, str(self.facts(backbone)["digest"]), device)
 
 
-def build(backbone: str, digest: str, device: str) -> TextTower:
+def build(backbone: str, digest: str, device: str) -> Transformer:
     """One of the two towers."""
     tensors = minilm_package.tensors()
     if backbone == MASKED:
         tensors = mask_delta.applied(tensors)
     tokenizer = Tokenizer(minilm_package.tokenizer_json(), PAD, MASK, 256, SHAPE.most, True, backbone)
     here = {name: value.to(torch.device(device)) for name, value in tensors.items()}
-    return TextTower(backbone, digest, SHAPE, here, tokenizer, PREPROCESSING)
+    return Transformer(backbone, digest, SHAPE, here, tokenizer, PREPROCESSING)

@@ -18,7 +18,7 @@ def main() -> None:
     """Read the corpus, train, and write the weights and their figures into FOLDER."""
     parser = argparse.ArgumentParser(prog="python -m promptgrid.tracks.text.pretrain", description=__doc__)
     parser.add_argument("folder", type=Path, help="where sources, tables, checkpoint and weights are kept")
-    parser.add_argument("--minutes", type=float, default=Recipe.minutes, help="of training, by the wall clock")
+    parser.add_argument("--steps", type=int, default=Recipe.steps, help="of training, in all")
     parser.add_argument(
         "--apart", type=Path, nargs="*", default=[], help="files of texts, one a line, to keep away from"
     )
@@ -27,7 +27,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
     given.folder.mkdir(parents=True, exist_ok=True)
-    recipe, tower = Recipe(minutes=given.minutes), build(PLAIN, "", "cpu")
+    recipe, tower = Recipe(steps=given.steps), build(PLAIN, "", "cpu")
     tasks = (line for path in given.apart for line in path.read_text(encoding="utf-8").splitlines())
     tables = tables_in(given.folder, tower, recipe, tasks)
     train(tower, tables, recipe, given.folder)
