@@ -71,6 +71,10 @@ class Tokenizer:
         """One more than the largest id."""
         return 1 + max(map(int, self._reader.get_vocab(with_added_tokens=True).values()))
 
+    def spelled(self, token: int) -> str:
+        """A token as the vocabulary spells it."""
+        return str(self._reader.id_to_token(token))
+
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text without special tokens."""
         found = self._reader.encode_batch_fast(list(texts), add_special_tokens=False)

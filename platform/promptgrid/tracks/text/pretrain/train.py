@@ -65,10 +65,17 @@ def loss_of(tower: Transformer, params: Mapping[str, Tensor], step: Step) -> Ten
     return F.cross_entropy(tower.fill(hidden, weights).flatten(0, 1), step.wanted.flatten())
 
 
-def train(tower: Transformer, tables: Tables, recipe: Recipe, home: Path, save_every: float = 300.0) -> Path:
+def train(
+    tower: Transformer,
+    tables: Tables,
+    recipe: Recipe,
+    home: Path,
+    stop_at: int | None = None,
+    save_every: float = 300.0,
+) -> Path:
     """Train for ``recipe.steps``, those included that a checkpoint in ``home`` has behind it.
 
-    Step n draws the same rows and masks whether or not the run was cut before it.
+    With ``stop_at`` the run ends at that step, on the way. Step n draws the same rows and masks whether or not the run was cut before it.
 
     Returns:
         The checkpoint, ``home/checkpoint.pt``: ``params``, ``steps``, ``seconds`` of processor time.
@@ -94,7 +101,7 @@ def train(tower: Transformer, tables: Tables, recipe: Recipe, home: Path, save_e
     mean = 0.0
     logger.info("at step %d", number)
     for step in steps(tables.rows, recipe, tower.special.mask, number):
-        if number >= recipe.steps:
+        if number >= (recipe.steps if stop_at is None else stop_at):
             break
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * recipe.slope(number / recipe.steps)

@@ -1,0 +1,92 @@
+"""MiniLM as its package brings it."""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import load
+from tests.tracks.text.backbones import plain
+
+from promptgrid.spec import Refused
+from promptgrid.tracks.text.backbone import Piece
+from promptgrid.tracks.text.backbones import minilm_package
+from promptgrid.tracks.text.backbones.kinds import kind_of
+from promptgrid.tracks.text.backbones.minilm import MASK, MASKED, PAD, PLAIN, MiniLM
+from promptgrid.tracks.text.backbones.tower import Transformer
+
+TEXTS = ["A dog runs in the park.", "The stock market fell sharply on Tuesday.", "Dogs were running through a park!"]
+
+
+@pytest.fixture(scope="module")
+def tower() -> Transformer:
+    found = MiniLM().load(PLAIN, "cpu")
+    assert isinstance(found, Transformer)
+    return found
+
+
+@pytest.fixture(scope="module")
+def content() -> zipfile.ZipFile:
+    return zipfile.ZipFile(minilm_package.archive())
+
+
+def test_its_shape_and_ids_are_those_of_its_config(content: zipfile.ZipFile, tower: Transformer) -> None:
+    config = json.loads(content.read("config.json"))
+    assert kind_of(config, "")[1] == minilm_package.SHAPE
+    tokens = {token["content"]: token["id"] for token in json.loads(content.read("tokenizer.json"))["added_tokens"]}
+    assert (tokens["[PAD]"], tokens["[MASK]"]) == (PAD, MASK)
+    assert tower.preprocessing["most_tokens"] == json.loads(content.read("sentence_bert_config.json"))["max_seq_length"]
+    assert json.loads(content.read("1_Pooling/config.json"))["pooling_mode_mean_tokens"]
+
+
+def test_hidden_states_are_those_of_the_formulas(content: zipfile.ZipFile, tower: Transformer) -> None:
+    config = json.loads(content.read("config.json"))
+    state = {f"bert.{name}": value for name, value in load(content.read("model.safetensors")).items()}
+    tokens = tower.tokenize(TEXTS[:1])
+    wanted = plain.hidden("bert", config, state, tokens.ids[0])
+    assert torch.allclose(tower.encode(tower.embed(tokens.ids), tokens.mask)[0], wanted, atol=1e-5)
+
+
+def test_close_sentences_are_close(tower: Transformer) -> None:
+    tokens = tower.tokenize(TEXTS)
+    pooled = tower.pool(tower.encode(tower.embed(tokens.ids), tokens.mask), tokens.mask)
+    unit = torch.nn.functional.normalize(pooled, dim=-1)
+    assert float(unit[0] @ unit[2]) > 0.7 > 0.2 > float(unit[0] @ unit[1])
+
+
+def test_facts_are_quick_and_tell_the_towers_apart(tower: Transformer) -> None:
+    began = time.process_time()
+    facts = MiniLM().facts(PLAIN)
+    assert time.process_time() - began < 0.5
+    assert tower.digest == facts["digest"] != MiniLM().facts(MASKED)["digest"]
+    assert "mask" not in tower.offers
+    assert {row["name"] for row in MiniLM().listing()} == {PLAIN, MASKED}
+
+
+def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(minilm_package.CONTENT, "tokenizer.json", (1, ""))
+    with pytest.raises(Refused, match="another version"):
+        MiniLM().facts(PLAIN)
+    monkeypatch.setitem(minilm_package.CONTENT, "tokenizer.json", (466247, "0" * 64))
+    with pytest.raises(Refused, match="not the known one"):
+        MiniLM().load(PLAIN, "cpu")
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Refused, match="not installed"):
+        MiniLM().facts(PLAIN)
+
+
+def test_the_masked_tower_fills_masks() -> None:
+    tower = MiniLM().load(MASKED, "cpu")
+    assert "mask" in tower.offers
+    tokens = tower.tokenize_template([Piece("he is taller"), Piece(masks=1), Piece("his brother.")])
+    at = tower.encode_at(tower.embed(tokens.ids), tokens.mask, tokens.places["mask"])
+    than, zebra = (ids[0] for ids in tower.words(["than", "zebra"]))
+    logits = tower.fill(at)[0, 0]
+    assert logits[than] > logits[zebra]
+    assert int((logits > logits[than]).sum()) < 20
