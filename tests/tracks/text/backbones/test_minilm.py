@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load
+from safetensors.torch import load, save_file
 from tests.tracks.text.backbones import plain
 
 from promptgrid.spec import Refused
@@ -17,6 +18,8 @@ from promptgrid.tracks.text.backbones import minilm_package
 from promptgrid.tracks.text.backbones.kinds import kind_of
 from promptgrid.tracks.text.backbones.minilm import MASK, MASKED, PAD, PLAIN, MiniLM
 from promptgrid.tracks.text.backbones.tower import Transformer
+from promptgrid.tracks.text.pretrain.publish import stored
+from promptgrid.tracks.text.pretrain.train import trainable, with_head
 
 TEXTS = ["A dog runs in the park.", "The stock market fell sharply on Tuesday.", "Dogs were running through a park!"]
 
@@ -57,13 +60,12 @@ def test_close_sentences_are_close(tower: Transformer) -> None:
     assert float(unit[0] @ unit[2]) > 0.7 > 0.2 > float(unit[0] @ unit[1])
 
 
-def test_facts_are_quick_and_tell_the_towers_apart(tower: Transformer) -> None:
+def test_facts_are_quick(tower: Transformer) -> None:
     began = time.process_time()
     facts = MiniLM().facts(PLAIN)
     assert time.process_time() - began < 0.5
-    assert tower.digest == facts["digest"] != MiniLM().facts(MASKED)["digest"]
-    assert "mask" not in tower.offers
-    assert {row["name"] for row in MiniLM().listing()} == {PLAIN, MASKED}
+    assert tower.digest == facts["digest"]
+    assert sorted(tower.offers) == facts["offers"] == ["blocks", "features", "tokens", "weights"]
 
 
 def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,12 +83,22 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         MiniLM().facts(PLAIN)
 
 
-def test_the_masked_tower_fills_masks() -> None:
-    tower = MiniLM().load(MASKED, "cpu")
-    assert "mask" in tower.offers
-    tokens = tower.tokenize_template([Piece("he is taller"), Piece(masks=1), Piece("his brother.")])
-    at = tower.encode_at(tower.embed(tokens.ids), tokens.mask, tokens.places["mask"])
-    than, zebra = (ids[0] for ids in tower.words(["than", "zebra"]))
-    logits = tower.fill(at)[0, 0]
-    assert logits[than] > logits[zebra]
-    assert int((logits > logits[than]).sum()) < 20
+def test_a_delta_makes_the_masked_tower(tower: Transformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "delta.safetensors"
+    monkeypatch.setattr("promptgrid.tracks.text.backbones.mask_delta.FILE", file)
+    assert not MiniLM().knows(MASKED)
+    with pytest.raises(Refused, match="unknown backbone"):
+        MiniLM().load(MASKED, "cpu")
+    headed = with_head(tower, torch.ones(tower.vocabulary))
+    moved = trainable(headed)
+    moved["blocks.3.fc.weight"] = moved["blocks.3.fc.weight"] + 0.01
+    save_file(stored(tower, moved), file)
+    found = MiniLM().load(MASKED, "cpu")
+    assert "mask" in found.offers
+    assert found.digest == MiniLM().facts(MASKED)["digest"] != tower.digest
+    assert {row["name"] for row in MiniLM().listing()} == {PLAIN, MASKED}
+    change = found.weights()["blocks.3.fc.weight"] - tower.weights()["blocks.3.fc.weight"]
+    assert torch.allclose(change, torch.full_like(change, 0.01), atol=1e-3)
+    tokens = found.tokenize_template([Piece("he is taller"), Piece(masks=1), Piece("his brother.")])
+    at = found.encode_at(found.embed(tokens.ids), tokens.mask, tokens.places["mask"])
+    assert found.fill(at).shape == (1, 1, 30522)

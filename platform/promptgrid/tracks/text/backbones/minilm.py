@@ -34,10 +34,10 @@ class MiniLM(TextBackboneFamily):
     name: ClassVar[str] = "minilm"
 
     def listing(self) -> list[dict[str, object]]:
-        return [{"name": name, "about": about, "bundled": True} for name, about in ABOUT.items()]
+        return [{"name": name, "about": ABOUT[name], "bundled": True} for name in _here()]
 
     def knows(self, backbone: str) -> bool:
-        return backbone in ABOUT
+        return backbone in _here()
 
     def facts(self, backbone: str) -> dict[str, object]:
         minilm_package.archive()
@@ -60,8 +60,13 @@ class MiniLM(TextBackboneFamily):
 
     def load(self, backbone: str, device: str) -> TextBackbone:  # type: ignore[override]  # as its family
         if not self.knows(backbone):
-            raise Refused("unknown backbone", where="backbones", got=backbone, expected=", ".join(ABOUT))
+            raise Refused("unknown backbone", where="backbones", got=backbone, expected=", ".join(_here()))
         return build(backbone, str(self.facts(backbone)["digest"]), device)
+
+
+def _here() -> list[str]:
+    """The towers whose weights are there: the masked one where its delta ships."""
+    return [name for name in ABOUT if name != MASKED or mask_delta.FILE.is_file()]
 
 
 def build(backbone: str, digest: str, device: str) -> Transformer:

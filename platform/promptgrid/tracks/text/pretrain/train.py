@@ -75,7 +75,8 @@ def train(
 ) -> Path:
     """Train for ``recipe.steps``, those included that a checkpoint in ``home`` has behind it.
 
-    With ``stop_at`` the run ends at that step, on the way. Step n draws the same rows and masks whether or not the run was cut before it.
+    With ``stop_at`` the run ends at that step, on the way. Step n draws the same rows and masks whether or not the run
+    was cut before it.
 
     Returns:
         The checkpoint, ``home/checkpoint.pt``: ``params``, ``steps``, ``seconds`` of processor time.
