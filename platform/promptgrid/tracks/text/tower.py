@@ -15,7 +15,7 @@ from promptgrid.tracks.text.backbone import TextBackbone
 from promptgrid.tracks.text.edits import TextEdits
 from promptgrid.tracks.text.reading import bare, pooled, sequence
 
-FILLING = "fill."
+FILLING = "mask."
 """How the names of weights begin that only filling masks looks at."""
 
 
@@ -38,12 +38,16 @@ class TextTower:
     @property
     def mlp_width(self) -> int:
         """Of the hidden layer of a block's MLP."""
-        return self.backbone.mlp_width
+        return int(self.backbone.weights()["blocks.0.fc.weight"].shape[0])
 
     @property
     def norms(self) -> tuple[NormPlace, ...]:
         """The LayerNorms it has."""
-        return self.backbone.norms
+        own: list[NormPlace] = ["pre"]
+        for layer in range(self.layers):
+            own += [(layer, "first"), (layer, "second")]
+        names = self.backbone.weights()
+        return tuple(place for place in [*own, "post"] if _norm_name(place) in names)
 
     @property
     def prompt_place(self) -> Literal["text"]:
@@ -61,3 +65,7 @@ class TextTower:
         own = None if edits is None else TextEdits(**vars(edits))
         prompt = None if own is None or own.tokens is None else own.tokens.layers[0]
         return pooled(self.backbone, sequence(self.backbone, bare(batch), prompt, weights=weights), own, weights)
+
+
+def _norm_name(place: NormPlace) -> str:
+    return f"{place}.weight" if isinstance(place, str) else f"blocks.{place[0]}.{place[1]}.weight"

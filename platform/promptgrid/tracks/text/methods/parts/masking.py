@@ -12,7 +12,7 @@ from promptgrid.contract.method import Params
 from promptgrid.contract.randomness import gaussian
 from promptgrid.tracks.text.task import TextTask
 
-SHARE, HIDDEN, OTHER = 0.15, 0.8, 0.1
+PER_CENT, HIDDEN, OTHER = 15, 0.8, 0.1
 """Of a text's tokens that are asked for; of these, which become the mask token, and which any other token."""
 SALT = 91
 
@@ -44,10 +44,10 @@ def masked_word_loss(
         raise ValueError("tokens are hidden by the step's seed, and this task has none")
     open_ = attention & ~_special(task, ids)
     open_ = open_ if never is None else open_ & ~never
-    most = max(1, -(-int(SHARE * 100) * ids.shape[-1] // 100))
+    most = max(1, -(-PER_CENT * ids.shape[-1] // 100))
     rank = uniform(attention, ids.shape[-1], seed, SALT).masked_fill(~open_, -1.0)
     at = rank.topk(most).indices
-    wanted = (SHARE * open_.sum(-1)).round().clamp(min=1)
+    wanted = ((PER_CENT * open_.sum(-1) + 50) // 100).clamp(min=1)
     asked = (torch.arange(most, device=ids.device) < wanted.unsqueeze(-1)) & open_.gather(-1, at)
     target = ids.gather(-1, at)
     lot = uniform(attention, most, seed, SALT + 1)
@@ -60,8 +60,8 @@ def masked_word_loss(
     states = backbone.encode_at(words, attention, at, weights=weights)
     losses = F.cross_entropy(backbone.fill(states, weights).flatten(0, 1), target.flatten(), reduction="none")
     counted = asked.flatten().to(losses)
-    mean: Tensor = (losses * counted).sum() / counted.sum().clamp(min=1.0)
-    return mean
+    total: Tensor = (losses * counted).sum()
+    return total / counted.sum().clamp(min=1.0)
 
 
 def uniform(rows: Tensor, size: int, seed: Tensor, salt: int) -> Tensor:
