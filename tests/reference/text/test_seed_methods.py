@@ -17,7 +17,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 from tests.reference.text import bayes_prompt, ept, iapt, pcp, sci_prompt
 from tests.reference.text.plain import five_steps
-from tests.reference.text.world import begun, training_batch, world
+from tests.reference.text.world import begun, stirred, training_batch, world
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -93,13 +93,16 @@ def test_logits_at_the_start(case: str) -> None:
     found = one.method.predict(params, batch, task)
     assert found.std(dim=0).max() > 1e-3, "the texts are all alike: nothing was compared"
     torch.testing.assert_close(found, one.reference(task, params, batch, **one.told), rtol=0, atol=TOLERANCE)
+    params = stirred(one.method, params)
+    found = one.method.predict(params, batch, task)
+    torch.testing.assert_close(found, one.reference(task, params, batch, **one.told), rtol=0, atol=TOLERANCE)
 
 
 @every_case
 def test_five_steps(case: str) -> None:
     one = CASES[case]
     task = world(one.relations)
-    params, batch = begun(one.method, task), training_batch(task)
+    params, batch = stirred(one.method, begun(one.method, task)), training_batch(task)
 
     def ours(now: Params, step: int) -> Tensor:
         (loss,) = one.method.objective(now, batch, task.but(seed=torch.tensor(step))).values()

@@ -88,6 +88,16 @@ def begun(method: Any, task: TextTask, seed: int = 1) -> Params:
     return doubled(method.init(task, torch.Generator().manual_seed(seed)))
 
 
+def stirred(method: Any, params: Params, seed: int = 2) -> Params:
+    """``params`` with noise on all that is learned beside the model's own weights: what starts at zero shows then."""
+    rng = torch.Generator().manual_seed(seed)
+    fixed = {name for name in params if name in method.frozen or name.startswith("tower.")}
+    return {
+        name: value if name in fixed else value + 0.2 * torch.randn(value.shape, generator=rng, dtype=value.dtype)
+        for name, value in params.items()
+    }
+
+
 def training_batch(task: TextTask) -> Batch:
     """All examples of ``task``."""
     assert task.examples is not None
