@@ -1,17 +1,14 @@
-"""What a method may do inside a frozen text tower beyond :class:`promptgrid.contract.Edits`, as data."""
+"""What a method may do inside a frozen text tower beyond :class:`TowerEdits`, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from promptgrid.contract import Edits
+from promptgrid.towers.edits import TowerEdits
 
-Sublayer = Literal["attention", "mlp"]
 Generator = Callable[[Tensor, Tensor], Tensor]
 """Hidden states (B, L, d) of the text without the prompt slots and its mask (B, L) to prompt tokens (B, k, d)."""
 
@@ -29,26 +26,6 @@ class Prefix:
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """A bottleneck behind a sublayer, before its residual sum: h + act(h downᵀ + b) upᵀ + c (Houlsby et al., 2019).
-
-    ``down`` is (r, width), ``up`` is (width, r), ``down_bias`` (r,) and ``up_bias`` (width,) or None for zero.
-    """
-
-    down: Tensor
-    up: Tensor
-    down_bias: Tensor | None = None
-    up_bias: Tensor | None = None
-    act: Callable[[Tensor], Tensor] = F.gelu
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(..., width) to (..., width)."""
-        hidden = x @ self.down.mT
-        grown = self.act(hidden if self.down_bias is None else hidden + self.down_bias) @ self.up.mT
-        return x + (grown if self.up_bias is None else grown + self.up_bias)
-
-
-@dataclass(frozen=True)
 class Generated:
     """Prompt tokens that are made from the hidden states at each layer (IAPT; arXiv:2405.18203).
 
@@ -61,7 +38,7 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class TextEdits(Edits):
+class TextEdits(TowerEdits):
     """All that one method changes in a text tower.
 
     ``tokens`` must have place ``text``: its slots are those of :meth:`TextBackbone.with_prompt`. ``sides`` and
@@ -69,10 +46,8 @@ class TextEdits(Edits):
 
     Attributes:
         prefixes: keys and values by layer.
-        adapters: by (layer, sublayer).
         generated: tokens made from hidden states; not together with ``tokens``.
     """
 
     prefixes: Mapping[int, Prefix] = field(default_factory=dict)
-    adapters: Mapping[tuple[int, Sublayer], Adapter] = field(default_factory=dict)
     generated: Generated | None = None
