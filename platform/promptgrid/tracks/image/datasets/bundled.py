@@ -12,9 +12,9 @@ import pyarrow as pa
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions
 from promptgrid.contract.clip import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, nearest
+from promptgrid.spec.checked import make_card
 from promptgrid.spec.parquet import read_parquet
 from promptgrid.spec.reading import read_yaml
-from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.decoding import decode
 from promptgrid.tracks.image.datasets.descriptions import read_descriptions
 

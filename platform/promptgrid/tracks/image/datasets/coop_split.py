@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.contract.clip import Dataset, DatasetFamily
+from promptgrid.contract.split_names import SPLITS
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
+from promptgrid.spec.checked import make_card
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets.beside import FolderDataset
-from promptgrid.tracks.image.datasets.cards import make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
 from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
-from promptgrid.tracks.image.datasets.split_names import SPLITS
 
 PREFIX = "coop-split:"
 MAX_BYTES = 256 * 2**20

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from promptgrid.contract.assets import Descriptions, check_descriptions
+from promptgrid.spec.checked import checked
 from promptgrid.spec.reading import read_yaml
-from promptgrid.tracks.image.datasets.cards import checked
 
 FILE = "descriptions.yaml"
 Sentence = Annotated[str, StringConstraints(max_length=300)]

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from promptgrid.contract.split_names import folders_by_split, sounds_like_a_split, split_of
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.beside import FOLDER
 from promptgrid.tracks.image.datasets.decoding import SUFFIXES
 from promptgrid.tracks.image.datasets.descriptions import FILE
-from promptgrid.tracks.image.datasets.split_names import folders_by_split, sounds_like_a_split, split_of
 
 CARD = "dataset.yaml"
 NO_CLASSES = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"})

@@ -8,15 +8,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from promptgrid.contract.clip import Dataset, DatasetFamily
+from promptgrid.contract.split_names import SPLITS
 from promptgrid.spec import DatasetCard, Refused, SourceCard, digest, nearest
+from promptgrid.spec.checked import checked, make_card
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.image.datasets.beside import FolderDataset
-from promptgrid.tracks.image.datasets.cards import checked, make_card
 from promptgrid.tracks.image.datasets.content import duplicate_notes
 from promptgrid.tracks.image.datasets.decoding import SUFFIXES
 from promptgrid.tracks.image.datasets.files import Row, existing_folder, hashes_below, refuse_outside
 from promptgrid.tracks.image.datasets.folder_tree import CARD, Found, Tree, read_tree
-from promptgrid.tracks.image.datasets.split_names import SPLITS
 
 PREFIX = "imagefolder:"
 

@@ -8,11 +8,11 @@ from statistics import median
 from typing import Any
 
 from promptgrid.contract.clip import Dataset
+from promptgrid.contract.split_names import SPLITS
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.image.datasets import coop_split, imagefolder
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 from promptgrid.tracks.image.datasets.files import FilesDataset
-from promptgrid.tracks.image.datasets.split_names import SPLITS
 
 LOOKED_AT = 400
 """Images that are read for their sizes: all of a small dataset, evenly spread ones of a large one."""

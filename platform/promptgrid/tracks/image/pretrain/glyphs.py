@@ -10,8 +10,9 @@ import numpy as np
 from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]  # it publishes no types
 from PIL import Image, ImageDraw, ImageFont
 
+from promptgrid.contract.packages import Package
 from promptgrid.tracks.image.pretrain.items import DIGITS, Item
-from promptgrid.tracks.image.pretrain.sources import Package, Source
+from promptgrid.tracks.image.pretrain.sources import Source
 
 SIDE = 128
 LATIN = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")

@@ -13,10 +13,11 @@ import pandas
 from PIL import Image
 from rich.progress import track
 
+from promptgrid.contract.packages import unpacked
 from promptgrid.spec.parquet import read_frame
 from promptgrid.tracks.image.pretrain import items, raster
 from promptgrid.tracks.image.pretrain.glyphs import glyphs
-from promptgrid.tracks.image.pretrain.sources import Source, fetch_all, helper_packages, load_sources, unpacked
+from promptgrid.tracks.image.pretrain.sources import Source, fetch_all, helper_packages, load_sources
 
 Row = dict[str, Any]
 READERS: dict[str, items.Reader] = {

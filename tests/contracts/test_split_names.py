@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.datasets.split_names import SYNONYMS, folders_by_split, sounds_like_a_split, split_of
+from promptgrid.contract.split_names import SYNONYMS, folders_by_split, sounds_like_a_split, split_of
 
 KNOWN = {
     "train": ("Train", "TRAINING", "Train-Set"),
