@@ -18,11 +18,11 @@ from typing import Any
 
 from tests.bench.measuring import show
 
-from promptgrid.cluster.cost_model import CostModel, Measured, spent
-from promptgrid.cluster.estimate import scouts
-from promptgrid.cluster.eta import GAP_SECONDS, Flight, forecast, span
 from promptgrid.cluster.planner import track_named
 from promptgrid.cluster.schedule import Schedule, makespan
+from promptgrid.cluster.timing.cost_model import CostModel, Measured, spent
+from promptgrid.cluster.timing.estimate import scouts
+from promptgrid.cluster.timing.eta import GAP_SECONDS, RunningPack, forecast, span
 from promptgrid.spec import Pack, Record
 from promptgrid.store import Store
 
@@ -63,7 +63,7 @@ def replayed(records: Sequence[Record], guesses: dict[str, float], workers: int)
         late = [name for name in by_pack if ends[name] > moment]
         left = [_pack(by_pack[name], guesses, model) for name in late]
         flying = [
-            Flight(frozenset(record.cell.key for record in by_pack[name]), starts[name])
+            RunningPack(frozenset(record.cell.key for record in by_pack[name]), starts[name])
             for name in by_pack
             if starts[name] <= moment < ends[name]
         ]

@@ -25,9 +25,9 @@ from tests.bench.naive import trial
 
 from promptgrid import api
 from promptgrid.cluster import Options, execute, make_plan
-from promptgrid.cluster.eta import span
-from promptgrid.cluster.import_path import import_path
-from promptgrid.cluster.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.on_ray.session import DRIVER_ENVIRONMENT
+from promptgrid.cluster.timing.eta import span
+from promptgrid.cluster.workers.import_path import import_path
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
 
@@ -131,7 +131,7 @@ def _lengths(cells: Sequence[Cell]) -> dict[str, int]:
         if recipe is None:
             lengths[cell.key] = 0
         else:
-            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batch_size)
+            per_epoch = max(1, len(card.classes) * cell.shots // recipe.batches.size)
             lengths[cell.key] = recipe.iterations or recipe.epochs * per_epoch
     return lengths
 

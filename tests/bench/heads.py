@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from promptgrid import catalog
-from promptgrid.cluster.allocator import keep_freed_memory
+from promptgrid.cluster.workers.allocator import keep_freed_memory
 from promptgrid.engine.programs import waves_near_cache
 from promptgrid.engine.speed import PLAIN, Found, Speed
 from promptgrid.tracks.image.bench.measure import Variant, packed

@@ -16,7 +16,7 @@ from typing import Any
 from tests.bench.measuring import noop_suite, show
 
 from promptgrid.cluster import Options, execute, make_plan
-from promptgrid.cluster.eta import span
+from promptgrid.cluster.timing.eta import span
 from promptgrid.store import Store
 
 

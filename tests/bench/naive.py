@@ -122,7 +122,7 @@ class Work:
         recipe = self.method.recipe(self.task)
         if recipe is None:
             return 0
-        per_epoch = max(1, len(self.split.train) // recipe.batch_size)
+        per_epoch = max(1, len(self.split.train) // recipe.batches.size)
         return int(recipe.iterations or recipe.epochs * per_epoch)
 
     def batches(self, most: int) -> tuple[list[list[tuple[Any, int]]], int]:
@@ -132,7 +132,7 @@ class Work:
         total = self.steps
         if total == 0:
             return [], 0
-        images, size = len(self.split.train), self.method.recipe(self.task).batch_size
+        images, size = len(self.split.train), self.method.recipe(self.task).batches.size
         rng = torch.Generator().manual_seed(self.cell.seed)
         steps = [(torch.randperm(images, generator=rng)[:size], 0) for _ in range(min(most, total))]
         per_epoch = max(1, images // size)

@@ -16,7 +16,7 @@ from typing import Any
 from tests.bench.measuring import show
 
 from promptgrid.cluster import Options, execute, make_plan
-from promptgrid.cluster.eta import span
+from promptgrid.cluster.timing.eta import span
 from promptgrid.spec import Suite
 from promptgrid.spec.suite import parse_suite
 from promptgrid.store import Store

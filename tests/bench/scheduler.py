@@ -1,4 +1,4 @@
-"""What the scheduler costs: no-op cells through Ray Tune with the real planner, dispatcher, store and errands.
+"""What the scheduler costs: no-op cells through Ray Tune with the real planner, dispatcher, store and work orders.
 
 `python -m tests.bench.scheduler --cells 10000 --plan-cells 100000`, or `make bench-scheduler`. CPU time, so that other
 work on the machine does not count; goals are printed beside what was measured.
@@ -32,7 +32,7 @@ METHODS = [
 class FileCount:
     """The most files of Ray Tune that stood on the disk at once, looked at every half second. Use as a context.
 
-    Tune writes into ``folder`` (its storage, and our errands) and into the artifacts of Ray's session.
+    Tune writes into ``folder`` (its storage, and our work orders) and into the artifacts of Ray's session.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ def planning(cells: int) -> dict[str, Any]:
         cpu, wall = time.process_time(), time.perf_counter()
         plan = make_plan(suite, Store(folder), track=track)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return {"cells": len(plan.squares), "packs": len(plan.packs), "CPU s (goal 20)": cpu, "wall s": wall}
+    return {"cells": len(plan.grid), "packs": len(plan.packs), "CPU s (goal 20)": cpu, "wall s": wall}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.cluster.token import secure_token
+from promptgrid.cluster.on_ray.token import secure_token
 from promptgrid.store import Store
 
 secure_token()  # before any test imports Ray, which decides about tokens once, when it is imported
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
     """Two CPUs of Ray for every test that asks; started by the code under test, which tries twice."""
-    from promptgrid.cluster.session import ray_session
+    from promptgrid.cluster.on_ray.session import ray_session
 
     before = dict(os.environ)
     with ray_session(2, None):

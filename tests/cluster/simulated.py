@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 from tests.store.synthetic import make_cell, make_record
 
-from promptgrid.cluster.estimate import scouts
-from promptgrid.cluster.eta import Flight, Forecast, forecast
 from promptgrid.cluster.schedule import Schedule
+from promptgrid.cluster.timing.estimate import scouts
+from promptgrid.cluster.timing.eta import Forecast, RunningPack, forecast
 from promptgrid.spec import Cost, Pack, Provenance, Record
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)
-class Flown:
+class SimulatedRun:
     """A pack that ran from ``began`` to ``ended``, seconds after midnight."""
 
     pack: Pack
@@ -44,24 +44,31 @@ def whole(cells: tuple[object, ...], seconds: float) -> Pack:
     return Pack(cells, seconds=seconds, wanted=frozenset(cell.key for cell in cells))  # type: ignore
 
 
-def fly(packs: Sequence[Pack], truth: Callable[[Pack], float], workers: int, began: float = 0.0) -> list[Flown]:
+def simulate(
+    packs: Sequence[Pack], truth: Callable[[Pack], float], workers: int, began: float = 0.0
+) -> list[SimulatedRun]:
     """The packs in the order of precedence of their estimates, each taking what is ``truth`` of it."""
-    schedule, free, flown = Schedule(packs, set(), scouts(packs, ())), [began] * workers, []
+    schedule, free, runs = Schedule(packs, set(), scouts(packs, ())), [began] * workers, []
     while (pack := schedule.pop()) is not None:
         start = heapq.heappop(free)
-        flown.append(Flown(pack, start, start + truth(pack)))
+        runs.append(SimulatedRun(pack, start, start + truth(pack)))
         heapq.heappush(free, start + truth(pack))
-    return flown
+    return runs
 
 
 def seen_at(
-    flown: Sequence[Flown], moment: float, corrected: Callable[[list[Pack], list[Record]], list[Pack]], alive: bool
+    runs: Sequence[SimulatedRun],
+    moment: float,
+    corrected: Callable[[list[Pack], list[Record]], list[Pack]],
+    alive: bool,
 ) -> Forecast | None:
     """The forecast of somebody who looks at ``moment``; the grid is not running then unless ``alive``."""
-    records = [record for one in flown if one.ended <= moment for record in one.records()]
-    left = corrected([one.pack for one in flown if one.ended > moment], records)
-    flights = [Flight(one.pack.wanted, MIDNIGHT + one.began) for one in flown if one.began <= moment < one.ended]
-    return forecast(left, records, flights if alive else [], MIDNIGHT + moment)
+    records = [record for one in runs if one.ended <= moment for record in one.records()]
+    left = corrected([one.pack for one in runs if one.ended > moment], records)
+    running_packs = [
+        RunningPack(one.pack.wanted, MIDNIGHT + one.began) for one in runs if one.began <= moment < one.ended
+    ]
+    return forecast(left, records, running_packs if alive else [], MIDNIGHT + moment)
 
 
 def _text(moment: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promptgrid.cluster.submit import SECRETS
+from promptgrid.cluster.on_ray.submit import SECRETS
 
 PATH = Path(__file__).parents[2] / "cluster.yaml"
 

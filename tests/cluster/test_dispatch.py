@@ -4,9 +4,9 @@ from tests.cluster.toy.driving import toy_suite
 
 from promptgrid.cluster import make_plan
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.failures import failed_record, reason_of_loss
-from promptgrid.cluster.progress import Board
-from promptgrid.cluster.run_pack import Settled
+from promptgrid.cluster.progress import ProgressDisplay
+from promptgrid.cluster.workers.failures import failed_record, reason_of_loss
+from promptgrid.cluster.workers.run_pack import Settled
 from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Reason, Record
 from promptgrid.store import Store
@@ -14,7 +14,7 @@ from promptgrid.store import Store
 
 def dispatcher(store: Store, **changes: object) -> Dispatcher:
     plan = make_plan(toy_suite("sleep", datasets=["red"], **{"seeds": [1, 2, 3, 4]} | changes), store)
-    return Dispatcher(plan, store, Board(4, quiet=True))
+    return Dispatcher(plan, store, ProgressDisplay(4, quiet=True))
 
 
 def test_a_lost_pack_is_tried_again_whole_then_in_halves(store: Store) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.cluster.toy.driving import SILENT, run_toy, toy_suite
 
-from promptgrid.cluster import Options, execute, make_plan, mirroring
+from promptgrid.cluster import Options, execute, make_plan
+from promptgrid.cluster import mirror_process as mirroring
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Refused
 from promptgrid.store import Store

@@ -8,9 +8,9 @@ import torch
 from tests.cluster.toy.driving import HERE_AND_NOW, executions, log_lines, run_toy, toy_suite
 
 from promptgrid.cluster import Options, make_plan
-from promptgrid.cluster.errand import Errand
 from promptgrid.cluster.local import LocalWorker, WorkerGone
-from promptgrid.cluster.stalls import stall_limit
+from promptgrid.cluster.workers.stalls import stall_limit
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder
 from promptgrid.spec import Pack, Reason, Refused
 from promptgrid.spec.suite import parse_suite
 from promptgrid.store import Store
@@ -114,10 +114,10 @@ def test_a_stall_limit_is_the_flags_else_the_suites_else_half_an_hour(store: Sto
         parse_suite(suite.model_dump() | {"stall_limit": 0}, "toy")
 
 
-def test_a_worker_runs_one_errand_after_another_and_is_replaced_when_it_has_gone(store: Store, tmp_path: Path) -> None:
+def test_a_worker_runs_one_order_after_another_and_is_replaced_when_it_has_gone(store: Store, tmp_path: Path) -> None:
     def write(method: str) -> Path:
         pack = make_plan(toy_suite(method, datasets=["red"], seeds=[2]), store).packs[0]
-        Errand(pack, str(store.root), "cpu", 1, 60.0).write(tmp_path / f"{method}.json")
+        WorkOrder(pack, WorkerSetup(str(store.root), "cpu", 1, 60.0)).write(tmp_path / f"{method}.json")
         return tmp_path / f"{method}.json"
 
     with LocalWorker() as worker:
@@ -132,6 +132,6 @@ def test_a_worker_runs_one_errand_after_another_and_is_replaced_when_it_has_gone
     assert os.getpid() not in pids
 
 
-def test_a_worker_that_cannot_read_its_errand_says_so(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_read_its_order_says_so(tmp_path: Path) -> None:
     with LocalWorker() as worker, pytest.raises(OSError, match="this worker does not see"):
         list(worker.run(tmp_path / "nothing.json", lambda: None))

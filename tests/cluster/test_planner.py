@@ -11,10 +11,10 @@ from tests.cluster.toy.driving import HERE_AND_NOW, run_toy, toy_suite
 from toy_track import PACK, ToyTrack
 
 from promptgrid.cluster import make_plan, planner
-from promptgrid.cluster.cost_model import CELL_SECONDS
 from promptgrid.cluster.dispatch import Dispatcher
 from promptgrid.cluster.planner import START_SECONDS, packed_for
-from promptgrid.cluster.progress import Board
+from promptgrid.cluster.progress import ProgressDisplay
+from promptgrid.cluster.timing.cost_model import CELL_SECONDS
 from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Cell, Cost, Machine, Pack, Reason, Record, Refused, Request
 from promptgrid.store import Store
@@ -40,7 +40,7 @@ def test_counts_of_an_empty_store(store: Store) -> None:
 
 
 def test_finished_and_failed_cells_are_not_missing(store: Store) -> None:
-    cells = [cell for _, cell in make_plan(toy_suite(), store).squares]
+    cells = [cell for _, cell in make_plan(toy_suite(), store).grid]
     finish(store, cells[:2])
     fail(store, cells[2], Reason.NAN_LOSS)
     fail(store, cells[3], Reason.WORKER_LOST)
@@ -77,7 +77,7 @@ def test_squares_that_share_a_cell_run_it_once(store: Store) -> None:
             return super().resolve([Request(**{**vars(request), "shots": 1}) for request in requests])
 
     plan = make_plan(toy_suite(shots=[1, 4]), store, track=Careless())
-    assert (len(plan.squares), len(plan.missing), sum(len(pack.cells) for pack in plan.packs)) == (12, 6, 6)
+    assert (len(plan.grid), len(plan.missing), sum(len(pack.cells) for pack in plan.packs)) == (12, 6, 6)
     assert plan.to_json()["cells"] == plan.to_json()["missing"] == 12
 
 
@@ -101,7 +101,7 @@ def test_unknown_names_are_refused_before_anything_is_written(store: Store) -> N
 def test_a_need_that_nobody_runs_is_refused(store: Store) -> None:
     with pytest.raises(Refused, match="neither this suite nor the store"):
         make_plan(toy_suite("after_sleep"), store)
-    finish(store, [cell for _, cell in make_plan(toy_suite("sleep"), store).squares])
+    finish(store, [cell for _, cell in make_plan(toy_suite("sleep"), store).grid])
     assert len(make_plan(toy_suite("after_sleep"), store).missing) == 6
 
 
@@ -159,7 +159,7 @@ def test_a_plan_is_packed_again_for_another_kind_of_machine(store: Store, monkey
     assert again.missing == plan.missing
     assert len(again.missing) == len(plan.cells) - 1
     assert packed_for("cpu", plan, store) is plan
-    dispatcher = Dispatcher(plan, store, Board(len(plan.missing), quiet=True))
+    dispatcher = Dispatcher(plan, store, ProgressDisplay(len(plan.missing), quiet=True))
     dispatcher.follow(again)
     taken = dispatcher.take("one")
     assert taken in again.packs

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from promptgrid.cluster import progress
-from promptgrid.cluster.eta import Forecast
-from promptgrid.cluster.progress import Board, clock
+from promptgrid.cluster.progress import ProgressDisplay, clock
+from promptgrid.cluster.timing.eta import Forecast
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -24,49 +24,49 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_plain_line_every_ten_seconds(now: list[float]) -> None:
     where, text = console(terminal=False)
-    with Board(4, console=where) as board:
-        board.watch(lambda: Forecast(30.0, 2.0))
-        board.running(2)
+    with ProgressDisplay(4, console=where) as display:
+        display.watch(lambda: Forecast(30.0, 2.0))
+        display.running(2)
         assert text.getvalue() == ""
         now[0] += 10
-        board.settled(failed=False)
-        board.tick()
+        display.settled(failed=False)
+        display.tick()
         assert text.getvalue() == "cells 1/4, 1 done, 2 packs running, 0 failed, ETA 0:30, 0:10 elapsed\n"
         now[0] += 30
         for failed in (True, False, False):
-            board.settled(failed=failed)
+            display.settled(failed=failed)
     assert text.getvalue().splitlines()[-1] == "cells 4/4, 3 done, 2 packs running, 1 failed, 0:40 elapsed"
 
 
 def test_the_end_is_unknown_while_nobody_foretells_it(now: list[float]) -> None:
-    assert Board(4, quiet=True).remaining() is None
+    assert ProgressDisplay(4, quiet=True).remaining() is None
 
 
 def test_the_end_is_asked_for_once_a_second_and_counts_down_between(now: list[float]) -> None:
     asked: list[float] = []
-    board = Board(4, quiet=True)
-    board.watch(lambda: asked.append(now[0]) or Forecast(30.0, 2.0))
+    display = ProgressDisplay(4, quiet=True)
+    display.watch(lambda: asked.append(now[0]) or Forecast(30.0, 2.0))
     found = []
     for step in (0.0, 0.5, 0.4, 0.2):
         now[0] += step
-        found.append(board.remaining())
+        found.append(display.remaining())
     assert found == pytest.approx([30.0, 29.5, 29.1, 30.0])
     assert asked == pytest.approx([100.0, 101.1])
 
 
 def test_a_terminal_gets_a_bar(now: list[float]) -> None:
     where, text = console(terminal=True)
-    with Board(4, console=where) as board:
-        board.settled(failed=False)
+    with ProgressDisplay(4, console=where) as display:
+        display.settled(failed=False)
     assert "1/4" in text.getvalue()
     assert "━" in text.getvalue()
 
 
 def test_quiet_is_quiet(now: list[float]) -> None:
     where, text = console(terminal=False)
-    with Board(4, console=where, quiet=True) as board:
+    with ProgressDisplay(4, console=where, quiet=True) as display:
         now[0] += 60
-        board.settled(failed=False)
+        display.settled(failed=False)
     assert text.getvalue() == ""
 
 
@@ -77,7 +77,7 @@ def test_clock(seconds: float, shown: str) -> None:
 
 def test_the_phase_of_a_longer_work_stands_first(now: list[float]) -> None:
     where, text = console(terminal=False)
-    with Board(4, console=where, phase="search 1/2, 20 trials on validation images") as board:
+    with ProgressDisplay(4, console=where, phase="search 1/2, 20 trials on validation images") as display:
         now[0] += 11.0
-        board.tick()
+        display.tick()
     assert text.getvalue().startswith("search 1/2, 20 trials on validation images: cells 0/4")

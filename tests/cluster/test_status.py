@@ -58,12 +58,12 @@ def test_a_plan_made_before_the_run_serves_the_status_after_it(store: Store) -> 
 
 def test_packs_that_workers_are_at_are_counted(store: Store) -> None:
     pytest.importorskip("ray")
-    from promptgrid.cluster.errand import Errand
+    from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder
 
     (pack, *_) = ran(store, SUITE, 4)
     path = store.root / FOLDER / "another-host~1~abc" / "trial.json"
     path.parent.mkdir(parents=True)
-    Errand(pack, str(store.root), "cpu", 1, stall_seconds=60.0).write(path)
+    WorkOrder(pack, WorkerSetup(str(store.root), "cpu", 1, stall_seconds=60.0)).write(path)
     assert api.status(SUITE, store).running == 1
     other = toy_suite("sleep", seeds=[1])
     assert api.status(other, store).running == 0

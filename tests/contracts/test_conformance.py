@@ -12,7 +12,20 @@ from tests.tracks.image.looked_at import logits_of
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Adaptation, Batch, Method, Number, Params, Split, Task, Trained, knob
+from promptgrid.contract.clip import (
+    SGD,
+    Adaptation,
+    Batch,
+    Method,
+    Number,
+    Params,
+    Recipe,
+    Rule,
+    Split,
+    Task,
+    Trained,
+    knob,
+)
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.conformance import check_method
 from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
@@ -46,6 +59,10 @@ def _with(**parts: Any) -> type[Method]:
 
 def _zeros(task: Task, *more: str) -> Params:
     return {name: torch.zeros(task.backbone.width) for name in ("shift", *more)}
+
+
+def _ruled(name: str, rule: Rule) -> Recipe:
+    return Recipe(SGD(0.1), rules={name: rule})
 
 
 def _noisy_logits(self: Method, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
@@ -118,6 +135,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         },
         "says it has an open vocabulary but fails on new classes",
     ),
+    "a rule for nothing": ({"recipe": lambda self, task: _ruled("shfit", Rule(decay=0.0))}, "rules for shfit"),
+    "a rate that nothing holds": ({"recipe": lambda self, task: _ruled("shift", Rule(rate="own"))}, "no frozen scalar"),
     "changes the backbone": ({"text": _spoil}, "changed the frozen backbone"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptgrid.cli import stub
+from promptgrid.cli.commands import stub
 from promptgrid.contract.conformance import check_method
 from promptgrid.spec import Refused
 
@@ -78,7 +78,7 @@ def cli(*words):
     assert ran.exit_code == 0, (words, ran.exit_code, ran.output, ran.exception)
     return ran.stdout
 
-requests = [square for _, square in read_suite(suite).squares([])]
+requests = [square for _, square in read_suite(suite).requests([])]
 cells = track.resolve(requests)
 packs = [[cell.method for cell in pack.cells] for pack in track.pack(cells)]
 before = json.loads(cli("plan", suite, "--store", store, "--json"))

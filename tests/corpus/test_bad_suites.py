@@ -34,7 +34,7 @@ def test_the_sound_original_is_read(tmp_path: Path) -> None:
     path.write_text(SOUND)
     suite = read_suite(path)
     assert suite.labels == ["zero_shot", "coop (context_length=4)"]
-    assert len(list(suite.squares(["a", "b"]))) == 2 * 2 * 2 * 2
+    assert len(list(suite.requests(["a", "b"]))) == 2 * 2 * 2 * 2
 
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_ten_million_cells_are_refused_uncounted(tmp_path: Path) -> None:
     path.write_text(instead(f"seeds: [{seeds}]"))
     suite = read_suite(path)
     with pytest.raises(Refused, match=r"10,000,000 cells.*at most 1,000,000"):
-        next(suite.squares([f"task {i}" for i in range(250)]))
+        next(suite.requests([f"task {i}" for i in range(250)]))
 
 
 def test_yaml_1_1_surprises_do_not_happen(tmp_path: Path) -> None:

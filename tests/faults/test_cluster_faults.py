@@ -18,7 +18,7 @@ import pytest
 from tests.cluster.toy.driving import HERE as TOY
 from tests.cluster.toy.driving import executions, log_lines, wait_for
 
-from promptgrid.cluster.leftovers import holders
+from promptgrid.cluster.on_ray.orphans import holders
 from promptgrid.store import Store
 
 SUITE = """

@@ -13,13 +13,13 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Reason
-from promptgrid.store import Store, StoreFull, StoreReadOnly
-from promptgrid.store.commit import STEPS
+from promptgrid.store import Store, StoreFull, StoreReadOnly, verify
+from promptgrid.store.files.commit import STEPS
 
 ROOT = Path(__file__).parents[2]
 COMMIT = """
 import sys
-from promptgrid.store import Store, StoreFull
+from promptgrid.store import Store, StoreFull, verify
 from tests.store.synthetic import make_cell, make_outcome
 store = Store(sys.argv[1])
 try:
@@ -33,7 +33,7 @@ except StoreFull as error:
 def assert_sound(store: Store, seeds: set[int]) -> None:
     """The store holds exactly ``seeds``, all of it verifies, and readers see nothing else."""
     assert {record.cell.seed for record in store.records()} == seeds
-    report = store.verify(stale_after=0.0)
+    report = verify(store, stale_after=0.0)
     assert (report.checked, report.damaged) == (len(seeds), [])
     assert list((store.root / "temporary").iterdir()) == []
 
@@ -74,8 +74,8 @@ def test_f6_leftovers_of_the_living_and_the_young_stay(tmp_path: Path) -> None:
     elsewhere = leftover.with_name(f"other-host~{process.pid}~00")
     mine.mkdir()
     elsewhere.mkdir()
-    assert store.verify().leftovers == [], "not yet an hour old"
-    assert store.verify(stale_after=0.0).leftovers == [leftover.name]
+    assert verify(store).leftovers == [], "not yet an hour old"
+    assert verify(store, stale_after=0.0).leftovers == [leftover.name]
     assert mine.is_dir()
     assert elsewhere.is_dir()
 
@@ -111,7 +111,7 @@ def test_f7_a_really_full_disk(tmp_path: Path) -> None:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("mounting needs user namespaces")
     code = COMMIT + (
-        "print(sorted(r.cell.seed for r in store.records()), store.verify(stale_after=0.0).damaged,"
+        "print(sorted(r.cell.seed for r in store.records()), verify(store, stale_after=0.0).damaged,"
         " list((store.root / 'temporary').iterdir()))"
     )
     command = [sys.executable, "-c", code, str(tmp_path), "20000", *map(str, range(40))]

@@ -9,7 +9,7 @@ import pytest
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract.clip import Outcome
-from promptgrid.store import Damaged, Store
+from promptgrid.store import Damaged, Store, verify
 
 FILES = ("MANIFEST.json", "predictions.parquet", "record.json", "state.safetensors")
 Harm = Callable[[Path, random.Random], None]
@@ -43,14 +43,14 @@ def campaign(store: Store, rounds: int, harms: list[Harm]) -> None:
     for number in range(rounds):
         cell, name = rng.choice(cells), FILES[number % len(FILES)]
         rng.choice(harms)(store.folder(cell.key) / name, rng)
-        report = store.verify()
+        report = verify(store)
         assert [key for key, _ in report.damaged] == [cell.key], (number, name)
         assert (store.root / "quarantine" / f"{cell.key}-1" / "reason.json").is_file()
         assert store.to_run(keys) == {cell.key}
         assert store.commit(make_outcome(cell)) is True
         assert store.scores_digest(keys) == digest
         shutil.rmtree(store.root / "quarantine")
-    assert store.verify().sound
+    assert verify(store).sound
 
 
 @pytest.mark.parametrize("rounds", [52, pytest.param(2000, marks=pytest.mark.slow)])
@@ -107,7 +107,7 @@ def test_a_damaged_attempt_is_found_and_does_not_count(tmp_path: Path, harm: Har
         store.commit(Outcome(make_failure(cell)))
     (path,) = store.root.glob("failures/*/*/2.json")
     harm(path, random.Random(3))
-    report = store.verify()
+    report = verify(store)
     assert [key for key, _ in report.damaged] == [cell.key]
     assert store.failures()[cell.key].attempts == 1
 
@@ -115,11 +115,11 @@ def test_a_damaged_attempt_is_found_and_does_not_count(tmp_path: Path, harm: Har
 def test_strangers_among_the_records_are_set_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.commit(make_outcome(make_cell(1)))
-    shelf = store.folder(make_cell(1).key).parent
-    (shelf / "notes.txt").write_text("hello")
-    (shelf / make_cell(2).key).mkdir()
+    prefix = store.folder(make_cell(1).key).parent
+    (prefix / "notes.txt").write_text("hello")
+    (prefix / make_cell(2).key).mkdir()
     (store.root / "records" / "stray").write_text("")
-    found = dict(store.verify().damaged)
+    found = dict(verify(store).damaged)
     assert found.keys() == {"notes.txt", make_cell(2).key, "stray"}
-    assert store.verify().sound
+    assert verify(store).sound
     assert store.finished([make_cell(1).key]) == {make_cell(1).key}

@@ -13,8 +13,8 @@ import pytest
 from promptgrid import api
 from promptgrid.api.reporting import report_input
 from promptgrid.leaderboard.inputs import ReportInput
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.report import report_files
-from promptgrid.leaderboard.standing import build_board
 from promptgrid.spec import Cost, Record
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> ReportInput:
 
 
 def records(planned: ReportInput, rows: Any) -> dict[str, Record]:
-    cells = {cell.key: cell for _, cell in planned.squares}
+    cells = {cell.key: cell for _, cell in planned.grid}
     found = {}
     for key, part in rows.groupby("cell_key"):
         first = part.iloc[0]
@@ -49,7 +49,7 @@ def records(planned: ReportInput, rows: Any) -> dict[str, Record]:
 
 
 def test_its_cells_are_those_of_this_code(planned: ReportInput, rows: Any) -> None:
-    assert {cell.key for _, cell in planned.squares} == set(rows["cell_key"]), AGAIN
+    assert {cell.key for _, cell in planned.grid} == set(rows["cell_key"]), AGAIN
     assert set(rows["status"]) == {"done"}
 
 

@@ -161,7 +161,10 @@ def test_labels_titles_and_suites_do_not_enter() -> None:
     dressed = plain | {"name": "two", "title": "A title", "methods": [{"name": "coop", "label": "Ours"}]}
     written = plain | {"methods": [{"name": "coop", "context_length": 16, "learning_rate": 0.002}]}
     keys = [
-        [cell.key for cell in small_world.track().resolve([square for _, square in parse_suite(suite, "").squares([])])]
+        [
+            cell.key
+            for cell in small_world.track().resolve([square for _, square in parse_suite(suite, "").requests([])])
+        ]
         for suite in (plain, dressed, written)
     ]
     assert len(keys[0]) == 3

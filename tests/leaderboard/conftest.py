@@ -63,11 +63,11 @@ def make_report(
     hardness = {name: rng.normal(0, 0.13) for name in datasets or DATASETS}
     strength = {label: 0.0 if i == 0 else rng.uniform(0.015, 0.04) for i, label in enumerate(suite.labels)}
     taste = {(label, name): rng.normal(0, 0.03) for label in suite.labels for name in hardness}
-    squares, records, failures = [], {}, {}
-    for label, request in suite.squares([]):
+    grid, records, failures = [], {}, {}
+    for label, request in suite.requests([]):
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
         cell = Cell(**fields, identity=fields)
-        squares.append((label, cell))
+        grid.append((label, cell))
         status = decide(cell)
         record = make_record(
             cell,
@@ -98,7 +98,7 @@ def make_report(
         "revision": "d4427f9",
         "scores_digest": scores_digest([*records.values(), *failures.values()]),
     }
-    return ReportInput(suite, squares, records, failures, headline, **{**values, **changes})
+    return ReportInput(suite, grid, records, failures, headline, **{**values, **changes})
 
 
 def make_record(

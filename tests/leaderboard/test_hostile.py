@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from promptgrid.leaderboard import write_report
-from promptgrid.leaderboard.export import results_csv
-from promptgrid.leaderboard.svg import pictures
+from promptgrid.leaderboard.files.export import results_csv
+from promptgrid.leaderboard.pictures.svg import pictures
 from promptgrid.spec.parquet import read_frame
 
 NASTY = {

@@ -7,8 +7,8 @@ import pytest
 from tests.leaderboard.transfer_study import make_study
 
 from promptgrid.leaderboard import write_report
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.sections import multitask
-from promptgrid.leaderboard.standing import build_board
 
 TASKS = ("animals", "digits", "food", "mnist")
 ZERO = {"name": "zero_shot", "label": "zero-shot", "readings": []}
@@ -29,7 +29,7 @@ def table_of(report):
 
 
 def mean(report, label, dataset, source=""):
-    cells = [c for name, c in report.squares if (name, c.dataset, c.source) == (label, dataset, source)]
+    cells = [c for name, c in report.grid if (name, c.dataset, c.source) == (label, dataset, source)]
     return np.mean([report.records[cell.key].metrics["accuracy"] for cell in cells])
 
 

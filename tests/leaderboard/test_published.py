@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 import pytest
 
 from promptgrid.leaderboard import write_report
-from promptgrid.leaderboard.agreement import agreements, judged
+from promptgrid.leaderboard.analysis.agreement import agreements, judged
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.sections import published
-from promptgrid.leaderboard.standing import build_board
 
 KNOWN = {"pets": "OxfordPets", "dtd": "DTD", "vit": "ViT-B/16", "conv": "RN50"}
 
@@ -51,7 +51,7 @@ def report_of(make_report):
 def scores(report, method, dataset, shots, metric="accuracy"):
     return [
         report.records[cell.key].metrics[metric]
-        for _, cell in report.squares
+        for _, cell in report.grid
         if (cell.method, cell.dataset, cell.shots) == (method, dataset, shots)
     ]
 
@@ -141,9 +141,7 @@ def test_both_harmonic_means_of_an_average(report_of) -> None:
     per_seed = []
     for seed in (1, 2, 3):
         cells = [
-            report.records[c.key].metrics
-            for _, c in report.squares
-            if (c.method, c.shots, c.seed) == ("coop", 16, seed)
+            report.records[c.key].metrics for _, c in report.grid if (c.method, c.shots, c.seed) == ("coop", 16, seed)
         ]
         base, new = (fmean(cell[name] for cell in cells[:2]) for name in ("base_accuracy", "new_accuracy"))
         per_seed.append(2 * base * new / (base + new))

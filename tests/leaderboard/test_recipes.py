@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from promptgrid.leaderboard.figures import colour
+from promptgrid.leaderboard.analysis.matrix import matrix_cells
+from promptgrid.leaderboard.analysis.verdicts import summary
+from promptgrid.leaderboard.files.tables import latex_tables
 from promptgrid.leaderboard.inputs import SearchedRow
-from promptgrid.leaderboard.matrix import matrix_cells
+from promptgrid.leaderboard.leaderboard import build_board
+from promptgrid.leaderboard.pictures.figures import colour
 from promptgrid.leaderboard.report import leaderboard_rows
-from promptgrid.leaderboard.standing import build_board
-from promptgrid.leaderboard.tables import latex_tables
-from promptgrid.leaderboard.verdicts import summary
 
 LABELS = ["zero_shot", "coop", "kgcoop", "maple"]
 
@@ -22,52 +22,52 @@ def plain(make_report):
 
 def cut(report, *labels):
     """``report`` with those labels trained for less than their papers."""
-    keys = {cell.key for label, cell in report.squares if label in labels}
+    keys = {cell.key for label, cell in report.grid if label in labels}
     return replace(report, cuts=dict.fromkeys(keys, "8 of 200 epochs"))
 
 
 def searched(report, label, **row):
     """``report`` with a row more, in which a search chose for ``label``: here, the same cells."""
     name = f"{label}, 20 trials"
-    more = [(name, cell) for own, cell in report.squares if own == label]
+    more = [(name, cell) for own, cell in report.grid if own == label]
     given = {"entry": label, "budget": "20 trials, random, seed 1", "lengths": True} | row
-    return replace(report, squares=[*report.squares, *more], searched={name: SearchedRow(**given)}), name
+    return replace(report, grid=[*report.grid, *more], searched={name: SearchedRow(**given)}), name
 
 
 def rows_of(report):
-    (standing,) = build_board(report).standings
-    return standing, {row.label: row for row in standing.rows}
+    (leaderboard,) = build_board(report).leaderboards
+    return leaderboard, {row.label: row for row in leaderboard.rows}
 
 
 def test_without_cuts_every_row_is_its_papers_and_ranked(plain):
-    standing, rows = rows_of(plain)
+    leaderboard, rows = rows_of(plain)
     assert {row.recipe.kind for row in rows.values()} == {"paper"}
-    assert sorted(row.place for row in standing.rows) == [1, 2, 3, 4]
+    assert sorted(row.place for row in leaderboard.rows) == [1, 2, 3, 4]
 
 
 def test_a_cut_row_stands_apart_whatever_it_scored(plain):
     best = rows_of(plain)[0].rows[0].label
-    standing, rows = rows_of(cut(plain, best))
+    leaderboard, rows = rows_of(cut(plain, best))
     assert rows[best].recipe.kind == "cut"
     assert rows[best].recipe.note == "8 of 200 epochs"
     assert (rows[best].place, rows[best].rank, rows[best].p_holm) == (None, None, None)
-    assert standing.rows[-1].label == best
-    assert sorted(row.place for row in standing.rows if row.place) == [1, 2, 3]
-    assert best not in standing.comparison.ranks
-    assert not any(cell.best or cell.near for (label, _), cell in matrix_cells(standing).items() if label == best)
+    assert leaderboard.rows[-1].label == best
+    assert sorted(row.place for row in leaderboard.rows if row.place) == [1, 2, 3]
+    assert best not in leaderboard.comparison.ranks
+    assert not any(cell.best or cell.near for (label, _), cell in matrix_cells(leaderboard).items() if label == best)
     assert rows[best].mean.low is not None  # its score is there to be read
-    assert "1 cut below what their papers trained" in summary(standing, "zero_shot")
+    assert "1 cut below what their papers trained" in summary(leaderboard, "zero_shot")
 
 
 def test_one_cut_cell_cuts_the_row(plain):
-    key = next(cell.key for label, cell in plain.squares if label == "coop")
+    key = next(cell.key for label, cell in plain.grid if label == "coop")
     assert rows_of(replace(plain, cuts={key: "8 of 200 epochs"}))[1]["coop"].recipe.kind == "cut"
 
 
 def test_nothing_is_ranked_where_everything_is_cut(plain):
-    standing, _ = rows_of(cut(plain, *LABELS))
-    assert {row.place for row in standing.rows} == {None}
-    assert summary(standing, "zero_shot") == "Nothing is ranked here: 4 cut below what their papers trained."
+    leaderboard, _ = rows_of(cut(plain, *LABELS))
+    assert {row.place for row in leaderboard.rows} == {None}
+    assert summary(leaderboard, "zero_shot") == "Nothing is ranked here: 4 cut below what their papers trained."
 
 
 def test_what_a_search_chose_stands_for_its_method_with_its_budget(plain):
@@ -116,5 +116,5 @@ def test_files_say_it_too(plain):
 
 def test_wins_are_wins_with_ties_and_losses_beside(plain):
     board = build_board(plain)
-    for line, row in zip(leaderboard_rows(board), board.standings[0].rows, strict=True):
+    for line, row in zip(leaderboard_rows(board), board.leaderboards[0].rows, strict=True):
         assert (line["wins"], line["ties"], line["losses"]) == (row.wins or (None, None, None))

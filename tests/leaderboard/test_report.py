@@ -15,9 +15,9 @@ import pytest
 
 from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.columns import COLUMNS
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.numbers import points
-from promptgrid.leaderboard.standing import build_board
-from promptgrid.leaderboard.svg import pictures
+from promptgrid.leaderboard.pictures.svg import pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,10 +127,10 @@ def test_the_page_is_whole_without_scripts(written, holed):
     page = Page(written.html.read_text())
     words = " ".join(page.words)
     board = build_board(holed)
-    for standing in board.standings:
-        for row in standing.rows:
+    for leaderboard in board.leaderboards:
+        for row in leaderboard.rows:
             assert points(row.mean.value) in words
-        for value in standing.means.to_numpy().ravel():
+        for value in leaderboard.means.to_numpy().ravel():
             assert value != value or points(float(value)) in words
     for reason in ("OOM_GPU", "NAN_LOSS", "MISSING"):
         assert reason in words
@@ -141,16 +141,16 @@ def test_the_page_is_whole_without_scripts(written, holed):
 def test_every_number_of_the_main_table_and_the_matrix_is_in_report_json(written, holed):
     found = json.loads(written.json.read_text())
     board = build_board(holed)
-    for table, standing in zip(found["leaderboard"]["tables"], board.standings, strict=True):
-        assert (table["shots"], table["backbone"]) == (standing.shots, standing.backbone)
-        for shown, row in zip(table["rows"], standing.rows, strict=True):
+    for table, leaderboard in zip(found["leaderboard"]["tables"], board.leaderboards, strict=True):
+        assert (table["shots"], table["backbone"]) == (leaderboard.shots, leaderboard.backbone)
+        for shown, row in zip(table["rows"], leaderboard.rows, strict=True):
             cell = shown["cells"]["mean"]
             assert (cell["value"], cell["low"]) == (row.mean.value, row.mean.low)
             assert shown["cells"]["coverage"]["text"] == f"{row.done}/{row.planned}"
     matrix = found["datasets"]["tables"][-1]
     assert (
         matrix["rows"][0]["cells"][0]["mean"]
-        == board.standings[-1].means.at[matrix["rows"][0]["label"], matrix["datasets"][0]["name"]]
+        == board.leaderboards[-1].means.at[matrix["rows"][0]["label"], matrix["datasets"][0]["name"]]
     )
     assert found["header"] | {"done": 635, "failed": 12, "missing": 1, "planned": 648} == found["header"]
     assert found["failures"]["reasons"] == {"NAN_LOSS": 3, "OOM_GPU": 9}
@@ -158,11 +158,11 @@ def test_every_number_of_the_main_table_and_the_matrix_is_in_report_json(written
     assert len(found["shots"]["parts"][0]["mean"]) == 9
 
 
-def test_leaderboard_csv_has_a_row_a_method_and_standing_with_intervals(written, holed):
+def test_leaderboard_csv_has_a_row_a_method_and_leaderboard_with_intervals(written, holed):
     rows = list(csv.DictReader(written.leaderboard_csv.open(newline="")))
     assert len(rows) == 27
     board = build_board(holed)
-    top = board.standings[-1].rows[0]
+    top = board.leaderboards[-1].rows[0]
     row = next(row for row in rows if row["shots"] == "16" and row["place"] == "1")
     assert row["method"] == top.label
     assert float(row["mean"]) == top.mean.value

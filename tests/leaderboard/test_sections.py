@@ -3,7 +3,7 @@ import json
 
 from promptgrid.leaderboard import columns, sections, write_report
 from promptgrid.leaderboard.columns import Column, Entry
-from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.text import strict_json
 
 NEW = '''

@@ -10,7 +10,7 @@ import sys
 
 from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.columns import shown_columns
-from promptgrid.leaderboard.standing import build_board
+from promptgrid.leaderboard.leaderboard import build_board
 
 PARITIES = {
     "coop": {"result": "equal", "said": "equal to the authors' code; apart by 6e-07", "note": "All positions."},
@@ -20,9 +20,9 @@ PARITIES = {
 
 def test_rows_are_verified_or_say_why_not(make_report, tmp_path) -> None:
     report = make_report(methods=["coop", "maple", "mine"], datasets=["digits"], parities=PARITIES)
-    standing = build_board(report).standings[0]
-    (column,) = (column for column in shown_columns(standing) if column.key == "verified")
-    entries = {row.method: column.entry(row) for row in standing.rows}
+    leaderboard = build_board(report).leaderboards[0]
+    (column,) = (column for column in shown_columns(leaderboard) if column.key == "verified")
+    entries = {row.method: column.entry(row) for row in leaderboard.rows}
     assert {name: entry.value for name, entry in entries.items()} == {"coop": "equal", "maple": "mended", "mine": None}
     assert entries["coop"].note == "equal to the authors' code; apart by 6e-07. All positions"
     paths = write_report(report, tmp_path)
@@ -32,8 +32,8 @@ def test_rows_are_verified_or_say_why_not(make_report, tmp_path) -> None:
 
 
 def test_without_parities_there_is_no_such_column(make_report) -> None:
-    standing = build_board(make_report(methods=["coop"], datasets=["digits"])).standings[0]
-    assert "verified" not in {column.key for column in shown_columns(standing)}
+    leaderboard = build_board(make_report(methods=["coop"], datasets=["digits"])).leaderboards[0]
+    assert "verified" not in {column.key for column in shown_columns(leaderboard)}
 
 
 def test_columns_load_no_torch() -> None:

@@ -66,11 +66,11 @@ def make_study(
     )
     joined = sources if isinstance(sources, list) else unions(tasks) if sources == "others" else []
     world = World(list(dict.fromkeys([*tasks, *joined])))
-    squares, records, failures, correct = [], {}, {}, {}
-    for label, request in suite.squares([]):
+    grid, records, failures, correct = [], {}, {}, {}
+    for label, request in suite.requests([]):
         fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
         cell = Cell(**fields, identity=fields)
-        squares.append((label, cell))
+        grid.append((label, cell))
         status = decide(cell)
         answers = world.answers(cell, images or IMAGES)
         record = Record(
@@ -94,7 +94,7 @@ def make_study(
         "correct": correct,
         "similarities": {"bundled": world.similarities()},
     }
-    return ReportInput(suite, squares, records, failures, "accuracy", **{**values, **changes})
+    return ReportInput(suite, grid, records, failures, "accuracy", **{**values, **changes})
 
 
 def unions(tasks: tuple[str, ...]) -> list[str]:

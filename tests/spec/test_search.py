@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptgrid.spec import Refused, Suite
-from promptgrid.spec.search import Interval, SearchEntry, Study, configuration, searched_squares, studies_of
+from promptgrid.spec.search import Interval, SearchEntry, Study, configuration
 from promptgrid.spec.searched import best_trial, incumbents
+from promptgrid.spec.studies import studies_of, trial_requests
 from promptgrid.spec.suite import parse_suite
 
 KNOBS = {
@@ -85,13 +86,13 @@ def test_a_knob_that_is_written_stays_unless_the_space_names_it() -> None:
 
 
 def test_squares_of_a_search_are_scored_on_validation_images_and_keep_seeds_together() -> None:
-    squares = list(suite(methods=["coop", "zero_shot"], seeds=[1, 2]).squares([]))
-    found = list(searched_squares(squares, studies(3, methods=["coop", "zero_shot"])))
+    requests = list(suite(methods=["coop", "zero_shot"], seeds=[1, 2]).requests([]))
+    found = list(trial_requests(requests, studies(3, methods=["coop", "zero_shot"])))
     assert {request.scored for _, _, request in found} == {"val"}
     assert len(found) == 2 * 2 * 3 + 2 * 2
     of_a = [(trial, request.seed) for trial, label, request in found if (label, request.dataset) == ("coop", "a")]
     assert of_a == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
-    again = list(searched_squares(squares, studies(3, methods=["coop", "zero_shot"])))
+    again = list(trial_requests(requests, studies(3, methods=["coop", "zero_shot"])))
     assert again == found
 
 

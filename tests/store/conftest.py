@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.store.mirrored import SUITE, Squares
+from tests.store.mirrored import Cells, submission
 from tests.store.synthetic import make_cell, make_failure, make_outcome
 
 from promptgrid.contract.clip import Outcome
 from promptgrid.store import Store
-from promptgrid.store.mirror import Mirror
+from promptgrid.store.mirror.mirror import Mirror
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,13 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: its creation takes seconds and is shared."""
     store = Store(tmp_path_factory.mktemp("schema"))
-    with Mirror(store, SUITE, [], uri=None, submission="none").opened():
+    with Mirror(store, submission([], "none")).opened():
         pass
     return store.root / "mlflow.db"
 
 
 @pytest.fixture
-def squares(store: Store, schema: Path) -> Squares:
+def cells(store: Store, schema: Path) -> Cells:
     """Two finished cells, a failed one and a missing one."""
     cells = [make_cell(seed) for seed in (1, 2, 3, 4)]
     for cell in cells[:2]:

@@ -6,11 +6,17 @@ from typing import Any
 
 from promptgrid.spec import Cell, Suite
 from promptgrid.store import Store
-from promptgrid.store.mirror import tracking_uri
-from promptgrid.store.quiet import mlflow_client
+from promptgrid.store.mirror.mirror import tracking_uri
+from promptgrid.store.mirror.mlflow_settings import mlflow_client
+from promptgrid.store.mirror.submission import Submission
 
 SUITE = Suite(name="tiny", protocol="few_shot", methods=["coop"], seeds=[1, 2, 3])
-Squares = list[tuple[str, Cell]]
+Cells = list[tuple[str, Cell]]
+
+
+def submission(cells: Cells, name: str = "s-1", **changes: Any) -> Submission:
+    """One run of :data:`SUITE` over ``cells``."""
+    return Submission(name, SUITE, tuple(cells), **changes)
 
 
 def runs(store: Store, kind: str = "cell", suite: str = "tiny") -> dict[str, Any]:

@@ -15,8 +15,8 @@ from tests.store.synthetic import make_cell, make_outcome
 import promptgrid.store
 from promptgrid.contract.clip import Outcome
 from promptgrid.spec import Pack, Record
-from promptgrid.store import Store
-from promptgrid.store.encoding import COLUMNS
+from promptgrid.store import Store, verify
+from promptgrid.store.files.encoding import COLUMNS
 
 PAGE = (Path(promptgrid.store.__file__).parent / "RECORDS.md").read_text(encoding="utf-8")
 OLD = next(path for path in (Path(__file__).parent / "version_1").iterdir() if path.is_dir())
@@ -59,7 +59,7 @@ def test_records_of_version_1_are_read(store: Store) -> None:
     assert answers.top.shape == (6, 5)
     assert store.state(OLD.name)["context"].shape == (4, 8)
     assert store.about(OLD.name) == {}
-    assert not store.verify().damaged
+    assert not verify(store).damaged
 
 
 def test_every_new_field_comes_back(store: Store, outcome: Outcome) -> None:

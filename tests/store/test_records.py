@@ -12,8 +12,8 @@ from tests.store.synthetic import make_cell, make_failure, make_outcome, make_re
 
 from promptgrid.contract.clip import Outcome, Predictions
 from promptgrid.spec import Reason, scores_digest
-from promptgrid.store import Damaged, NotInStore, Store
-from promptgrid.store.manifest import manifest_bytes
+from promptgrid.store import Damaged, NotInStore, Store, verify
+from promptgrid.store.files.manifest import manifest_bytes
 
 
 def test_a_committed_outcome_reads_back_to_the_bit(store: Store) -> None:
@@ -116,7 +116,7 @@ def test_nothing_is_created_by_asking(store: Store) -> None:
     assert store.finished([make_cell().key]) == set()
     assert store.records() == []
     assert store.failures() == {}
-    assert store.verify().checked == 0
+    assert verify(store).checked == 0
     assert not store.root.exists()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from promptgrid.cluster import Plan, RunSummary
-    from promptgrid.cluster.search import SearchSummary
+    from promptgrid.cluster.search.run import SearchSummary
     from promptgrid.cluster.status import Status
     from promptgrid.leaderboard import ReportPaths
     from promptgrid.store import Store, VerifyReport
@@ -45,7 +45,7 @@ def open_store(store: Store | str | Path | None = None) -> Store:
         Refused: it is no folder and cannot become one.
     """
     from promptgrid.store import Store
-    from promptgrid.store.place import refuse_unusable
+    from promptgrid.store.files.writable import refuse_unusable
 
     if isinstance(store, Store):
         return store
@@ -82,7 +82,7 @@ def as_suite(suite: SuiteLike) -> Suite:
 def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_failed: bool = False) -> Plan:
     """What ``suite`` asks for, what the store has of it, and the packs that are left."""
     from promptgrid.cluster import make_plan
-    from promptgrid.cluster.search import make_search
+    from promptgrid.cluster.search.search import make_search
 
     chosen = as_suite(suite)
     if chosen.search is not None:
@@ -97,14 +97,15 @@ def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = No
         Refused: there is no store.
     """
     from promptgrid import catalog
-    from promptgrid.cluster.planner import squares_of
+    from promptgrid import store as kept
+    from promptgrid.cluster.planner import requests_of
 
     found = existing_store(store)
     if suite is None:
-        return found.verify()
+        return kept.verify(found)
     chosen = as_suite(suite)
     track = catalog.track(chosen.track)
-    return found.verify(cell.key for cell in track.resolve([asked for _, asked in squares_of(chosen, track)]))
+    return kept.verify(found, (cell.key for cell in track.resolve([asked for _, asked in requests_of(chosen, track)])))
 
 
 def run(
@@ -196,7 +197,8 @@ def search(
         Refused: the suite cannot be searched; nothing was started.
     """
     from promptgrid.cluster import Options
-    from promptgrid.cluster.search import entry_of, make_search, run_search
+    from promptgrid.cluster.search.run import run_search
+    from promptgrid.cluster.search.search import entry_of, make_search
 
     chosen = as_suite(suite)
     entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed)
@@ -231,8 +233,8 @@ def report(
     """
     from promptgrid.api.reporting import report_input, with_transfer
     from promptgrid.leaderboard import write_report
-    from promptgrid.store.mirror_report import attach_report, is_mirrored
-    from promptgrid.store.place import refuse_unusable, refuse_unwritable
+    from promptgrid.store.files.writable import refuse_unusable, refuse_unwritable
+    from promptgrid.store.mirror.report import attach_report, is_mirrored
 
     chosen = as_suite(suite)
     source = str(suite) if isinstance(suite, str | Path) else f"suites/{chosen.name}.yaml"

@@ -20,23 +20,23 @@ _log = logging.getLogger(__name__)
 def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     """What a page about the suite of ``planned`` is made of; ``command`` runs it again."""
     from promptgrid import catalog
-    from promptgrid.cluster.search_about import chosen_rows, searches_about
-    from promptgrid.cluster.search_winners import tested_scores
+    from promptgrid.cluster.search.stored import chosen_rows, stored_searches
+    from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
     from promptgrid.leaderboard.inputs import SearchedRow
 
     suite = planned.suite
-    about = searches_about(suite, store)
-    rows = chosen_rows(suite, store, about)
-    squares = [*planned.squares, *((row.label, cell) for row in rows for cell in row.cells)]
-    cells = {cell.key: cell for _, cell in squares}
+    stored = stored_searches(suite, store)
+    rows = chosen_rows(suite, store, stored)
+    grid = [*planned.grid, *((row.label, cell) for row in rows for cell in row.cells)]
+    cells = {cell.key: cell for _, cell in grid}
     track = catalog.track(suite.track)
     methods = track.describe("methods")
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
     return ReportInput(
         suite=suite,
-        squares=squares,
+        grid=grid,
         records=records,
         failures=store.failures(cells.keys() - records.keys()),
         headline=track.headline(suite.protocol),
@@ -51,9 +51,9 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         parities=track.parities(),
         published=track.published(),
         known_as=_known_as(track, list(cells.values())),
-        searches=[one.found for one in about],
-        stale={one.found.question: one.stale for one in about if one.stale},
-        tested=tested_scores([one.found for one in about], store),
+        searches=[one.found for one in stored],
+        stale={one.found.question: one.stale for one in stored if one.stale},
+        tested=tested_scores([one.found for one in stored], store),
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
@@ -63,11 +63,11 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
     """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
     from promptgrid import catalog
     from promptgrid.leaderboard.inputs import Similarities
-    from promptgrid.leaderboard.squares import is_multitask
+    from promptgrid.leaderboard.planned_grid import is_multitask
     from promptgrid.store import FeatureCache
     from promptgrid.store.answers import right_answers
 
-    pairs = [cell for _, cell in given.squares if cell.reading]
+    pairs = [cell for _, cell in given.grid if cell.reading]
     if not pairs:
         return given
     apart = [cell for cell in pairs if not is_multitask(cell)]

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from promptgrid.cli import bench, cache, export, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli.commands import bench, cache, export, groups, listing, maintenance, search, stub, suites
 from promptgrid.cli.exits import told
 from promptgrid.spec import exits
 from promptgrid.spec.version import __version__

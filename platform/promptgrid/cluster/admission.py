@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from promptgrid.cluster.address import is_own, named, refuse_silent
+from promptgrid.cluster.on_ray.address import is_own, named, wants_token
 from promptgrid.spec import Refused
-from promptgrid.store.place import refuse_unwritable
+from promptgrid.store.files.writable import refuse_unwritable
 
 MOST_WORKERS, MOST_THREADS = 100_000, 4096
 
@@ -38,7 +38,7 @@ def admit(root: Path, address: str | None, *, local: bool, device: str, writes: 
     if not writes:
         return
     if not local:
-        refuse_silent(*named(address))
+        wants_token(*named(address))  # refuses an address where no cluster answers
     if device == "cuda" and (local or is_own(address)):
         refuse_no_gpu("--device")
     refuse_unwritable(root, "--store")

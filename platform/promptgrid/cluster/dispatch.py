@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from promptgrid.cluster.failures import failed_record, reason_of_loss
-from promptgrid.cluster.pace import Pace
-from promptgrid.cluster.progress import Board
+from promptgrid.cluster.progress import ProgressDisplay
 from promptgrid.cluster.resources import Worker
-from promptgrid.cluster.run_pack import Settled, commit_record
 from promptgrid.cluster.schedule import PLAIN, Schedule
-from promptgrid.cluster.watchdog import timed_out
+from promptgrid.cluster.timing.pace import Pace
+from promptgrid.cluster.workers.failures import failed_record, reason_of_loss
+from promptgrid.cluster.workers.run_pack import Settled, commit_record
+from promptgrid.cluster.workers.watchdog import timed_out
 from promptgrid.spec import RETRIED, Pack, Reason
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class Dispatcher:
         self,
         plan: Plan,
         store: Store,
-        board: Board,
+        display: ProgressDisplay,
         told: Callable[[str], None] | None = None,
         planned: float | None = None,
     ) -> None:
         self._planned = planned
         self.store = store
-        self.board = board
+        self.display = display
         self._told = told
         self.follow(plan)
         self.done = 0
@@ -67,7 +67,7 @@ class Dispatcher:
         """Hand out the packs of ``plan`` from now on: the same cells, packed for another machine. None is out yet."""
         self.schedule = Schedule(plan.packs, self.store.finished(_asked(plan)), plan.scouts)
         self.pace = Pace(plan.packs, planned=self._planned)
-        self.board.watch(self.pace.forecast)
+        self.display.watch(self.pace.forecast)
 
     def sort_by(self, kind: Callable[[Pack], Worker]) -> None:
         """Hand packs out by resource class from now on."""
@@ -83,7 +83,7 @@ class Dispatcher:
         if pack is not None:
             self._running[name] = _Running(pack, set(pack.wanted))
             self.pace.take(name, pack)
-            self.board.running(len(self._running))
+            self.display.running(len(self._running))
         return pack
 
     def settle(self, name: str, settled: Settled) -> None:
@@ -108,7 +108,7 @@ class Dispatcher:
             self.schedule.reweigh(self.pace.factor)
         if running.again:
             self.schedule.push(replace(running.pack, wanted=frozenset(running.again)))
-        self.board.running(len(self._running))
+        self.display.running(len(self._running))
 
     def lost(self, name: str, why: str, stalled: float | None = None) -> None:
         """The worker under ``name`` is gone: try again, then in halves, then record the cell that ends workers.
@@ -170,7 +170,7 @@ class Dispatcher:
             self._told(key)
         self.failed += failed
         self.done += not failed
-        self.board.settled(failed=failed)
+        self.display.settled(failed=failed)
 
 
 def _asked(plan: Plan) -> set[str]:

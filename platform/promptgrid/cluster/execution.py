@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from promptgrid.cluster.admission import admit, refuse_counts
 from promptgrid.cluster.dispatch import Dispatcher
-from promptgrid.cluster.progress import Board
+from promptgrid.cluster.progress import ProgressDisplay
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.spec import Machine, Refused
 from promptgrid.store.features import cache_bound
 
 if TYPE_CHECKING:
-    from promptgrid.cluster.mirroring import Mirrored, MirrorProcess
+    from promptgrid.cluster.mirror_process import Mirrored, MirrorProcess
     from promptgrid.cluster.planner import Plan
     from promptgrid.spec import Suite
     from promptgrid.store import Store
@@ -59,7 +59,7 @@ class Options:
         threads: threads of torch in each worker, and the CPUs it books. Another number may change the last bits.
         device: ``cpu``, ``cuda``, or ``auto``.
         stall_seconds: a worker without a sign of life for so long is ended, and its cell recorded as TIMEOUT. By
-            default what the suite says, else see :func:`promptgrid.cluster.stalls.stall_limit`.
+            default what the suite says, else see :func:`promptgrid.cluster.workers.stalls.stall_limit`.
         inline: with ``local``, run in this very process, where whatever ends a cell ends the run.
         mirror: keep MLflow up to date.
         experiment: MLflow experiment; by default the suite's name.
@@ -115,15 +115,15 @@ def execute(
     refuse_counts(workers, chosen.threads)
     admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
     began = time.monotonic()
-    board = Board(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
+    display = ProgressDisplay(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
     planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)
     with StopSignals() as signals:
         mirror = _mirror(plan, store, chosen)
-        dispatcher = Dispatcher(plan, store, board, told=mirror.add if mirror else None, planned=planned)
+        dispatcher = Dispatcher(plan, store, display, told=mirror.add if mirror else None, planned=planned)
         mirrored = None
         try:
             if plan.packs:
-                with board:
+                with display:
                     _run(plan, dispatcher, signals, chosen, local=local, workers=workers, address=address)
             if mirror is not None:
                 signals.at_once = True
@@ -163,7 +163,7 @@ def _run(
             stall = options.stall_of(plan.suite)
             run_local(dispatcher, threads=options.threads, device=device, stall_seconds=stall)
         return
-    from promptgrid.cluster.session import RayDied
+    from promptgrid.cluster.on_ray.session import RayDied
 
     for again in range(RESTARTS, -1, -1):
         try:
@@ -184,9 +184,9 @@ def _run_on_ray(
     workers: int | None,
     address: str | None,
 ) -> None:
-    from promptgrid.cluster.address import is_own
-    from promptgrid.cluster.session import ray_session
-    from promptgrid.cluster.sharing import refuse_unshared
+    from promptgrid.cluster.on_ray.address import is_own
+    from promptgrid.cluster.on_ray.session import ray_session
+    from promptgrid.cluster.on_ray.sharing import refuse_unshared
 
     with ray_session(workers, address, options.threads) as session:
         signals.install()  # Ray has set its own
@@ -194,7 +194,7 @@ def _run_on_ray(
         if not is_own(address):
             refuse_unshared(dispatcher.store.root)
         from promptgrid.cluster.in_flight import scratch_folder
-        from promptgrid.cluster.tune import TuneRun
+        from promptgrid.cluster.on_ray.tune import TuneRun
 
         _repack(dispatcher, plan, session.machines.kind(options.device))
         dispatcher.sort_by(lambda pack: session.machines.worker(pack, options.threads, options.device))
@@ -227,20 +227,15 @@ def mirrored(plan: Plan, store: Store, options: Options) -> Mirrored | None:
 
 
 def _mirror(plan: Plan, store: Store, options: Options) -> MirrorProcess | None:
-    if not options.mirror or not plan.squares:
+    if not options.mirror or not plan.grid:
         return None
-    from promptgrid.cluster.mirroring import MirrorProcess
+    from promptgrid.cluster.mirror_process import MirrorProcess
+    from promptgrid.store.mirror.submission import Submission
 
-    submission = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         return MirrorProcess(
-            store,
-            plan.suite,
-            plan.squares,
-            uri=options.mirror_uri,
-            submission=submission,
-            experiment=options.experiment,
-            titles=plan.titles,
+            store, Submission(name, plan.suite, plan.grid, options.mirror_uri, options.experiment, plan.titles)
         )
     except OSError as error:  # no space or no processes left: the grid matters more
         print(f"promptgrid: MLflow is not mirrored: {error}", file=sys.stderr)

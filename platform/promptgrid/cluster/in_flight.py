@@ -1,4 +1,4 @@
-"""What is being run on a store right now, read from the errands of its drivers."""
+"""What is being run on a store right now, read from the work orders of its drivers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import socket
 import time
 from pathlib import Path
 
-from promptgrid.cluster.eta import Flight
+from promptgrid.cluster.timing.eta import RunningPack
 
 FOLDER = "ray"
-"""Where in a store the drivers keep their errands, each in a folder ``host~pid~token`` of its own."""
+"""Where in a store the drivers keep their work orders, each in a folder ``host~pid~token`` of its own."""
 
 
-def flights(store: Path, now: float | None = None) -> list[Flight]:
+def running_packs(store: Path, now: float | None = None) -> list[RunningPack]:
     """The packs that workers are at, of every living driver. Drivers on other hosts live until a pack is overdue."""
     now = time.time() if now is None else now
     found = []
     for folder in sorted((store / FOLDER).glob("*~*~*")):
         if not is_gone(folder):
-            found += [flight for path in sorted(folder.glob("*.json")) if (flight := _flight(path, now))]
+            found += [running for path in sorted(folder.glob("*.json")) if (running := _running_pack(path, now))]
     return found
 
 
@@ -33,21 +33,21 @@ def is_gone(folder: Path) -> bool:
 
 
 def scratch_folder(store: Path) -> Path:
-    """A folder for errands and Tune's own files, under ``store`` because all machines see that. Not made yet."""
+    """A folder for work orders and Tune's own files, under ``store`` because all machines see that. Not made yet."""
     parent = store / FOLDER
     for folder in filter(is_gone, parent.glob("*~*~*")):
         shutil.rmtree(folder, ignore_errors=True)  # another driver may sweep the same one
     return parent / f"{socket.gethostname()}~{os.getpid()}~{secrets.token_hex(3)}"
 
 
-def _flight(path: Path, now: float) -> Flight | None:
+def _running_pack(path: Path, now: float) -> RunningPack | None:
     try:
         started = path.stat().st_mtime
         head = json.loads(path.read_text()).get("head")
     except (FileNotFoundError, ValueError, RecursionError):  # its pack is over by now, or is just being sent
         return None
-    if head is None:  # the assignment of a study, which sends no errands
+    if head is None:  # the order of a study, which names no cells
         return None
     if now - started > head["stall_seconds"]:
         return None
-    return Flight(frozenset(head["wanted"]), started)
+    return RunningPack(frozenset(head["wanted"]), started)

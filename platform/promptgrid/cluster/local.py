@@ -15,19 +15,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from promptgrid.cluster.errand import Errand, settle_here
-from promptgrid.cluster.import_path import import_path
 from promptgrid.cluster.in_flight import scratch_folder
-from promptgrid.cluster.run_pack import Settled
-from promptgrid.cluster.stalls import stall_limit
-from promptgrid.cluster.watchdog import stack_beside, stall_of
+from promptgrid.cluster.workers.import_path import import_path
+from promptgrid.cluster.workers.run_pack import Settled
+from promptgrid.cluster.workers.stalls import stall_limit
+from promptgrid.cluster.workers.watchdog import stack_beside, stall_of
+from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder, settle_here
 from promptgrid.spec import Reason
 
 if TYPE_CHECKING:
     from promptgrid.cluster.dispatch import Dispatcher
 
 LOOK = 0.2
-"""Seconds between two looks at whether the worker lives, and two ticks of the board."""
+"""Seconds between two looks at whether the worker lives, and two ticks of the display."""
 LAST_WORDS = 5.0
 """Seconds that a worker has between its last answer and its end."""
 _NAME = "the local worker"
@@ -44,7 +44,7 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
         dispatcher: hands out packs and takes what became of them.
         threads: threads of torch in the worker.
         device: cpu or cuda.
-        stall_seconds: see :func:`promptgrid.cluster.stalls.stall_limit`.
+        stall_seconds: see :func:`promptgrid.cluster.workers.stalls.stall_limit`.
 
     Raises:
         OSError: the store cannot be written.
@@ -57,9 +57,9 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
             while (pack := dispatcher.take(_NAME)) is not None:
                 path = folder / "pack.json"
                 stall = stall_limit(stall_seconds, pack)
-                Errand(pack, str(dispatcher.store.root), device, threads, stall).write(path)
+                WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall)).write(path)
                 try:
-                    for settled in worker.run(path, dispatcher.board.tick):
+                    for settled in worker.run(path, dispatcher.display.tick):
                         dispatcher.settle(_NAME, settled)
                 except WorkerGone as gone:
                     dispatcher.lost(_NAME, stall_of(path) or str(gone), stall if stall_of(path) else None)
@@ -77,8 +77,8 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
     before = torch.get_num_threads()
     try:
         while (pack := dispatcher.take(_NAME)) is not None:
-            errand = Errand(pack, str(dispatcher.store.root), device, threads, 0.0)
-            for settled in settle_here(errand, dispatcher.board.tick):
+            order = WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall_seconds=0.0))
+            for settled in settle_here(order, dispatcher.display.tick):
                 dispatcher.settle(_NAME, settled)
             dispatcher.over(_NAME)
     finally:
@@ -86,7 +86,7 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
 
 
 class LocalWorker:
-    """A process that runs one errand after another; started when it is needed, and again after it has ended.
+    """A process that runs one work order after another; started when it is needed, and again after it has ended.
 
     What plug-ins print there comes out on this process's stderr; their standard input is this process's, so that a
     breakpoint works. It ends with this process, and at the latest when the context is left.
@@ -105,7 +105,7 @@ class LocalWorker:
     ) -> None:
         self._end()
 
-    def run(self, errand: Path, tick: Callable[[], None]) -> Iterator[Settled]:
+    def run(self, order: Path, tick: Callable[[], None]) -> Iterator[Settled]:
         """Every cell of the pack as it is settled; ``tick`` is called a few times a second.
 
         Raises:
@@ -115,7 +115,7 @@ class LocalWorker:
         if self._process is None:
             self._start()
         try:
-            os.write(self._orders, f"{errand}\n".encode())
+            os.write(self._orders, f"{order}\n".encode())
         except BrokenPipeError:
             raise self._gone() from None
         while True:
@@ -130,7 +130,7 @@ class LocalWorker:
     def _start(self) -> None:
         theirs, self._orders = os.pipe()
         self._answers, to_us = os.pipe()
-        command = [sys.executable, "-m", "promptgrid.cluster.local_worker", str(theirs), str(to_us)]
+        command = [sys.executable, "-m", "promptgrid.cluster.workers.local_worker", str(theirs), str(to_us)]
         environment = os.environ | {"PYTHONPATH": import_path()}
         try:
             self._process = subprocess.Popen(command, stdout=2, pass_fds=(theirs, to_us), env=environment)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.cluster.estimate import corrected
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks, work_seconds
+from promptgrid.cluster.timing.estimate import corrected
 from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Shared, Suite
 from promptgrid.spec.headings import headings
 
@@ -27,7 +27,7 @@ class Plan:
     """What a suite asks for, what the store has of it, and the packs that are left.
 
     Attributes:
-        squares: (method label, cell) for every square of the grid; squares may share a cell.
+        grid: (method label, cell) for every place of the grid; several places may share a cell.
         packs: only those with cells to run; ``wanted`` names these, the slots are those of the whole grid.
         finished: keys that the store holds.
         failed: keys that failed and are not tried again without being asked for.
@@ -38,7 +38,7 @@ class Plan:
     """
 
     suite: Suite
-    squares: tuple[tuple[str, Cell], ...]
+    grid: tuple[tuple[str, Cell], ...]
     packs: tuple[Pack, ...]
     finished: frozenset[str]
     failed: frozenset[str]
@@ -50,7 +50,7 @@ class Plan:
     @cached_property
     def cells(self) -> dict[str, Cell]:
         """Every cell once, by key, in the suite's order."""
-        return {cell.key: cell for _, cell in self.squares}
+        return {cell.key: cell for _, cell in self.grid}
 
     @cached_property
     def missing(self) -> frozenset[str]:
@@ -67,20 +67,20 @@ class Plan:
         return start + makespan(self.packs, workers) if self.packs else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Counts for scripts. ``cells`` = ``finished`` + ``missing`` + ``failed`` are squares of the grid."""
+        """Counts for scripts. ``cells`` = ``finished`` + ``missing`` + ``failed`` are places of the grid."""
         state = dict.fromkeys(self.finished, "finished") | dict.fromkeys(self.failed, "failed")
-        counts = Counter(state.get(cell.key, "missing") for _, cell in self.squares)
+        counts = Counter(state.get(cell.key, "missing") for _, cell in self.grid)
         return {
             "suite": self.suite.name,
             "protocol": self.suite.protocol,
-            "cells": len(self.squares),
+            "cells": len(self.grid),
             "distinct_cells": len(self.cells),
             "finished": counts["finished"],
             "missing": counts["missing"],
             "failed": counts["failed"],
             "packs": len(self.packs),
             "estimated_seconds": round(self.seconds, 1),
-            "methods": dict(Counter(label for label, _ in self.squares)),
+            "methods": dict(Counter(label for label, _ in self.grid)),
             "notes": {name: list(notes) for name, notes in self.notes.items()},
         }
 
@@ -100,27 +100,27 @@ def make_plan(suite: Suite, store: Store, *, retry_failed: bool = False, track: 
         Refused: the suite asks for something that does not exist or cannot run.
     """
     track = track or track_named(suite.track)
-    return plan_squares(suite, list(squares_of(suite, track)), store, track, retry_failed=retry_failed)
+    return plan_requests(suite, list(requests_of(suite, track)), store, track, retry_failed=retry_failed)
 
 
-def squares_of(suite: Suite, track: Track) -> Iterator[tuple[str, Request]]:
-    """(method label, request) for every square of ``suite``, with the names that ``datasets: bundled`` stands for."""
-    return suite.squares(track.bundled_datasets() if suite.datasets == "bundled" else [])
+def requests_of(suite: Suite, track: Track) -> Iterator[tuple[str, Request]]:
+    """(method label, request) for every cell of ``suite``, with the names that ``datasets: bundled`` stands for."""
+    return suite.requests(track.bundled_datasets() if suite.datasets == "bundled" else [])
 
 
-def plan_squares(
+def plan_requests(
     suite: Suite, labelled: Sequence[tuple[str, Request]], store: Store, track: Track, *, retry_failed: bool = False
 ) -> Plan:
-    """As :func:`make_plan`, for squares that are given: those of a search, say, instead of the suite's own."""
+    """As :func:`make_plan`, for requests that are given: those of a search, say, instead of the suite's own."""
     resolved = track.resolve([request for _, request in labelled])
-    squares = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
+    grid = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
     finished = store.sound(cells)
     wanted = store.to_run(cells, retry_failed) | (store.finished(cells) - finished)  # a quarantine may be read-only
     failed = frozenset(cells.keys() - finished - wanted)
     bare = Plan(
         suite,
-        squares,
+        grid,
         (),
         frozenset(finished),
         failed,

@@ -11,13 +11,13 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from promptgrid.cluster.eta import Forecast
+from promptgrid.cluster.timing.eta import Forecast
 
 PLAIN_SECONDS = 10.0
 FORECAST_SECONDS = 1.0
 
 
-class Board:
+class ProgressDisplay:
     """Progress on stderr: a live bar on a terminal, else a plain line every ten seconds. Use as a context.
 
     Args:

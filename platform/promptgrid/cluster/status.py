@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from promptgrid.cluster.eta import forecast
-from promptgrid.cluster.in_flight import flights
+from promptgrid.cluster.in_flight import running_packs
 from promptgrid.cluster.planner import Plan
 from promptgrid.cluster.schedule import work_seconds
+from promptgrid.cluster.timing.eta import forecast
 from promptgrid.spec import Record, scores_digest
 from promptgrid.store import Store
 
@@ -48,9 +48,9 @@ def status_of(planned: Plan, found: Store) -> Status:
     failures = found.failures(planned.cells.keys() - finished)
     missing = found.to_run(planned.missing)
     left = [pack for pack in planned.packs if not pack.wanted.isdisjoint(missing)]
-    running = [flight for flight in flights(found.root) if not flight.keys.isdisjoint(missing)]
+    running = [pack for pack in running_packs(found.root) if not pack.keys.isdisjoint(missing)]
     ahead = forecast(left, records, running, time.time()) if left else None
-    keys = [cell.key for _, cell in planned.squares]
+    keys = [cell.key for _, cell in planned.grid]
     done, failed = sum(key in finished for key in keys), sum(key in failures for key in keys)
     return Status(
         suite=planned.suite.name,

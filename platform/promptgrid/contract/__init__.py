@@ -7,28 +7,52 @@ from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.columns import ColumnSource, Stream, Table, Views
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
-from promptgrid.contract.estimates import Sphere, Spsa
-from promptgrid.contract.method import Agree, Alternate, Method, Number, Params, Project, Recipe, knob
+from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.policies import Agree, Alternate, Project, Sphere, Spsa
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, gaussian, stream
+from promptgrid.contract.recipe import (
+    SGD,
+    Adam,
+    AdamW,
+    Batches,
+    Constant,
+    Cosine,
+    GaussianAverage,
+    Inverse,
+    Number,
+    Polynomial,
+    RateSchedule,
+    Recipe,
+    Rule,
+    Warmup,
+)
 from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.contract.track import Cache, Outcome, Predictions, Track
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
     "Agree",
     "Alternate",
     "Apart",
     "Axes",
     "BackboneFamily",
     "Batch",
+    "Batches",
     "Cache",
     "Chosen",
     "ColumnSource",
+    "Constant",
+    "Cosine",
     "Dataset",
     "DatasetFamily",
     "Edits",
     "Evaluation",
+    "GaussianAverage",
+    "Inverse",
     "Labelled",
     "LowRank",
     "Method",
@@ -36,10 +60,13 @@ __all__ = [
     "Number",
     "Outcome",
     "Params",
+    "Polynomial",
     "Predictions",
     "Project",
     "Protocol",
+    "RateSchedule",
     "Recipe",
+    "Rule",
     "Selection",
     "SidePath",
     "Sphere",
@@ -51,6 +78,7 @@ __all__ = [
     "TokenPlan",
     "Track",
     "Views",
+    "Warmup",
     "dropout",
     "gaussian",
     "knob",

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from promptgrid.spec import Refused
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Descriptions = Mapping[str, tuple[str, ...]]
 """Class name to short sentences about what its images look like."""
@@ -67,12 +64,12 @@ class Variations:
     Attributes:
         names: by dataset index, at least one for each image that has any.
         digest: of their contents.
-        read: a name to its image as RGB; raises OSError where it is missing or damaged.
+        read: a name to its example, as the dataset reads its own; raises OSError where it is missing or damaged.
     """
 
     names: Mapping[int, tuple[str, ...]]
     digest: str
-    read: Callable[[str], Image]
+    read: Callable[[str], Any]
 
 
 @dataclass(frozen=True)

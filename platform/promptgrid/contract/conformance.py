@@ -35,8 +35,8 @@ from promptgrid.contract.conformance_data import (
     pictures,
     second_look,
 )
-from promptgrid.contract.estimates import Sphere, Spsa
 from promptgrid.contract.method import Params
+from promptgrid.contract.policies import Sphere, Spsa
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Batch, Labelled
 
@@ -129,6 +129,7 @@ def check_method(method: type[Classifier], backbone: Backbone | None = None, **s
     trial = Trial.of(method(**settings), backbone)
     for check in (check_start, check_pool, check_logits, check_state, check_gradients, check_pack, check_new_classes):
         check(trial)
+    check_rules(trial)
     check_company(trial)
     check_zero_shot_start(trial)
     check_adaptation(trial)
@@ -193,6 +194,20 @@ def check_pool(trial: Trial) -> None:
         assert inside, f"{name}: round {turn + 1} chose what is not in the pool"
         labels = chosen.labels
         assert bool(((labels >= -1) & (labels < len(task.classes))).all()), f"{name}: a label that the task has not"
+
+
+def check_rules(trial: Trial) -> None:
+    """Rules of a recipe are for parameters that descent changes; a rate that a parameter holds is a frozen scalar."""
+    method, name = trial.method, trial.method.name
+    for turn in range(method.stages):
+        recipe = method.recipe(replace(trial.task, turn=turn))
+        rules = {} if recipe is None else recipe.rules
+        unknown = sorted(rules.keys() - trial.trained)
+        assert not unknown, f"{name}: the recipe has rules for {', '.join(unknown)}, which descent does not change"
+        for key, rule in rules.items():
+            if isinstance(rule.rate, str):
+                scalar = rule.rate in method.frozen and trial.start[rule.rate].dim() == 0
+                assert scalar, f"{name}: the rate of {key!r} is said to be {rule.rate!r}, which is no frozen scalar"
 
 
 def check_logits(trial: Trial) -> None:

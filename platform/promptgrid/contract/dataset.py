@@ -1,24 +1,21 @@
-"""Labelled images with a card and fixed splits."""
+"""Labelled examples with a card and fixed splits."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions, Variations
 from promptgrid.spec import DatasetCard
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 
 class Dataset(ABC):
-    """Images by index. ``labels[i]`` is the class of image ``i``; ``splits`` names the indices of each split.
+    """Examples by index. ``labels[i]`` is the class of example ``i``; ``splits`` names the indices of each split.
 
     The order inside a split is the source's own order: few-shot sampling depends on it.
 
-    Where several datasets are joined, ``parts[i]`` says which of them image ``i`` comes from. Where they stand side
+    Where several datasets are joined, ``parts[i]`` says which of them example ``i`` comes from. Where they stand side
     by side, each with classes of its own, ``tasks[label]`` says whose class ``label`` is and ``templates[label]`` how
     that dataset speaks of it. All three are empty for a dataset that is one. ``notes`` are sentences about what looks
     odd in it or was left out, for people: they stand in the plan, in records and in reports.
@@ -43,29 +40,29 @@ class Dataset(ABC):
 
     @property
     def domain_labels(self) -> Sequence[str]:
-        """The domain of every image, by index; empty where nobody knows."""
+        """The domain of every example, by index; empty where nobody knows."""
         return ()
 
     @property
     def variations(self) -> Variations | None:
-        """Generated variations of its images; None where there are none."""
+        """Generated variations of its examples; None where there are none."""
         return None
 
-    def image_name(self, index: int) -> str:
-        """What people know image ``index`` by, such as its path below the dataset's folder; kept in records."""
+    def example_name(self, index: int) -> str:
+        """What people know example ``index`` by, such as its path below the dataset's folder; kept in records."""
         return str(index)
 
     @abstractmethod
-    def read(self, index: int) -> Image:
-        """Image ``index`` as RGB.
+    def read(self, index: int) -> Any:
+        """Example ``index``, as its wing knows it: an image as RGB, a text, a graph.
 
         Raises:
-            OSError: the file is missing, truncated or no image; the message names it.
+            OSError: the file is missing, truncated or holds none; the message names it.
         """
 
 
 class DatasetFamily(ABC):
-    """A way to find datasets: bundled ones, folders of images, split files."""
+    """A way to find datasets: bundled ones, folders, split files."""
 
     name: ClassVar[str]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import ASSETS
-from promptgrid.contract.estimates import Estimate
+from promptgrid.contract.policies import Policy
+from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.task import Batch, Chosen
 from promptgrid.contract.taxonomy import Axes
 
 Params = dict[str, Tensor]
-Number = float | Tensor
 
 
 @dataclass(frozen=True)
@@ -31,108 +31,6 @@ class Knob:
 def knob(default: float, *, low: float, high: float, log: bool = False) -> Any:
     """A field that changes numbers, never shapes: cells that differ in it share a pack, and a search may vary it."""
     return field(default=default, metadata={"knob": Knob(low, high, log)})
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How parameters are fitted. Numbers may differ between the cells of a pack; the rest may not.
-
-    ``per`` says whether the schedule moves every epoch (CoOp) or every iteration; ``iterations`` overrides
-    ``epochs``. Warm-up epochs run at ``warmup_rate``, then the cosine starts from its beginning. ``batches``:
-    ``by_task`` fills every batch from one task of a joined dataset (``a+b``), the tasks taking turns.
-
-    What stands in pairs is said of single parameters by name. ``rates`` multiply the learning rate, by a number or by
-    a frozen scalar parameter of that name; ``momenta`` stand in for SGD's momentum; ``every``: stepped at each n-th
-    step only, while its momentum gathers all gradients. ``clip`` bounds the norm of a cell's whole gradient.
-    ``averaging`` (mean, deviation): kept is the sum of the parameters behind each epoch e = 1, 2, ..., weighted by
-    N(e; mean, deviation²) over its sum (PromptSRC's GPA); ``selection: val`` chooses among epochs as they are.
-    ``keep_last``: where batches do not divide the images, an epoch ends in a smaller one; in Dassl it is left out.
-
-    ``warmup: linear`` climbs from 0 over the warm-up epochs, and the cosine then runs over the epochs that are left.
-    ``span`` is the part of the cosine that is walked, for a fit that another one goes on with. ``inverse`` (slope,
-    power) takes the place of both: rate (1 + slope step)^-power. ``undecayed`` names parameters without weight decay.
-    ``clips`` bound the norm of the gradient of single parameters.
-    ``warmup: climb`` (Dassl's linear) starts at ``warmup_rate``, then climbs in proportion to the epochs behind it, and
-    the cosine starts from its beginning. ``polynomial`` (span, power) takes the place of all: from the rate to
-    ``final_rate`` over that share of the steps, as (1 - share walked)^power.
-    """
-
-    learning_rate: Number
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    momentum: float = 0.9
-    weight_decay: Number = 5e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = 1e-8
-    batch_size: int = 32
-    epochs: int = 50
-    iterations: int | None = None
-    per: Literal["epoch", "iteration"] = "epoch"
-    warmup_epochs: int = 1
-    warmup_rate: float = 1e-5
-    final_rate: float = 0.0
-    batches: Literal["shuffled", "by_task"] = "shuffled"
-    rates: tuple[tuple[str, float | str], ...] = ()
-    momenta: tuple[tuple[str, float], ...] = ()
-    every: tuple[tuple[str, int], ...] = ()
-    clip: float | None = None
-    averaging: tuple[float, float] | None = None
-    warmup: Literal["constant", "linear", "climb"] = "constant"
-    span: tuple[float, float] = (0.0, 1.0)
-    inverse: tuple[float, float] | None = None
-    nesterov: bool = False
-    undecayed: tuple[str, ...] = ()
-    clips: tuple[tuple[str, float], ...] = ()
-    polynomial: tuple[float, float] | None = None
-    keep_last: bool = False
-
-
-@dataclass(frozen=True)
-class Project:
-    """Step policy of ProGrad: descend ``main``, with the part that opposes ``guide`` projected away.
-
-    Per parameter tensor: where <g_main, g_guide> < 0, g = g_main - strength * (g_main . ĝ_guide) ĝ_guide.
-    """
-
-    main: str
-    guide: str
-    strength: Number = 1.0
-
-    def __str__(self) -> str:
-        return f"descends {self.main}; {self.strength} of what opposes {self.guide} is projected away"
-
-
-@dataclass(frozen=True)
-class Agree:
-    """Step policy of R-AMT: descend ``main``, dropping by chance the numbers of its gradient that ``guide`` opposes.
-
-    With a, b the gradients of main and guide, number by number: P = (1 + sign(a) (a + b) / (|a| + |b| + 1e-8)) / 2,
-    and a is multiplied by (1 - level) + level [P > U], U ~ U(0, 1) drawn from the step's seed. ``level`` 0 is plain
-    descent of main; a loss that is neither main nor guide is not looked at.
-    """
-
-    main: str
-    guide: str
-    level: Number = 1.0
-
-    def __str__(self) -> str:
-        return f"descends {self.main}; numbers that {self.guide} opposes are dropped by chance, at level {self.level}"
-
-
-@dataclass(frozen=True)
-class Alternate:
-    """Step policy of adversaries: in turns, each loss moves its own parameters and sees what the turn before has moved.
-
-    ``turns`` are (loss, how the names of its parameters begin), in order; each parameter belongs to one turn at most.
-    All turns of a step look at the same images with the same seed.
-    """
-
-    turns: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return "in turns, " + ", ".join(f"{loss} moves {prefix!r}" for loss, prefix in self.turns)
-
-
-Policy = Project | Agree | Alternate | Estimate
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Params, Recipe
+from promptgrid.contract.method import Params
+from promptgrid.contract.recipe import SGD, Adam, AdamW, Recipe, Rule
+
+PLAIN = Rule()
+"""For parameters that the recipe has no rule for."""
 
 
 @dataclass
 class Optimizer:
-    """The update rule of ``recipe`` with its running averages; all cells have taken equally many steps.
+    """The optimizer of ``recipe`` with its running averages; all cells have taken equally many steps.
 
     ``decay`` is (cells,) weight decays, ``factors`` (cells,) multiples of the learning rate by parameter; everything
     else in ``recipe`` holds for all.
@@ -30,10 +34,6 @@ class Optimizer:
     first: Params = field(default_factory=dict)
     second: Params = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._momenta, self._every = dict(self.recipe.momenta), dict(self.recipe.every)
-        self._clips = dict(self.recipe.clips)
-
     def update(self, params: Params, grads: Params, rate: Tensor, *, same_step: bool = False) -> None:
         """Change ``params`` in place.
 
@@ -44,15 +44,26 @@ class Optimizer:
             same_step: whether other parameters have been changed in this step before.
         """
         self.steps += not same_step
-        rule = self._sgd if self.recipe.optimizer == "sgd" else self._adam
+        kind, rules = self.recipe.optimizer, self.recipe.rules
         if self.recipe.clip is not None:
             grads = clipped(grads, self.recipe.clip)
-        for name in self._clips.keys() & grads.keys():
-            grads = grads | clipped({name: grads[name]}, self._clips[name])
         for name, value in params.items():
+            rule, grad = rules.get(name, PLAIN), grads[name]
+            if rule.clip is not None:
+                grad = clipped({name: grad}, rule.clip)[name]
             own = rate * self.factors[name] if name in self.factors else rate
-            rests = self.steps % self._every.get(name, 1) != 0
-            rule(name, value, grads[name], across(torch.zeros_like(own) if rests else own, value))
+            own = across(torch.zeros_like(own) if self.steps % rule.every else own, value)
+            decay = across(self.decay if rule.decay == 1.0 else self.decay * rule.decay, value)
+            if isinstance(kind, AdamW):
+                value.mul_(1.0 - own * decay)
+            else:
+                grad = torch.addcmul(grad, decay, value)
+            if isinstance(kind, SGD):
+                momentum = kind.momentum if rule.momentum is None else rule.momentum
+                value.addcmul_(own, self._gathered(name, grad, momentum, kind.nesterov), value=-1.0)
+            else:
+                first, spread = self._moments(name, value, grad, kind)
+                value.addcmul_(own / (kind.betas[0] ** self.steps - 1.0), first / spread)
 
     def keep(self, cells: int) -> None:
         """Forget all but the first ``cells`` cells."""
@@ -61,58 +72,20 @@ class Optimizer:
         for averages in (self.first, self.second):
             averages |= {name: value[:cells].clone() for name, value in averages.items()}
 
-    def _sgd(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
-        grad = torch.addcmul(grad, self._decay_of(name, value), value)
-        held, momentum = self.first.get(name), self._momenta.get(name, self.recipe.momentum)
+    def _gathered(self, name: str, grad: Tensor, momentum: float, nesterov: bool) -> Tensor:
+        """SGD's direction."""
+        held = self.first.get(name)
         self.first[name] = grad if held is None else held.mul_(momentum).add_(grad)
-        ahead = torch.add(grad, self.first[name], alpha=momentum) if self.recipe.nesterov else self.first[name]
-        value.addcmul_(rate, ahead, value=-1.0)
+        return torch.add(grad, self.first[name], alpha=momentum) if nesterov else self.first[name]
 
-    def _adam(self, name: str, value: Tensor, grad: Tensor, rate: Tensor) -> None:
-        one, two = self.recipe.betas
-        decay = self._decay_of(name, value)
-        if self.recipe.optimizer == "adamw":
-            value.mul_(1.0 - rate * decay)
-        else:
-            grad = torch.addcmul(grad, decay, value)
+    def _moments(self, name: str, like: Tensor, grad: Tensor, kind: Adam) -> tuple[Tensor, Tensor]:
+        """Adam's running mean, not yet corrected, and the corrected root of that of the squares."""
+        one, two = kind.betas
         if name not in self.first:
-            self.first[name], self.second[name] = torch.zeros_like(value), torch.zeros_like(value)
+            self.first[name], self.second[name] = torch.zeros_like(like), torch.zeros_like(like)
         first = self.first[name].mul_(one).add_(grad, alpha=1.0 - one)
         second = self.second[name].mul_(two).addcmul_(grad, grad, value=1.0 - two)
-        spread = second.sqrt().div_(math.sqrt(1.0 - two**self.steps)).add_(self.recipe.epsilon)
-        value.addcmul_(rate / (one**self.steps - 1.0), first / spread)
-
-    def _decay_of(self, name: str, like: Tensor) -> Tensor:
-        decay = torch.zeros_like(self.decay) if name in self.recipe.undecayed else self.decay
-        return across(decay, like)
-
-
-def rate_at(recipe: Recipe, epoch: int, epochs: int, step: int, steps: int) -> Tensor | float:
-    """The learning rate of step ``step`` of ``steps``, in epoch ``epoch`` of ``epochs`` (all counted from 0).
-
-    Warm-up epochs run at ``warmup_rate``; behind them the cosine starts from its own beginning over all epochs
-    (Dassl's WARMUP_RECOUNT), so it does not quite reach its end. A linear warm-up climbs from 0, and its cosine runs
-    over the epochs behind it.
-    """
-    if recipe.polynomial is not None:
-        span, power = recipe.polynomial
-        walked = min(1.0, (step + 1) / (span * steps))
-        return recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * math.pow(1.0 - walked, power)
-    if recipe.inverse is not None:
-        slope, power = recipe.inverse
-        return recipe.learning_rate * math.pow(1.0 + slope * step, -power)
-    climbs = recipe.warmup == "linear"
-    if recipe.per == "epoch" and epoch < recipe.warmup_epochs:
-        if climbs:
-            return recipe.learning_rate * (epoch / recipe.warmup_epochs)
-        if recipe.warmup == "climb" and epoch:
-            return recipe.learning_rate * (epoch / recipe.warmup_epochs)
-        return recipe.learning_rate * 0.0 + recipe.warmup_rate
-    behind = max(1, epochs - recipe.warmup_epochs) if climbs else epochs
-    passed = step / steps if recipe.per == "iteration" else (epoch - recipe.warmup_epochs) / behind
-    first, last = recipe.span
-    share = 0.5 * (1.0 + math.cos(math.pi * (first + (last - first) * passed)))
-    return recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * share
+        return first, second.sqrt().div_(math.sqrt(1.0 - two**self.steps)).add_(kind.epsilon)
 
 
 def clipped(grads: Params, most: float) -> Params:
@@ -123,16 +96,6 @@ def clipped(grads: Params, most: float) -> Params:
     norm = torch.stack([_flat(grad).norm(dim=1) for grad in grads.values()]).norm(dim=0)
     share = (most / (norm + 1e-6)).clamp(max=1.0)
     return {name: grad * across(share, grad) for name, grad in grads.items()}
-
-
-def epoch_weights(mean: float, deviation: float, epochs: int) -> list[float]:
-    """How much each epoch counts in the average: N(e; mean, deviation²) of e = 1 .. ``epochs``, over its sum.
-
-    Source: Khattak et al., ICCV 2023 (PromptSRC), Gaussian weighted prompt aggregation.
-    """
-    distances = [((epoch - mean) / deviation) ** 2 / 2 for epoch in range(1, epochs + 1)]
-    heights = [math.exp(min(distances) - distance) for distance in distances]
-    return [height / sum(heights) for height in heights]
 
 
 def project(main: Tensor, guide: Tensor, strength: Tensor | float) -> Tensor:

@@ -118,5 +118,6 @@ def _fit(method: Method, task: Task, examples: int) -> tuple[int, int]:
     recipe = method.recipe(task)
     if recipe is None:
         return 0, examples
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch(examples, recipe.batch_size, recipe.keep_last)
-    return steps, min(recipe.batch_size, examples)
+    size, keep_last = recipe.batches.size, recipe.batches.keep_last
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch(examples, size, keep_last)
+    return steps, min(size, examples)

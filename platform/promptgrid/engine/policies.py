@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptgrid.contract.estimates import Estimate, Sphere, Spsa
-from promptgrid.contract.method import Agree, Alternate, Params, Policy
+from promptgrid.contract.method import Params
+from promptgrid.contract.policies import Agree, Alternate, Estimate, Policy, Sphere, Spsa
 from promptgrid.contract.randomness import draws, normals
 from promptgrid.engine.optimizers import across, agree, project
 

@@ -149,7 +149,7 @@ def _evaluate(
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
     labels = data.labels(indices, evaluation.classes)
-    names = [dataset.image_name(index) for index in indices]
+    names = [dataset.example_name(index) for index in indices]
     classes = [dataset.card.classes[label] for label in evaluation.classes]
     given = predictions_of(evaluation.name, list(indices), logits, labels, names, classes)
     return scores_of(logits, labels), given

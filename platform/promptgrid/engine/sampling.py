@@ -63,9 +63,9 @@ class Feed:
 
     def _drawn_order(self) -> Tensor:
         training, schedule = self.training, self._schedule
-        if training.tasks is not None and schedule.recipe.batches == "by_task":
+        if training.tasks is not None and schedule.recipe.batches.by_task:
             return order_by_task(self._orders, training.tasks, schedule.batch)
-        return epoch_order(self._orders, len(training.labels), schedule.batch, schedule.recipe.keep_last)
+        return epoch_order(self._orders, len(training.labels), schedule.batch, schedule.recipe.batches.keep_last)
 
     def _drawn_views(self, order: Tensor) -> Tensor:
         if self.training.views == ONLINE:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from promptgrid.contract.method import Method, Policy, Recipe
+from promptgrid.contract.method import Method
+from promptgrid.contract.policies import Policy
+from promptgrid.contract.recipe import Recipe, Rule
 from promptgrid.contract.task import Task
-from promptgrid.engine.optimizers import epoch_weights, rate_at
 
 CHECKPOINTS = 20
 """How often a fit is scored on validation images when the best of them is kept."""
@@ -45,13 +46,14 @@ class Schedule:
             return None
         if not images:
             raise ValueError(f"method {method.name!r} trains by descent and has no labelled image to train on")
-        by_task = by_task if recipe.batches == "by_task" else ()
-        batch = min(recipe.batch_size, images, *by_task)
-        each = steps_per_epoch(images, recipe.batch_size, recipe.keep_last)
+        batches = recipe.batches
+        by_task = by_task if batches.by_task else ()
+        batch = min(batches.size, images, *by_task)
+        each = steps_per_epoch(images, batches.size, batches.keep_last)
         if by_task:
             each = sum(count // batch for count in by_task)
         total = recipe.iterations or recipe.epochs * each
-        short = images % batch if recipe.keep_last and not by_task else 0
+        short = images % batch if batches.keep_last and not by_task else 0
         return cls(recipe, method.step(task), batch, each, total, short)
 
     def size(self, step: int) -> int:
@@ -72,22 +74,19 @@ class Schedule:
     def rule(self) -> tuple[object, ...]:
         """How the optimizer works beside its rates and decays: the cells of one program have it in common."""
         recipe = self.recipe
-        plain = recipe.optimizer, recipe.momentum, recipe.betas, recipe.epsilon
-        own = tuple(name for name, _ in recipe.rates), recipe.momenta, recipe.every, recipe.clip
-        return *plain, *own, recipe.averaging is None, recipe.nesterov, recipe.undecayed, recipe.clips
+        optimizer = replace(recipe.optimizer, learning_rate=0.0, weight_decay=0.0)
+        rules = [(name, replace(rule, rate=_named(rule))) for name, rule in recipe.rules.items()]
+        return optimizer, tuple(rules), recipe.clip, recipe.average is None
 
     def rates(self) -> list[float]:
         """The learning rate of every step."""
-        by_epoch = self.recipe.per == "epoch"
-        steps = range(0, self.total, self.each) if by_epoch else range(self.total)
-        rates = [float(rate_at(self.recipe, step // self.each, self.epochs, step, self.total)) for step in steps]
-        return [rate for rate in rates for _ in range(self.each)][: self.total] if by_epoch else rates
+        return self.recipe.rates(self.total, self.each)
 
     def weights(self) -> list[float]:
         """How much the parameters behind every step count in what is kept: the last, or epochs as the recipe says."""
         counts = [0.0] * self.total
-        own = self.recipe.averaging
-        for epoch, weight in enumerate([1.0] if own is None else epoch_weights(*own, self.epochs), start=1):
+        own = self.recipe.average
+        for epoch, weight in enumerate([1.0] if own is None else own.weights(self.epochs), start=1):
             counts[-1 if own is None else min(self.total, epoch * self.each) - 1] = weight
         return counts
 
@@ -104,3 +103,8 @@ def steps_per_epoch(images: int, batch_size: int, keep_last: bool = False) -> in
     With ``keep_last`` what a batch leaves over is a batch too.
     """
     return max(1, -(-images // batch_size) if keep_last else images // batch_size)
+
+
+def _named(rule: Rule) -> float | str:
+    """The parameter that holds the rate, 1 where it is a number."""
+    return rule.rate if isinstance(rule.rate, str) else 1.0

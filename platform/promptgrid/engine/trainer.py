@@ -17,8 +17,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from promptgrid.contract.estimates import Sphere, Spsa
-from promptgrid.contract.method import Alternate, Params, Policy
+from promptgrid.contract.method import Params
+from promptgrid.contract.policies import Alternate, Policy, Sphere, Spsa
 from promptgrid.contract.task import Batch
 from promptgrid.engine.keeping import Average, Keeper, Validate
 from promptgrid.engine.loss_scale import LossScale
@@ -122,12 +122,12 @@ class _Run:
         self.device = next(iter(self.params.values())).device
         self.precision = next(iter(self.params.values())).dtype
         self.rates = self._rates()
-        decays = [float(schedule.recipe.weight_decay) for schedule in self.schedules]
+        decays = [float(schedule.recipe.optimizer.weight_decay) for schedule in self.schedules]
         self.optimizer = Optimizer(self.schedules[0].recipe, self._tensor(decays), self._factors())
         self.losses = torch.zeros(self.lengths[0], self.active, dtype=self.precision, device=self.device)
         self.keeper = Keeper(self.validate, self.schedules) if self.validate else None
         self.asked: list[int] = []
-        self.average = Average(self._weights(), self.trained) if self.schedules[0].recipe.averaging else None
+        self.average = Average(self._weights(), self.trained) if self.schedules[0].recipe.average else None
 
     @property
     def estimated(self) -> bool:
@@ -295,12 +295,16 @@ class _Run:
 
     def _factors(self) -> Params:
         """(K,) multiples of the learning rate of each parameter that has its own."""
-        recipes = [schedule.recipe for schedule in self.schedules]
+        rates = {
+            name: [schedule.recipe.rules[name].rate for schedule in self.schedules]
+            for name in self.schedules[0].recipe.rules
+        }
         return {
-            name: self.held[said].to(self.precision)
-            if isinstance(said, str)
-            else self._tensor([float(dict(recipe.rates)[name]) for recipe in recipes])
-            for name, said in recipes[0].rates
+            name: self.held[said[0]].to(self.precision)
+            if isinstance(said[0], str)
+            else self._tensor([float(each) for each in said])
+            for name, said in rates.items()
+            if set(said) != {1.0}
         }
 
     def _weights(self) -> Tensor:

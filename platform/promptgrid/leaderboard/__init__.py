@@ -3,8 +3,8 @@
 Everything here is a function of the records, so the same records give the same bytes.
 """
 
+from promptgrid.leaderboard.files.results import results_frame, store_frame
 from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
 from promptgrid.leaderboard.report import write_report
-from promptgrid.leaderboard.results import results_frame, store_frame
 
 __all__ = ["ReportInput", "ReportPaths", "results_frame", "store_frame", "write_report"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from promptgrid.leaderboard.analysis.statistics import Interval
+from promptgrid.leaderboard.leaderboard import Leaderboard, Range, Row
 from promptgrid.leaderboard.numbers import DASH, amount, count, p_value, points, signed, span
-from promptgrid.leaderboard.standing import Range, Row, Standing
-from promptgrid.leaderboard.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Column:
     title: str
     about: str
     entry: Callable[[Row], Entry]
-    shown: Callable[[Standing], bool] = lambda standing: True
+    shown: Callable[[Leaderboard], bool] = lambda leaderboard: True
     interval: bool = False
     text: bool = False
     tex: bool = False
@@ -147,12 +147,12 @@ def _score(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
     return entry
 
 
-def _several(standing: Standing) -> bool:
-    return len(standing.rows) > 1
+def _several(leaderboard: Leaderboard) -> bool:
+    return len(leaderboard.rows) > 1
 
 
-def _has_split(standing: Standing) -> bool:
-    return any(row.split is not None for row in standing.rows)
+def _has_split(leaderboard: Leaderboard) -> bool:
+    return any(row.split is not None for row in leaderboard.rows)
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -181,7 +181,7 @@ COLUMNS: tuple[Column, ...] = (
         "Source",
         "Mean on the tasks learned from, which are no part of Mean.",
         _score(lambda r: r.source),
-        lambda standing: any(row.source is not None for row in standing.rows),
+        lambda leaderboard: any(row.source is not None for row in leaderboard.rows),
         tex=True,
     ),
     Column(
@@ -294,7 +294,7 @@ COLUMNS: tuple[Column, ...] = (
         "Selection",
         "Which checkpoint counts; never chosen on test data.",
         lambda r: Entry(r.selection, r.selection),
-        lambda standing: len({row.selection for row in standing.rows}) > 1,
+        lambda leaderboard: len({row.selection for row in leaderboard.rows}) > 1,
         text=True,
     ),
     Column(
@@ -303,12 +303,12 @@ COLUMNS: tuple[Column, ...] = (
         "Against the authors' code: equal to it, in part, mended since and not compared again, not compared, or "
         "there is none.",
         _verified,
-        lambda standing: any(row.parity for row in standing.rows),
+        lambda leaderboard: any(row.parity for row in leaderboard.rows),
         text=True,
     ),
 )
 
 
-def shown_columns(standing: Standing) -> list[Column]:
-    """The columns that have something to say about ``standing``."""
-    return [column for column in COLUMNS if column.shown(standing)]
+def shown_columns(leaderboard: Leaderboard) -> list[Column]:
+    """The columns that have something to say about ``leaderboard``."""
+    return [column for column in COLUMNS if column.shown(leaderboard)]

@@ -40,7 +40,7 @@ class SearchedRow:
 class ReportInput:
     """A planned grid and what is known of it.
 
-    ``squares`` are (method label, cell) in plan order; ``records`` and ``failures`` map cell keys to finished and
+    ``grid`` are (method label, cell) in plan order; ``records`` and ``failures`` map cell keys to finished and
     failed records (a key in both counts as finished; keys outside the plan are ignored). ``headline`` names the
     metric that ranks. ``titles`` maps datasets to names for people, ``kinds`` maps methods to their kind.
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
@@ -52,7 +52,7 @@ class ReportInput:
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
-    ``searched`` names the rows among ``squares`` that a search chose; ``cuts`` says by cell key what its settings take
+    ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
 
     Raises:
@@ -61,7 +61,7 @@ class ReportInput:
     """
 
     suite: Suite
-    squares: Sequence[tuple[str, Cell]]
+    grid: Sequence[tuple[str, Cell]]
     records: Mapping[str, Record]
     failures: Mapping[str, Record]
     headline: str
@@ -91,7 +91,7 @@ class ReportInput:
                     raise ValueError(f"record {key[:12]} holds the cell {record.cell.key[:12]}: verify the store")
                 if record.status != status:
                     raise ValueError(f"record {key[:12]} is {record.status}, expected {status}")
-        for key in {cell.key for _, cell in self.squares} & set(self.records):
+        for key in {cell.key for _, cell in self.grid} & set(self.records):
             if self.headline not in self.records[key].metrics:
                 known = ", ".join(sorted(self.records[key].metrics))
                 raise ValueError(f"record {key[:12]} has no metric {self.headline!r}; it has {known}")

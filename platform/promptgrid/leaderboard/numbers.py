@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from promptgrid.leaderboard.statistics import SAME, Interval
+from promptgrid.leaderboard.analysis.statistics import SAME, Interval
 
 DASH = "–"
 

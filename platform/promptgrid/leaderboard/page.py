@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from promptgrid.leaderboard import numbers
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Figures, Section
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import FULL_LIMIT, NAME_LIMIT, json_island, shorten
 
 FOLDER = Path(__file__).parent / "page"
@@ -33,7 +33,7 @@ def render_page(
         script=Markup(script),
         script_hash=Markup(content_hash(script)),
         island=Markup(island if len(island) <= ISLAND_LIMIT else "null"),
-        panels=max(1, len(board.standings), len(board.transfers)),
+        panels=max(1, len(board.leaderboards), len(board.transfers)),
         sections=[
             {"key": section.key, "title": section.title, "body": _body(environment, board, section, facts, figures)}
             for section, facts in sections

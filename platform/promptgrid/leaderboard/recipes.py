@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptgrid.leaderboard.inputs import ReportInput
-from promptgrid.leaderboard.squares import Square
+from promptgrid.leaderboard.planned_grid import PlannedCell
 
 Kind = Literal["paper", "searched", "cut"]
 CUT = "not ranked: it trains for less than its paper, and what it cannot reach in that time says nothing of the method"
@@ -23,21 +23,21 @@ class Recipe:
     note: str = ""
 
 
-def recipe_of(report: ReportInput, squares: Sequence[Square]) -> Recipe:
-    """The recipe of the row that ``squares`` make. One cut cell makes a cut row."""
-    row = report.searched.get(squares[0].label)
-    cuts = Counter(note for square in squares if (note := report.cuts.get(square.cell.key, "")))
+def recipe_of(report: ReportInput, grid: Sequence[PlannedCell]) -> Recipe:
+    """The recipe of the row that ``grid`` makes. One cut cell makes a cut row."""
+    row = report.searched.get(grid[0].label)
+    cuts = Counter(note for planned in grid if (note := report.cuts.get(planned.cell.key, "")))
     if cuts and not (row and row.lengths):
         return Recipe("cut", ", ".join(note for note, _ in cuts.most_common(2)))
     if row:
         return Recipe("searched", row.budget)
-    return Recipe("paper", _changed(report, squares[0]))
+    return Recipe("paper", _changed(report, grid[0]))
 
 
-def _changed(report: ReportInput, square: Square) -> str:
+def _changed(report: ReportInput, planned: PlannedCell) -> str:
     """``context_length 4 (16)``: the settings that differ from the method's defaults, with those in brackets."""
-    known = report.defaults.get(square.cell.method, {})
-    settings = square.cell.settings
+    known = report.defaults.get(planned.cell.method, {})
+    settings = planned.cell.settings
     return ", ".join(
         f"{name} {_short(value)} ({_short(known[name])})"
         for name, value in sorted(settings.items())

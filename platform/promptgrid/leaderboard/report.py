@@ -15,20 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptgrid.leaderboard.columns import shown_columns
-from promptgrid.leaderboard.csv_text import csv_rows
-from promptgrid.leaderboard.figures import figure_files
+from promptgrid.leaderboard.files.csv_text import csv_rows
+from promptgrid.leaderboard.files.results import results_frame
+from promptgrid.leaderboard.files.tables import latex_tables
 from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
+from promptgrid.leaderboard.leaderboard import Board, build_board
 from promptgrid.leaderboard.page import render_page
-from promptgrid.leaderboard.query_pictures import query_figures
-from promptgrid.leaderboard.results import results_frame
-from promptgrid.leaderboard.search_pictures import search_figures
+from promptgrid.leaderboard.pictures.figures import figure_files
+from promptgrid.leaderboard.pictures.queries import query_figures
+from promptgrid.leaderboard.pictures.search import search_figures
+from promptgrid.leaderboard.pictures.svg import pictures
 from promptgrid.leaderboard.sections import all_sections
-from promptgrid.leaderboard.standing import Board, build_board
-from promptgrid.leaderboard.svg import pictures
-from promptgrid.leaderboard.tables import latex_tables
 from promptgrid.leaderboard.text import strict_json
-from promptgrid.leaderboard.transfer_pictures import transfer_figures
-from promptgrid.leaderboard.transfer_tables import transfer_tables
+from promptgrid.leaderboard.transfer.pictures import transfer_figures
+from promptgrid.leaderboard.transfer.tables import transfer_tables
 
 SUMS = "SHA256SUMS"
 
@@ -82,12 +82,12 @@ def report_files(board: Board) -> dict[str, bytes]:
 
 
 def leaderboard_rows(board: Board) -> list[dict[str, Any]]:
-    """One row per standing and method: every column's value (fractions), with ``_low`` and ``_high`` for intervals."""
+    """One row per leaderboard and method: every column's value (fractions), ``_low`` and ``_high`` of intervals."""
     rows = []
-    for standing in board.standings:
-        for row in standing.rows:
-            line: dict[str, Any] = {"backbone": standing.backbone, "shots": standing.shots}
-            for column in shown_columns(standing):
+    for leaderboard in board.leaderboards:
+        for row in leaderboard.rows:
+            line: dict[str, Any] = {"backbone": leaderboard.backbone, "shots": leaderboard.shots}
+            for column in shown_columns(leaderboard):
                 entry = column.entry(row)
                 line[column.key] = entry.value
                 if column.interval:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptgrid.leaderboard.standing import Board
+from promptgrid.leaderboard.leaderboard import Board
 
 Facts = dict[str, Any]
 Figures = Mapping[str, str]

@@ -29,7 +29,7 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """One square of a suite's grid as written, before names are looked up.
+    """One place of a suite's grid as written, before names are looked up.
 
     ``source`` names the dataset whose cell this one starts from, and ``reading`` how: ``evaluate`` scores what was
     learned there as it is, ``adapt`` goes on learning from it; both are empty for a cell that starts afresh.
@@ -54,7 +54,7 @@ class Request:
 
 
 class Cell(BaseModel):
-    """One square of a grid, resolved: its ``key`` names it for ever.
+    """One cell of a grid, resolved: its ``key`` names it for ever.
 
     ``identity`` holds everything that makes the result (versions, digests, resolved settings) and nothing that
     does not (host, workers, paths, pack). ``group`` tells which cells may run as one tensor program; it is not

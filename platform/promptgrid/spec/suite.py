@@ -1,4 +1,4 @@
-"""A grid written down: what a suite file may say, and the squares it expands to."""
+"""A grid written down: what a suite file may say, and the cells it expands to."""
 
 from __future__ import annotations
 
@@ -162,8 +162,8 @@ class Suite(_Strict):
         """Display names of the method variants, in the order written."""
         return [label for entry in self.methods for label, _ in entry.variants()]
 
-    def squares(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
-        """(method label, request) for every square; ``datasets`` are the names that ``bundled`` stands for."""
+    def requests(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
+        """(method label, request) for every cell; ``datasets`` are the names that ``bundled`` stands for."""
         names = datasets if self.datasets == "bundled" else self.datasets
         if self.sources == "others" and len(names) < 2:
             raise Refused("sources: others", where=self.name, got=names, expected="at least 2 datasets")

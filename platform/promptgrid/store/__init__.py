@@ -3,6 +3,6 @@
 from promptgrid.store.faults import Damaged, NotInStore, StoreFull, StoreReadOnly
 from promptgrid.store.features import FeatureCache
 from promptgrid.store.records import Store
-from promptgrid.store.verify import VerifyReport
+from promptgrid.store.verification import VerifyReport, verify
 
-__all__ = ["Damaged", "FeatureCache", "NotInStore", "Store", "StoreFull", "StoreReadOnly", "VerifyReport"]
+__all__ = ["Damaged", "FeatureCache", "NotInStore", "Store", "StoreFull", "StoreReadOnly", "VerifyReport", "verify"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from promptgrid.spec import Record
-from promptgrid.store import encoding
-from promptgrid.store.commit import make_folder, staging, sync_folder, write_file
-from promptgrid.store.quarantine import move_aside
+from promptgrid.store.files import encoding
+from promptgrid.store.files.commit import make_folder, staging, sync_folder, write_file
+from promptgrid.store.files.quarantine import move_aside
 
 _log = logging.getLogger(__name__)
 
@@ -44,17 +44,17 @@ class Attempts:
         """Cells with at least one failed attempt, finished since or not."""
         if not self.base.is_dir():
             return set()
-        return {folder.name for shelf in self.base.iterdir() if shelf.is_dir() for folder in shelf.iterdir()}
+        return {folder.name for prefix in self.base.iterdir() if prefix.is_dir() for folder in prefix.iterdir()}
 
     def of(self, keys: Iterable[str]) -> dict[str, list[Record]]:
         """Verified attempts by key, oldest first; keys without any are left out."""
         found = {}
-        shelves: dict[str, set[str]] = {}
+        prefixes: dict[str, set[str]] = {}
         for key in sorted(set(keys)):
-            if key[:2] not in shelves:
-                shelf = self.base / key[:2]
-                shelves[key[:2]] = set(os.listdir(shelf)) if shelf.is_dir() else set()
-            if key in shelves[key[:2]] and (tries := self.read(key)[0]):
+            if key[:2] not in prefixes:
+                prefix = self.base / key[:2]
+                prefixes[key[:2]] = set(os.listdir(prefix)) if prefix.is_dir() else set()
+            if key in prefixes[key[:2]] and (tries := self.read(key)[0]):
                 found[key] = tries
         return found
 

@@ -15,16 +15,15 @@ import numpy.typing as npt
 
 from promptgrid.spec import RETRIED, Record, scores_digest
 from promptgrid.spec.paths import user_path
-from promptgrid.store import encoding
 from promptgrid.store.attempts import Attempts
-from promptgrid.store.commit import commit_folder
 from promptgrid.store.faults import Damaged, NotInStore, explained
-from promptgrid.store.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
-from promptgrid.store.quarantine import move_aside
+from promptgrid.store.files import encoding
+from promptgrid.store.files.commit import commit_folder
+from promptgrid.store.files.manifest import FILES, check, manifest_bytes, read_checked, read_manifest
+from promptgrid.store.files.quarantine import move_aside
 from promptgrid.store.scrubbing import scrub
 from promptgrid.store.searches import Searches
-from promptgrid.store.seen import Seen, look_of
-from promptgrid.store.verify import STALE_SECONDS, VerifyReport, verify
+from promptgrid.store.verified import VerifiedIndex, stamp_of
 
 if TYPE_CHECKING:
     from promptgrid.contract import Outcome, Predictions
@@ -49,7 +48,7 @@ class Store:
         self.root = user_path(root).absolute()
         self.attempts = Attempts(self.root)
         self.searches = Searches(self.root)
-        self._seen = Seen(self.root)
+        self._index = VerifiedIndex(self.root)
 
     def exists(self) -> bool:
         """Whether anything of a store is there."""
@@ -73,7 +72,7 @@ class Store:
                 self.attempts.add(record)
                 return True
             target = self.folder(key)
-            if target.exists():  # asked first: a rival's whole folder may appear between two looks
+            if target.exists():  # asked first: another writer's whole folder may appear meanwhile
                 if (target / "MANIFEST.json").is_file():
                     return False
                 move_aside(self.root, target, key, "MANIFEST.json is missing")
@@ -105,12 +104,12 @@ class Store:
         wanted = sorted(self.finished(keys))
         return {key for key, good in zip(wanted, self._map(self._is_sound, wanted), strict=True) if good}
 
-    def keys(self, shelves: Collection[str] | None = None) -> Iterator[str]:
-        """Keys of all finished records; of those that begin with one of ``shelves`` (two hex digits) when given."""
+    def keys(self, prefixes: Collection[str] | None = None) -> Iterator[str]:
+        """Keys of all finished records; of those that begin with one of ``prefixes`` (two hex digits) when given."""
         base = self.root / "records"
-        names = sorted(_names(base)) if shelves is None else sorted(shelves)
-        for shelf in names:
-            yield from (name for name in sorted(_names(base / shelf)) if name[:2] == shelf and _KEY.fullmatch(name))
+        names = sorted(_names(base)) if prefixes is None else sorted(prefixes)
+        for prefix in names:
+            yield from (name for name in sorted(_names(base / prefix)) if name[:2] == prefix and _KEY.fullmatch(name))
 
     def to_run(self, keys: Iterable[str], retry_failed: bool = False) -> set[str]:
         """Those of ``keys`` that are not finished and may be tried (again).
@@ -186,10 +185,6 @@ class Store:
 
     # Verifying
 
-    def verify(self, keys: Iterable[str] | None = None, *, stale_after: float = STALE_SECONDS) -> VerifyReport:
-        """Read every file of ``keys`` (default: all) again: see :func:`promptgrid.store.verify.verify`."""
-        return verify(self, keys, stale_after=stale_after)
-
     def examine(self, key: str) -> Record:
         """The record of ``key`` with all its files decoded, not only hashed. Raises as :meth:`read`."""
         record = self.read(key)
@@ -233,15 +228,15 @@ class Store:
         return Damaged(key, why)
 
     def _is_sound(self, key: str) -> bool:
-        return self._seen.knows(key, look_of(self.folder(key))) or self._record_or_none(key) is not None
+        return self._index.knows(key, stamp_of(self.folder(key))) or self._record_or_none(key) is not None
 
     def _record_or_none(self, key: str) -> Record | None:
-        look = look_of(self.folder(key))
-        known = self._seen.knows(key, look)
+        stamp = stamp_of(self.folder(key))
+        known = self._index.knows(key, stamp)
         try:
             record = self._verified(key, known)
             if not known:
-                self._seen.learn(key, look)
+                self._index.learn(key, stamp)
             return record
         except Damaged as error:
             _log.warning("damaged record, now in quarantine and missing: %s", error)
@@ -256,7 +251,7 @@ class Store:
         else:
             with ThreadPoolExecutor(max_workers=4) as pool:
                 found = list(pool.map(read, keys, chunksize=64))
-        self._seen.keep()
+        self._index.keep()
         return found
 
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from promptgrid.spec import digest
 from promptgrid.spec.searched import SearchFound
-from promptgrid.store.commit import make_folder, sync_folder, write_file
 from promptgrid.store.faults import explained
-from promptgrid.store.quarantine import move_aside
+from promptgrid.store.files.commit import make_folder, sync_folder, write_file
+from promptgrid.store.files.quarantine import move_aside
 
 _log = logging.getLogger(__name__)
 

@@ -74,7 +74,7 @@ def study_track() -> ImageTrack:
 def cells_of(wing: ImageTrack, **suite: Any) -> list[Cell]:
     """The cells of a suite of two shots and one seed, unless it says otherwise."""
     whole = {"name": "study", "backbones": ["small"], "shots": [2], "seeds": [1], **suite}
-    return wing.resolve([request for _, request in parse_suite(whole, "study").squares(list(CLASSES))])
+    return wing.resolve([request for _, request in parse_suite(whole, "study").requests(list(CLASSES))])
 
 
 def run_study(wing: ImageTrack, cells: list[Cell], lost: frozenset[str] = frozenset()) -> dict[str, Outcome]:

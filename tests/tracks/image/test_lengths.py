@@ -15,7 +15,7 @@ def cut(image_track: ImageTrack, method: dict[str, Any], shots: int = 16) -> str
         {"name": "s", "protocol": "few_shot", "methods": [method], "datasets": ["weather"], "shots": [shots],
          "seeds": [1], "backbones": ["bundled"]}
     )  # fmt: skip
-    (cell,) = image_track.resolve([request for _, request in suite.squares([])])
+    (cell,) = image_track.resolve([request for _, request in suite.requests([])])
     return image_track.cut(cell)
 
 

@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from promptgrid.contract.practice import PracticeBackbone
 
-from promptgrid.cluster.search import knobs_of, make_search
+from promptgrid.cluster.search.search import knobs_of, make_search
 from promptgrid.contract.clip import Task
-from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
@@ -26,7 +26,7 @@ STUDIES = [
 
 def _cells(track: ImageTrack, name: str) -> list[Cell]:
     suite = read_suite(SUITES / f"{name}.yaml")
-    return track.resolve([request for _, request in suite.squares(track.bundled_datasets())])
+    return track.resolve([request for _, request in suite.requests(track.bundled_datasets())])
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -83,7 +83,7 @@ def test_a_paper_faithful_study_augments_online_with_the_papers_own_epochs(image
             assert recipe is None
         else:
             assert recipe is not None
-            assert (recipe.epochs, recipe.batch_size) == (own[cell.method][cell.shots], batches[cell.method])
+            assert (recipe.epochs, recipe.batches.size) == (own[cell.method][cell.shots], batches[cell.method])
     packs = image_track.pack(cells)
     assert Counter(cell.key for pack in packs for cell in pack.cells) == Counter(cell.key for cell in cells)
 
@@ -127,7 +127,7 @@ def test_cells_at_real_size_are_packed_on_a_gpu(image_track: ImageTrack, machine
     asked = {"protocol": "few_shot", "methods": [{"name": "coop", "context_length": 16}], "shots": [16]}
     asked |= {"backbones": ["ViT-B-16@random"], "datasets": ["weather", "digits"], "seeds": [*range(1, 9)]}
     suite = Suite.model_validate(asked | {"name": "real"})
-    cells = image_track.resolve([request for _, request in suite.squares([])])
+    cells = image_track.resolve([request for _, request in suite.requests([])])
     found = image_track.pack(cells, machine)
     assert len(found) == packs
     assert sorted(cell.key for pack in found for cell in pack.cells) == sorted(cell.key for cell in cells)

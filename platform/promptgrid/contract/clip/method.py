@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip.adaptation import Adaptation
 from promptgrid.contract.clip.task import Task
-from promptgrid.contract.method import Method, Number, Params, Recipe, knob
+from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.recipe import SGD, Batches, Number, Recipe
 from promptgrid.contract.task import Batch
 
 Kind = Literal["zero-shot", "text", "vision", "multimodal", "weights", "head", "cache"]
@@ -114,12 +115,8 @@ class Trained(Classifier):
     epochs: int = 0
 
     def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs or coop_epochs(task.shots),
-        )
+        optimizer = SGD(self.learning_rate, self.weight_decay)
+        return Recipe(optimizer, self.epochs or coop_epochs(task.shots), Batches(self.batch_size))
 
 
 def coop_epochs(shots: int) -> int:

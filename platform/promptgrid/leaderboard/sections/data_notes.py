@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import visible
 
 LISTED = 20
@@ -12,9 +12,9 @@ LISTED = 20
 def facts(board: Board) -> Facts | None:
     """The notes of all finished records by dataset, each once, in the order of the plan; None where there are none."""
     found: dict[str, dict[str, None]] = {}
-    for square in board.squares:
-        for note in square.record.notes if square.record is not None else ():
-            found.setdefault(square.cell.dataset, {})[visible(note)] = None
+    for planned in board.grid:
+        for note in planned.record.notes if planned.record is not None else ():
+            found.setdefault(planned.cell.dataset, {})[visible(note)] = None
     listed = [
         {"dataset": name, "notes": list(notes)[:LISTED], "more": max(0, len(notes) - LISTED)}
         for name, notes in found.items()

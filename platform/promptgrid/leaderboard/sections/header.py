@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 from promptgrid.leaderboard.text import redact
 
 
 def facts(board: Board) -> Facts:
     """Counts are of distinct (method, cell): a cell that stands for many places counts once."""
     report, suite = board.report, board.report.suite
-    own = [square for square in board.squares if square.label not in report.searched]
-    distinct = {(square.label, square.cell.key): square.status for square in own}
+    own = [planned for planned in board.grid if planned.label not in report.searched]
+    distinct = {(planned.label, planned.cell.key): planned.status for planned in own}
     statuses = list(distinct.values())
-    targets = {square.cell.dataset for square in board.squares if square.cell.reading}
+    targets = {planned.cell.dataset for planned in board.grid if planned.cell.reading}
     return {
         "title": suite.title or suite.name,
         "suite": suite.name,
         "track": suite.track,
         "protocol": suite.protocol,
         "metric": report.headline,
-        "methods": len({square.entry for square in own}),
-        "datasets": len(targets or {square.cell.dataset for square in board.squares}),
-        "sources": len({square.cell.source for square in board.squares} - {""}),
-        "readings": list(dict.fromkeys(square.cell.reading for square in board.squares if square.cell.reading)),
+        "methods": len({planned.entry for planned in own}),
+        "datasets": len(targets or {planned.cell.dataset for planned in board.grid}),
+        "sources": len({planned.cell.source for planned in board.grid} - {""}),
+        "readings": list(dict.fromkeys(planned.cell.reading for planned in board.grid if planned.cell.reading)),
         "backbones": board.backbones,
-        "shots": sorted({square.shots for square in board.squares}),
-        "seeds": sorted({square.seed for square in board.squares}),
+        "shots": sorted({planned.shots for planned in board.grid}),
+        "seeds": sorted({planned.seed for planned in board.grid}),
         "planned": len(statuses),
         "done": statuses.count("done"),
         "failed": statuses.count("failed"),

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from promptgrid.leaderboard.analysis.verdicts import summary
 from promptgrid.leaderboard.columns import shown_columns
-from promptgrid.leaderboard.figures import colour
-from promptgrid.leaderboard.marks import dot, forest
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
+from promptgrid.leaderboard.pictures.figures import colour
+from promptgrid.leaderboard.pictures.marks import dot, forest
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.leaderboard.verdicts import summary
 
 
 def facts(board: Board) -> Facts:
@@ -20,16 +20,16 @@ def facts(board: Board) -> Facts:
         "metric": board.report.headline,
         "reference": board.reference,
         "declared": board.declared,
-        "tables": [_table(standing, board.report.axes, board.reference) for standing in board.standings],
+        "tables": [_table(leaderboard, board.report.axes, board.reference) for leaderboard in board.leaderboards],
     }
 
 
-def _table(standing: Standing, places: Mapping[str, Mapping[str, str]], reference: str) -> dict[str, Any]:
-    columns = shown_columns(standing)
+def _table(leaderboard: Leaderboard, places: Mapping[str, Mapping[str, str]], reference: str) -> dict[str, Any]:
+    columns = shown_columns(leaderboard)
     return {
-        "backbone": standing.backbone,
-        "shots": standing.shots,
-        "summary": summary(standing, reference),
+        "backbone": leaderboard.backbone,
+        "shots": leaderboard.shots,
+        "summary": summary(leaderboard, reference),
         "columns": [{"key": c.key, "title": c.title, "about": c.about, "text": c.text} for c in columns],
         "rows": [
             {
@@ -43,7 +43,7 @@ def _table(standing: Standing, places: Mapping[str, Mapping[str, str]], referenc
                 "axes": dict(places.get(row.method, {})),
                 "cells": {column.key: asdict(column.entry(row)) for column in columns},
             }
-            for index, row in enumerate(standing.rows)
+            for index, row in enumerate(leaderboard.rows)
         ],
     }
 
@@ -51,7 +51,9 @@ def _table(standing: Standing, places: Mapping[str, Mapping[str, str]], referenc
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """Dots in the colours of the curves, and one small interval plot a row, on one axis a table."""
     return {
-        "forests": [{**forest(s), "dots": [dot(colour(board, row.label)) for row in s.rows]} for s in board.standings]
+        "forests": [
+            {**forest(s), "dots": [dot(colour(board, row.label)) for row in s.rows]} for s in board.leaderboards
+        ]
     }
 
 

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.leaderboard.matrix import matrix_cells
+from promptgrid.leaderboard.analysis.matrix import matrix_cells
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
 
 
 def facts(board: Board) -> Facts:
-    """One matrix a standing; means and deviations are fractions. ``spread``: whether any number has a deviation."""
-    tables = [_table(board, standing) for standing in board.standings]
+    """One matrix a leaderboard; means and deviations are fractions. ``spread``: whether any number has a deviation."""
+    tables = [_table(board, leaderboard) for leaderboard in board.leaderboards]
     cells = [cell for table in tables for row in table["rows"] for cell in row["cells"]]
     return {"tables": tables, "spread": any(cell["sd"] is not None for cell in cells)}
 
 
-def _table(board: Board, standing: Standing) -> dict[str, Any]:
-    cells = matrix_cells(standing)
-    values = standing.means.to_numpy(dtype=float)
+def _table(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
+    cells = matrix_cells(leaderboard)
+    values = leaderboard.means.to_numpy(dtype=float)
     return {
-        "backbone": standing.backbone,
-        "shots": standing.shots,
-        "datasets": [{"name": name, "title": board.report.titles.get(name, name)} for name in standing.datasets],
+        "backbone": leaderboard.backbone,
+        "shots": leaderboard.shots,
+        "datasets": [{"name": name, "title": board.report.titles.get(name, name)} for name in leaderboard.datasets],
         "rows": [
             {
                 "label": row.label,
@@ -34,10 +34,10 @@ def _table(board: Board, standing: Standing) -> dict[str, Any]:
                         **cells[row.label, name].as_facts(),
                         "shade": _shade(cells[row.label, name].mean, values[:, column]),
                     }
-                    for column, name in enumerate(standing.datasets)
+                    for column, name in enumerate(leaderboard.datasets)
                 ],
             }
-            for row in standing.rows
+            for row in leaderboard.rows
         ],
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 from promptgrid.spec import Record
 
 FIELDS = ("host", "device", "threads", "python", "torch", "promptgrid_version", "revision")
@@ -13,7 +13,7 @@ FIELDS = ("host", "device", "threads", "python", "torch", "promptgrid_version", 
 
 def facts(board: Board) -> Facts:
     """Records grouped by machine and versions; times are the records' own."""
-    records = {square.cell.key: square.record for square in board.squares if square.record}
+    records = {planned.cell.key: planned.record for planned in board.grid if planned.record}
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records.values():
         groups.setdefault(tuple(str(getattr(record.provenance, name)) for name in FIELDS), []).append(record)

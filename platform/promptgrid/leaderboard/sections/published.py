@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 
-from promptgrid.leaderboard.agreement import PAPER_SEEDS, agreements
+from promptgrid.leaderboard.analysis.agreement import PAPER_SEEDS, agreements
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import Board
 
 
 def facts(board: Board) -> Facts | None:

@@ -7,21 +7,21 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.queries import SHARES, QueryCurve, asks, query_curves, unasked
-from promptgrid.leaderboard.query_pictures import figure_name
+from promptgrid.leaderboard.analysis.queries import SHARES, QueryCurve, asks, query_curves, unasked
+from promptgrid.leaderboard.leaderboard import Board, Leaderboard
+from promptgrid.leaderboard.pictures.queries import figure_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board, Standing
-from promptgrid.leaderboard.svg import inline
 
 
 def facts(board: Board) -> Facts | None:
     """Curves and summaries (fractions, and numbers of images); None where nothing asked a black box."""
-    parts = [_part(board, standing) for standing in board.standings if asks(standing)]
+    parts = [_part(board, leaderboard) for leaderboard in board.leaderboards if asks(leaderboard)]
     return {"parts": parts, "shares": list(SHARES)} if parts else None
 
 
-def _part(board: Board, standing: Standing) -> dict[str, Any]:
-    curves, flat = query_curves(board, standing), unasked(board, standing)
+def _part(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
+    curves, flat = query_curves(board, leaderboard), unasked(board, leaderboard)
     first = next(iter(flat.values()), {})
     rows = [
         {"label": label, "asks": False, "datasets": len(scores), "queries": 0.0, "validation": [None] * len(SHARES),
@@ -31,8 +31,8 @@ def _part(board: Board, standing: Standing) -> dict[str, Any]:
     for label in dict.fromkeys(curve.label for curve in curves):
         rows.append(_row(label, [curve for curve in curves if curve.label == label], first))
     return {
-        "backbone": standing.backbone,
-        "shots": standing.shots,
+        "backbone": leaderboard.backbone,
+        "shots": leaderboard.shots,
         "rows": rows,
         "curves": [
             {
@@ -71,7 +71,7 @@ def _mean(values: list[float | None] | list[float]) -> float | None:
 
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """The pictures, inline, in the order of the parts."""
-    names = [figure_name(board, standing) for standing in board.standings if asks(standing)]
+    names = [figure_name(board, leaderboard) for leaderboard in board.leaderboards if asks(leaderboard)]
     return {
         "pictures": [Markup(inline(figures[name], name, "accuracy against queries on each dataset")) for name in names]
     }

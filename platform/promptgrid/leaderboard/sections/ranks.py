@@ -6,24 +6,24 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.figures import rank_name
+from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.numbers import many
+from promptgrid.leaderboard.pictures.figures import rank_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board
-from promptgrid.leaderboard.svg import inline
 
 
 def facts(board: Board) -> Facts | None:
-    """Ranks, groups and reasons a standing; equal reasons are said once. None with one method."""
+    """Ranks, groups and reasons a leaderboard; equal reasons are said once. None with one method."""
     if len(board.labels) < 2:
         return None
     tables = []
-    for standing in board.standings:
-        found = standing.comparison
+    for leaderboard in board.leaderboards:
+        found = leaderboard.comparison
         tables.append(
             {
-                "backbone": standing.backbone,
-                "shots": standing.shots,
+                "backbone": leaderboard.backbone,
+                "shots": leaderboard.shots,
                 "ranks": found.ranks,
                 "groups": found.groups,
                 "friedman_p": found.friedman_p,
@@ -43,8 +43,8 @@ def _silent(board: Board, tables: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
-    """One diagram a standing that has one, in order."""
-    names = [rank_name(board, standing) for standing in board.standings if not standing.comparison.why_not]
+    """One diagram a leaderboard that has one, in order."""
+    names = [rank_name(board, leaderboard) for leaderboard in board.leaderboards if not leaderboard.comparison.why_not]
     return {"diagrams": [Markup(inline(figures[name], name, "mean ranks")) for name in names]}
 
 

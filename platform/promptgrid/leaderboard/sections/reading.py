@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from promptgrid.leaderboard.leaderboard import SEED, TIE, Board
 from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.standing import SEED, TIE, Board
 
 
 def facts(board: Board) -> Facts:
@@ -13,8 +13,8 @@ def facts(board: Board) -> Facts:
         "draws": 10_000,
         "bootstrap_seed": SEED,
         "metric": board.report.headline,
-        "sources": any(square.cell.reading for square in board.squares),
-        "split": any(row.split for standing in board.standings for row in standing.rows),
+        "sources": any(planned.cell.reading for planned in board.grid),
+        "split": any(row.split for leaderboard in board.leaderboards for row in leaderboard.rows),
     }
 
 

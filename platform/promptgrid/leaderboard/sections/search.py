@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.search_curves import mean_tested
-from promptgrid.leaderboard.search_pictures import curves_by_place, figure_name
+from promptgrid.leaderboard.analysis.search_curves import mean_tested
+from promptgrid.leaderboard.leaderboard import Board
+from promptgrid.leaderboard.pictures.search import curves_by_place, figure_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board
-from promptgrid.leaderboard.svg import inline
 from promptgrid.spec.searched import PlaceFound, SearchFound
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptgrid.leaderboard.curves import curves, dataset_curves
-from promptgrid.leaderboard.figures import dataset_name, has_curve, mean_name
+from promptgrid.leaderboard.analysis.curves import curves, dataset_curves
+from promptgrid.leaderboard.leaderboard import Board
+from promptgrid.leaderboard.pictures.figures import dataset_name, has_curve, mean_name
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board
-from promptgrid.leaderboard.svg import inline
 
 INLINE_LIMIT = 600_000
 
@@ -23,7 +23,7 @@ def facts(board: Board) -> Facts | None:
 
 
 def _part(board: Board, backbone: str) -> dict[str, Any]:
-    datasets = dict.fromkeys(d for s in board.standings if s.backbone == backbone for d in s.datasets)
+    datasets = dict.fromkeys(d for s in board.leaderboards if s.backbone == backbone for d in s.datasets)
     return {
         "backbone": backbone,
         "mean": [asdict(line) for line in curves(board, backbone)],

@@ -6,13 +6,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from promptgrid.leaderboard import transfer as tr
+from promptgrid.leaderboard.leaderboard import Board
+from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
-from promptgrid.leaderboard.standing import Board
-from promptgrid.leaderboard.svg import inline
-from promptgrid.leaderboard.transfer_matrices import Transfer
-from promptgrid.leaderboard.transfer_pictures import MEASURES, SHORT, drawn, map_name, orders, scatter_name
-from promptgrid.leaderboard.transfer_summary import GROUP, best_sources, correlations, groups, summary
+from promptgrid.leaderboard.transfer import gains as tr
+from promptgrid.leaderboard.transfer.matrices import Transfer
+from promptgrid.leaderboard.transfer.pictures import MEASURES, SHORT, drawn, map_name, orders, scatter_name
+from promptgrid.leaderboard.transfer.summary import GROUP, best_sources, correlations, groups, summary
 
 PAGE_SHARE = 1_300_000
 """Bytes of pictures that this section may put into the page; the rest stays in the figures folder."""

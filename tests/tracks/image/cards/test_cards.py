@@ -97,7 +97,12 @@ def test_losses_and_policy_come_from_a_dry_run() -> None:
 
 
 def test_cost_and_recipe_follow_the_method() -> None:
-    assert CARDS["coop"]["recipe"]["epochs"] == 200
+    recipe = CARDS["coop"]["recipe"]
+    assert recipe["said"].startswith(
+        "SGD 0.002, weight decay 0.0005, momentum 0.9, batch 32, 200 epochs, 1 epoch of warm"
+    )
+    assert (recipe["epochs"], recipe["batches"]["size"], recipe["schedule"]["then"]["kind"]) == (200, 32, "Cosine")
+    assert CARDS["lp_plus_plus"]["recipe"]["rules"]["alpha"]["every"] == 10
     assert (CARDS["coop"]["cost"]["batch"], CARDS["coop"]["cost"]["steps"]) == (32, 200 * 5)
     assert CARDS["maple"]["cost"]["gflop_per_step"] > CARDS["coop"]["cost"]["gflop_per_step"] > 0
     assert CARDS["coop"]["cost"]["gflop_per_step"] < 1.0  # of the bundled towers; ViT-B/16 takes twenty times as much
@@ -166,7 +171,7 @@ def test_a_third_partys_failure_is_told_and_hides_nothing(monkeypatch: pytest.Mo
     card = card_of(RESOLVER, "stranger", [])
     assert "counts: RuntimeError: no such weights" in card["problems"]
     assert card["learns"]["counts"] is None
-    assert card["recipe"]["optimizer"] == "sgd"
+    assert card["recipe"]["optimizer"]["kind"] == "SGD"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def cell_of(image_track: ImageTrack, **changes: object) -> Cell:
         {"name": "s", "protocol": "few_shot", "methods": ["coop"], "datasets": ["weather"], "shots": [1], "seeds": [1]}
         | changes
     )
-    (cell,) = image_track.resolve([request for _, request in suite.squares([])])
+    (cell,) = image_track.resolve([request for _, request in suite.requests([])])
     return cell
 
 

@@ -12,7 +12,7 @@ from tests.contracts.small_world import MemoryCache, track
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Agree, Number, Outcome, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import SGD, Agree, Batches, Number, Outcome, Outputs, Params, Recipe, Task, Trained, knob
 from promptgrid.engine import programs
 from promptgrid.engine.loss_scale import BACKOFF, GROWTH, INTERVAL, LEAST, START, LossScale
 from promptgrid.engine.policies import Moment, gradients
@@ -112,8 +112,8 @@ class Steep(Trained):
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"w": torch.zeros(len(task.classes), task.text.shape[-1])}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(learning_rate=0.1 / self.weight, weight_decay=0.0, batch_size=4, epochs=self.epochs)
+    def recipe(self, task: Task) -> Recipe:
+        return Recipe(SGD(0.1 / self.weight), self.epochs, Batches(4))
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
         return F.normalize(image, dim=-1) @ params["w"].mT

@@ -10,8 +10,8 @@ import torch
 from tests.contracts.small_world import MemoryCache, request, track
 from torch import Tensor
 
-from promptgrid.contract.clip import Outcome, Params, Recipe, Task, Trained
-from promptgrid.engine.optimizers import Optimizer, clipped, epoch_weights
+from promptgrid.contract.clip import SGD, Cosine, GaussianAverage, Outcome, Params, Recipe, Rule, Task, Trained
+from promptgrid.engine.optimizers import Optimizer, clipped
 from promptgrid.engine.schedule import Schedule
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
@@ -36,31 +36,22 @@ def test_each_cell_is_clipped_by_its_own_norm_as_torch_does(most: float) -> None
 
 
 def test_rates_momenta_and_periods_are_those_of_torchs_parameter_groups() -> None:
-    recipe = Recipe(learning_rate=0.1, weight_decay=0.01, momenta=(("slow", 0.5),), every=(("slow", 3),))
+    rules = {"slow": Rule(momentum=0.5, every=3), "bare": Rule(decay=0.0)}
+    recipe = Recipe(SGD(0.1, weight_decay=0.01), rules=rules)
     factors = {"scaled": torch.tensor([0.1, 2.0])}
     optimizer = Optimizer(recipe, torch.tensor([0.01, 0.01]), factors)
-    params = {name: _drawn(2, 4, seed=i) for i, name in enumerate(("plain", "scaled", "slow"))}
+    params = {name: _drawn(2, 4, seed=i) for i, name in enumerate(("plain", "scaled", "slow", "bare"))}
     wanted = {name: value[1].clone() for name, value in params.items()}
     held = {name: torch.zeros(4) for name in wanted}
     for step in range(1, 8):
         grads = {name: _drawn(2, 4, seed=10 * step + i) for i, name in enumerate(params)}
         optimizer.update(params, grads, torch.tensor([0.1, 0.1]))
-        for name, rate, momentum in (("plain", 0.1, 0.9), ("scaled", 0.2, 0.9), ("slow", 0.1, 0.5)):
-            grad = grads[name][1] + 0.01 * wanted[name]
+        for name, rate, momentum in (("plain", 0.1, 0.9), ("scaled", 0.2, 0.9), ("slow", 0.1, 0.5), ("bare", 0.1, 0.9)):
+            grad = grads[name][1] + (0.0 if name == "bare" else 0.01) * wanted[name]
             held[name] = grad if step == 1 else momentum * held[name] + grad
             if name != "slow" or step % 3 == 0:
                 wanted[name] = wanted[name] - rate * held[name]
     torch.testing.assert_close({name: value[1] for name, value in params.items()}, wanted)
-
-
-def test_epoch_weights_sum_to_one_and_shrink_to_the_epoch_at_their_mean() -> None:
-    for mean, deviation, epochs in ((15.0, 1.0, 20), (6.0, 10.0, 20), (45.0, 5.0, 50), (15.0, 1.0, 3)):
-        weights = epoch_weights(mean, deviation, epochs)
-        assert len(weights) == epochs
-        assert sum(weights) == pytest.approx(1.0)
-        assert max(weights) == weights[min(int(mean), epochs) - 1]
-    assert epoch_weights(20.0, 1e-6, 20) == [0.0] * 19 + [1.0]
-    assert epoch_weights(2.0, 1.0, 3) == pytest.approx([0.274069, 0.451863, 0.274069], abs=1e-6)
 
 
 @dataclass(frozen=True)
@@ -80,8 +71,8 @@ class Averaged(Trained):
 
     def recipe(self, task: Task) -> Recipe | None:
         recipe = super().recipe(task)
-        assert recipe is not None
-        return replace(recipe, warmup_epochs=0, averaging=(self.mean, self.deviation) if self.mean else None)
+        average = GaussianAverage(self.mean, self.deviation) if self.mean else None
+        return recipe and replace(recipe, schedule=Cosine(), average=average)
 
     def text(self, params: Params, task: Task) -> Tensor:
         return task.text + params["shift"]
@@ -108,7 +99,7 @@ def test_what_is_kept_is_the_weighted_sum_of_the_epochs() -> None:
     torch.testing.assert_close(epochs[-1], plain, rtol=0, atol=0)
     assert float((epochs[1] - epochs[2]).abs().max()) > 1e-4, "training stood still"
     found = _shift(_fitted({"epochs": 4, "mean": 3.0, "deviation": 1.5})[0])
-    weights = epoch_weights(3.0, 1.5, 4)
+    weights = GaussianAverage(3.0, 1.5).weights(4)
     torch.testing.assert_close(found, sum(w * e for w, e in zip(weights, epochs, strict=True)))
 
 
@@ -121,11 +112,11 @@ def test_a_cell_that_leaves_its_pack_early_takes_its_average_along() -> None:
 
 
 def test_weights_stand_at_the_last_step_of_every_epoch() -> None:
-    recipe = Recipe(learning_rate=0.1, epochs=3, averaging=(2.0, 1.0))
+    recipe = Recipe(SGD(0.1), epochs=3, average=GaussianAverage(2.0, 1.0))
     schedule = Schedule(recipe, None, batch=4, each=2, total=5)
-    first, middle, last = epoch_weights(2.0, 1.0, 3)
+    first, middle, last = GaussianAverage(2.0, 1.0).weights(3)
     assert schedule.weights() == [0.0, first, 0.0, middle, last]
-    assert replace(schedule, recipe=replace(recipe, averaging=None)).weights() == [0.0, 0.0, 0.0, 0.0, 1.0]
+    assert replace(schedule, recipe=replace(recipe, average=None)).weights() == [0.0, 0.0, 0.0, 0.0, 1.0]
 
 
 def _shift(outcome: Outcome) -> Tensor:

@@ -14,7 +14,7 @@ from tests.contracts.small_world import MemoryCache
 from tests.tracks.image.looked_at import still
 from torch import Tensor
 
-from promptgrid.contract.clip import Batch, Classifier, Method, Outcome, Params, Recipe, Task
+from promptgrid.contract.clip import SGD, Batch, Batches, Classifier, Method, Outcome, Params, Recipe, Task
 from promptgrid.engine.packing import (
     LARGEST,
     LONGEST,
@@ -176,7 +176,7 @@ def fitted(totals: list[int], seen: list[int]) -> tuple[Any, list[Schedule]]:
         torch.tensor([0, 1] * 4),
     )
     training = still(features, labels)
-    recipe = Recipe(learning_rate=0.1, batch_size=4)
+    recipe = Recipe(SGD(0.1, 5e-4), batches=Batches(4))
     schedules = [Schedule(recipe, None, 4, 2, total) for total in totals]
     (cell, *_) = cells("clip_adapter")
 
@@ -205,7 +205,7 @@ def test_slots_that_are_not_longest_first_are_refused() -> None:
 
 
 def test_a_schedule_knows_its_rates_and_checkpoints() -> None:
-    schedule = Schedule(Recipe(learning_rate=1.0, epochs=3), None, batch=4, each=2, total=5)
+    schedule = Schedule(Recipe(SGD(1.0), epochs=3), None, batch=4, each=2, total=5)
     rates = schedule.rates()
     assert rates[:4] == [1e-5, 1e-5, 1.0, 1.0]
     assert rates[4] == pytest.approx(0.75)

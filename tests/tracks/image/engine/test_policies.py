@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Params, Project, Recipe, Sphere, Spsa
+from promptgrid.contract.clip import SGD, Inverse, Params, Project, Recipe, Sphere, Spsa
 from promptgrid.contract.randomness import draws
-from promptgrid.engine.optimizers import Optimizer, rate_at
+from promptgrid.engine.optimizers import Optimizer
 from promptgrid.engine.policies import Moment, gradients, together
 
 SEEDS = torch.tensor([11, 12])
@@ -106,29 +106,13 @@ def cubic(own: Params) -> dict[str, Tensor]:
 def test_nesterov_sgd_on_the_gains_is_spsa_with_gradient_correction() -> None:
     """w = w - a / (k + 1)^α (ĝ + βm), m = βm + ĝ from m = ĝ: BlackVIP's rule, step by step."""
     a, alpha, beta = 0.7, 0.4, 0.9
-    recipe = Recipe(
-        a * 2**-alpha, momentum=beta, nesterov=True, weight_decay=0.0, per="iteration", inverse=(0.5, alpha)
-    )
+    recipe = Recipe(SGD(a * 2**-alpha, momentum=beta, nesterov=True), schedule=Inverse(0.5, alpha))
+    rates = torch.tensor(recipe.rates(8, 4), dtype=torch.float64)
     optimizer, w = Optimizer(recipe, torch.zeros(1, dtype=torch.float64)), {"w": torch.ones(1, 3, dtype=torch.float64)}
     wanted, held = torch.ones(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     for k in range(1, 9):
         slope = torch.randn(3, generator=torch.Generator().manual_seed(k)).double()
-        rate = torch.tensor([float(rate_at(recipe, 0, 1, k - 1, 8))], dtype=torch.float64)
-        optimizer.update(w, {"w": slope[None]}, rate)
+        optimizer.update(w, {"w": slope[None]}, rates[k - 1 : k])
         held = slope if k == 1 else beta * held + slope
         wanted = wanted - a / (k + 1) ** alpha * (slope + beta * held)
     torch.testing.assert_close(w["w"][0], wanted)
-
-
-def test_rates_that_fall_by_a_power() -> None:
-    recipe = Recipe(5.0, final_rate=0.1, per="iteration", polynomial=(0.9, 0.9))
-    rates = [float(rate_at(recipe, 0, 1, step, 20)) for step in range(20)]
-    assert rates[0] == pytest.approx(4.9 * (1 - 1 / 18) ** 0.9 + 0.1)
-    assert rates[17:] == pytest.approx([0.1] * 3)
-
-
-def test_a_climbing_warm_up_starts_low_and_hands_over_to_a_whole_cosine() -> None:
-    recipe = Recipe(40.0, warmup="climb", warmup_epochs=4, warmup_rate=0.1)
-    rates = [float(rate_at(recipe, epoch, 40, 0, 40)) for epoch in range(6)]
-    assert rates[:5] == pytest.approx([0.1, 10.0, 20.0, 30.0, 40.0])
-    assert 39.0 < rates[5] < 40.0

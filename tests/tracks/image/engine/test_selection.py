@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptgrid.contract.clip import Outcome, Recipe
+from promptgrid.contract.clip import SGD, Outcome, Recipe
 from promptgrid.engine.keeping import Keeper
 from promptgrid.engine.schedule import Schedule
 from promptgrid.spec import Pack, Refused, Request
@@ -37,7 +37,7 @@ def cache(tmp_path: Path) -> FeatureCache:
 
 def test_the_best_checkpoint_is_kept_per_cell_and_the_later_on_ties() -> None:
     scores = {0: iter([0.5, 0.4, 0.5]), 1: iter([0.2, 0.2, 0.1])}
-    schedule = Schedule(Recipe(learning_rate=0.1, epochs=3), None, batch=4, each=2, total=6)
+    schedule = Schedule(Recipe(SGD(0.1), epochs=3), None, batch=4, each=2, total=6)
     keeper = Keeper(lambda slot, params: next(scores[slot]), [schedule, schedule])
     for steps in range(1, 7):
         keeper.see(steps, 2, {"w": torch.full((2, 1), float(steps))})

@@ -13,7 +13,7 @@ from tests.tracks.image.looked_at import still
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Batch, Outcome, Params, Recipe, Task
+from promptgrid.contract.clip import SGD, Batch, Batches, Outcome, Params, Recipe, Task
 from promptgrid.engine.packed import PackedMethod
 from promptgrid.engine.sampling import Support, epoch_batches
 from promptgrid.engine.schedule import Schedule
@@ -47,14 +47,14 @@ def looked_at(schedule: Schedule, images: int, windows: tuple[int, ...]) -> list
 
 
 def test_every_image_is_looked_at_once_an_epoch_however_steps_are_drawn() -> None:
-    recipe = Recipe(learning_rate=0.1, batch_size=4, epochs=2, keep_last=True)
+    recipe = Recipe(SGD(0.1, 5e-4), 2, Batches(4, keep_last=True))
     schedule = Schedule(recipe, None, batch=4, each=3, total=6, short=2)
     steps = looked_at(schedule, 10, (6,))
     assert [len(step) for step in steps] == [4, 4, 2, 4, 4, 2]
     for epoch in (steps[:3], steps[3:]):
         assert sorted(image for step in epoch for image in step) == list(range(10))
     assert looked_at(schedule, 10, (1, 4, 1)) == steps
-    whole = Schedule(replace(recipe, keep_last=False), None, batch=4, each=2, total=4)
+    whole = Schedule(replace(recipe, batches=Batches(4)), None, batch=4, each=2, total=4)
     assert looked_at(whole, 10, (4,)) == [*steps[:2], *steps[3:5]], "the same shuffles, without the last batches"
 
 
@@ -64,7 +64,7 @@ def test_a_short_batch_is_a_mean_over_its_own_images() -> None:
     rng = torch.Generator().manual_seed(0)
     features, labels = torch.randn(images, tower.width, generator=rng), torch.arange(images) % 2
     task, method = Task.of("d", ("cat", "dog"), "{}", tower, shots=5), ClipAdapter(reduction=8)
-    recipe = Recipe(learning_rate=0.1, batch_size=4, epochs=2, keep_last=True)
+    recipe = Recipe(SGD(0.1, 5e-4), 2, Batches(4, keep_last=True))
     schedule = Schedule(recipe, None, batch=4, each=3, total=6, short=2)
     start = method.init(task, rng)
     support = Support([still(features, labels)], [lora(2)], [schedule])

@@ -11,8 +11,22 @@ import torch
 from tests.contracts.small_world import MemoryCache, brief, request, track
 from torch import Tensor
 
-from promptgrid.contract.clip import Alternate, Batch, Outcome, Outputs, Params, Recipe, Task, Trained, gaussian
-from promptgrid.contract.method import Policy
+from promptgrid.contract.clip import (
+    SGD,
+    Alternate,
+    Batch,
+    Batches,
+    Cosine,
+    Outcome,
+    Outputs,
+    Params,
+    Recipe,
+    Rule,
+    Task,
+    Trained,
+    gaussian,
+)
+from promptgrid.contract.policies import Policy
 from promptgrid.engine.optimizers import Optimizer
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
@@ -35,9 +49,8 @@ class Chased(Trained):
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {name: torch.zeros(1) for name in ("a", "b", "steps")}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        plain = Recipe(learning_rate=0.25, momentum=0.0, weight_decay=0.0, warmup_epochs=0)
-        return replace(plain, batch_size=self.batch_size, epochs=self.epochs)
+    def recipe(self, task: Task) -> Recipe:
+        return Recipe(SGD(0.25, momentum=0.0), self.epochs, Batches(self.batch_size), Cosine())
 
     def step(self, task: Task) -> Policy | None:
         return Alternate((("near", "a"), ("chase", "b"))) if task.turn else None
@@ -89,7 +102,7 @@ def test_regulated_gradients_are_what_is_descended() -> None:
 
 
 def test_each_gradient_is_clipped_by_itself() -> None:
-    recipe = Recipe(learning_rate=1.0, momentum=0.0, weight_decay=0.0, clips=(("a", 0.5),))
+    recipe = Recipe(SGD(1.0, momentum=0.0), rules={"a": Rule(clip=0.5)})
     params = {name: torch.zeros(2, 3) for name in ("a", "b")}
     grads = {name: torch.tensor([[3.0, 0.0, 4.0], [0.1, 0.2, 0.2]]) for name in params}
     Optimizer(recipe, torch.zeros(2)).update(params, grads, torch.ones(2))

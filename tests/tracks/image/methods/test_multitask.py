@@ -149,7 +149,7 @@ def test_batches_mix_tasks_unless_they_are_told_to_take_turns() -> None:
     alone = Task.of("one", tuple("ab"), "a {}.", None, shots=2)  # type: ignore[arg-type]
     in_turn = MultitaskCoOp(batches="by_task")
     recipes = MultitaskCoOp().recipe(joined), in_turn.recipe(joined), in_turn.recipe(alone)
-    assert [recipe.batches for recipe in recipes if recipe is not None] == ["shuffled", "by_task", "shuffled"]
+    assert [recipe.batches.by_task for recipe in recipes] == [False, True, False]
 
 
 def test_an_unknown_form_is_refused() -> None:

@@ -99,7 +99,7 @@ def test_recipes_take_stacked_knobs(any_method, make_task):
     plain = replace(any_method, **knob_values(any_method, 1)).recipe(make_task())
     assert (recipe is None) == (plain is None)
     if recipe is not None:
-        assert float(recipe.learning_rate) == pytest.approx(float(plain.learning_rate))
+        assert float(recipe.optimizer.learning_rate) == pytest.approx(float(plain.optimizer.learning_rate))
         assert recipe.epochs == plain.epochs
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import Second
-from promptgrid.contract.clip import Backbone, Batch, Method, Params, Task
+from promptgrid.contract.clip import SGD, Backbone, Batch, Batches, Method, Params, Polynomial, Recipe, Task, Warmup
 from promptgrid.tracks.image.cards.shapes import Shapes, task_on, vit_b16
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.blackvip import BlackVIP
@@ -145,23 +145,21 @@ def named(dataset: str) -> Task:
 def test_settings_are_the_papers_by_dataset() -> None:
     vip = BlackVIP()
     flowers, svhn, mine = named("OxfordFlowers"), named("svhn"), named("things")
-    recipe, policy = vip.recipe(flowers), vip.step(flowers)
-    assert recipe is not None
-    assert (recipe.momentum, policy.size, policy.decay, vip.own("strength", flowers)) == (0.5, 0.02, 0.2, 1.0)
+    optimizer, policy = vip.recipe(flowers).optimizer, vip.step(flowers)
+    assert isinstance(optimizer, SGD)
+    assert (optimizer.momentum, policy.size, policy.decay, vip.own("strength", flowers)) == (0.5, 0.02, 0.2, 1.0)
     assert (vip.own("size", svhn), vip.own("size", mine), vip.own("momentum", mine)) == (0.005, 0.01, 0.9)
     assert BlackVIP(size=0.5).step(flowers).size == 0.5
     assert BlackVIP(as_published=False).step(flowers).size == 0.01
-    epochs = [vip.recipe(named(name)).epochs for name in ("DTD", "StanfordCars", "SUN397", "ImageNet")]  # type: ignore[union-attr]
+    epochs = [vip.recipe(named(name)).epochs for name in ("DTD", "StanfordCars", "SUN397", "ImageNet")]
     assert epochs == [5000, 2500, 1000, 500]
     spsa = VPSpsa()
     assert [spsa.own(name, named("Caltech101")) for name in ("momentum", "learning_rate", "size")] == [0.3, 20.0, 0.01]
     assert [spsa.own(name, named("Food101")) for name in ("momentum", "learning_rate", "size")] == [0.3, 10.0, 0.01]
     bar = BAR().recipe(named("SUN397"))
-    assert bar is not None
-    assert (bar.learning_rate, bar.final_rate, bar.epochs, bar.momentum) == (5.0, 0.01, 1000, 0.0)
+    assert (bar.optimizer, bar.schedule, bar.epochs) == (SGD(5.0, momentum=0.0), Polynomial(0.9, 0.9, 0.01), 1000)
     white = VP().recipe(named("StanfordCars"))
-    assert white is not None
-    assert (white.learning_rate, white.epochs, white.warmup_epochs, white.batch_size) == (5.0, 1000, 100, 64)
+    assert white == Recipe(SGD(5.0), 1000, Batches(64), Warmup(100, 0.1, "linear"))
 
 
 @pytest.mark.parametrize(

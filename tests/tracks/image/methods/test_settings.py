@@ -127,7 +127,7 @@ def test_recipes_are_the_papers(make_task):
     assert CoOp().recipe(make_task(dataset="ImageNet", shots=16)).epochs == 50
     assert CoOp(epochs=7).recipe(make_task(dataset="ImageNet", shots=16)).epochs == 7
     assert TaskRes().recipe(make_task(shots=1)).epochs == 100
-    assert TaskRes().recipe(make_task(dataset="ImageNet")).learning_rate == 2e-4
+    assert TaskRes().recipe(make_task(dataset="ImageNet")).optimizer.learning_rate == 2e-4
     assert ClipLora().recipe(make_task(shots=4)).iterations == 2000
     assert TipAdapterF().recipe(make_task(dataset="EuroSAT")).epochs == 100
     assert (CoCoOp().batch_size, CoCoOp().epochs, MaPLe().learning_rate, KgCoOp().batch_size) == (1, 10, 0.0035, 128)
@@ -138,7 +138,8 @@ def test_recipes_are_the_papers(make_task):
 
 def test_promptsrc_averages_as_published(make_task):
     def averaging(dataset="meadow", **settings):
-        return PromptSRC(**settings).recipe(make_task(dataset=dataset, shots=16)).averaging
+        average = PromptSRC(**settings).recipe(make_task(dataset=dataset, shots=16)).average
+        return average.mean, average.deviation
 
     assert averaging() == averaging("DTD") == (15.0, 1.0)
     assert averaging(epochs=50) == averaging("OxfordPets", epochs=50) == (30.0, 30.0)

@@ -41,7 +41,7 @@ def test_a_benchmark_is_told_by_where_its_domains_lie(dataset, name):
 def test_tfup_t_learns_from_fewer_and_faster_where_the_paper_does(make_task):
     def found(dataset, **settings):
         method, task = TFUPT(**settings), make_task(dataset=dataset)
-        return float(method.recipe(task).learning_rate), method.draws(task, 1000)[0]
+        return float(method.recipe(task).optimizer.learning_rate), method.draws(task, 1000)[0]
 
     usual, fewer = 5 * 150, 5 * 100
     assert found("weather") == found("/data/OfficeHome/art") == (0.012, usual)
@@ -56,7 +56,7 @@ def test_tfup_t_learns_from_fewer_and_faster_where_the_paper_does(make_task):
 def test_spg_plays_by_the_rates_and_bounds_of_its_benchmark(make_task):
     def found(dataset, **settings):
         recipe = SPG(**settings).recipe(replace(make_task(dataset=dataset), turn=1))
-        return float(recipe.learning_rate), recipe.clips
+        return float(recipe.optimizer.learning_rate), {name: rule.clip for name, rule in recipe.rules.items()}
 
     assert found("weather") == found("/data/OfficeHome/art") == (2e-4, clips("others"))
     assert found("/data/PACS/photo|/data/PACS/sketch") == (2e-3, clips("PACS"))
@@ -64,9 +64,9 @@ def test_spg_plays_by_the_rates_and_bounds_of_its_benchmark(make_task):
     assert found("/data/PACS/photo", gan_rate=1e-3) == (1e-3, clips("PACS"))
     assert found("/data/PACS/photo", as_published=False) == (2e-4, clips("others"))
     assert found("weather", clipping="PACS") == (2e-4, clips("PACS"))
-    assert SPG().recipe(make_task(dataset="/data/PACS/photo")).learning_rate == 0.002, "of stage I"
+    assert SPG().recipe(make_task(dataset="/data/PACS/photo")).optimizer.learning_rate == 0.002, "of stage I"
     stacked = SPG(gan_rate=torch.tensor([2e-4, 1e-3])).recipe(replace(make_task(dataset="/data/pacs"), turn=1))
-    assert stacked.learning_rate.tolist() == pytest.approx([2e-3, 1e-3])
+    assert stacked.optimizer.learning_rate.tolist() == pytest.approx([2e-3, 1e-3])
 
 
 def test_mocoop_has_groups_for_each_dataset_of_the_original():
@@ -114,7 +114,7 @@ def test_mocoop_carries_its_groups_to_another_dataset(make_task, batch_of):
 def test_mocoop_learns_on_imagenet_as_published(make_task):
     def found(dataset, **settings):
         recipe = MoCoOp(**settings).recipe(make_task(dataset=dataset))
-        return float(recipe.learning_rate), recipe.batch_size, recipe.epochs, recipe.warmup_epochs
+        return recipe.optimizer.learning_rate, recipe.batches.size, recipe.epochs, recipe.schedule.length
 
     assert found("meadow") == (0.032, 32, 25, 3)
     assert found("ImageNet") == (0.002, 1, 10, 1)

@@ -191,5 +191,5 @@ def test_a_method_of_the_image_tower_needs_patches(make_task, batch_of):
     task, (batch, _) = make_task(), batch_of()
     for method in (VPT(), MaPLe(), ClipLora()):
         assert "vision_blocks" in method.needs
-        with pytest.raises(AttributeError, match="no column .patches."):
+        with pytest.raises(AttributeError, match=r"no column 'patches'"):
             method.image(method.init(task, torch.Generator()), Batch(features=batch.features), task)

@@ -172,8 +172,8 @@ def test_what_cannot_be_a_host_is_refused_when_the_grid_is_planned(host):
 
 def test_a_host_is_told_its_own_settings(make_task):
     task = make_task(shots=16)
-    assert GRAM(host="kgcoop", host_settings="batch_size=8").recipe(task).batch_size == 8
-    assert GRAM(host="kgcoop").recipe(task).batch_size == 128
+    assert GRAM(host="kgcoop", host_settings="batch_size=8").recipe(task).batches.size == 8
+    assert GRAM(host="kgcoop").recipe(task).batches.size == 128
     assert GRAM(host="kgcoop").recipe(task).epochs == 100
     assert GRAM(host="kgcoop", epochs=7).recipe(task).epochs == 7
     assert GRAM(host="prograd", host_settings=" strength = 0.5; as_published=false").step(task).strength == 0.5

@@ -11,7 +11,7 @@ from tests.leaderboard.conftest import make_record
 
 from promptgrid import catalog
 from promptgrid.leaderboard import ReportInput
-from promptgrid.leaderboard.agreement import agreements
+from promptgrid.leaderboard.analysis.agreement import agreements
 from promptgrid.spec import Refused, read_suite
 from promptgrid.tracks.image.methods.parts.published import NAMES
 from promptgrid.tracks.image.published.figures import FOLDER, figures, read_table, refuse_twins
@@ -105,7 +105,7 @@ def test_prompts_adapted_at_test_time_stand_beside_the_papers() -> None:
     """Cells of suites/test_time_domains.yaml, as if they were on the papers' data."""
     track = catalog.track("image")
     suite = read_suite(Path(__file__).parents[4] / "suites" / "test_time_domains.yaml")
-    labels, asked = zip(*suite.squares([]), strict=True)
+    labels, asked = zip(*suite.requests([]), strict=True)
     squares = list(zip(labels, track.resolve(list(asked)), strict=True))
     rng = np.random.default_rng(0)
     records = {cell.key: make_record(cell, False, 0.1, 0.1, rng, cell.protocol) for _, cell in squares}

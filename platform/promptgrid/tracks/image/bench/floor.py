@@ -102,9 +102,10 @@ def _counted(problem: Problem) -> float:
     """What torch counts for one plain step of a method without a formula above (CPU attention is not counted)."""
     loop = ReferenceLoop(problem, problem.encoder, cached=True)
     chosen = torch.arange(problem.family.batch, device=problem.labels.device)
-    loop.step(chosen, 0, 1, 0, 1, torch.tensor(0))  # frozen texts are encoded once and kept
+    (rate,) = loop.recipe.rates(1, 1)
+    loop.step(chosen, rate, torch.tensor(0))  # frozen texts are encoded once and kept
     with FlopCounterMode(display=False) as counter:
-        loop.step(chosen, 0, 1, 0, 1, torch.tensor(0))
+        loop.step(chosen, rate, torch.tensor(0))
     return float(counter.get_total_flops())
 
 

@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from promptgrid.contract.clip import Backbone, Batch
-from promptgrid.engine.optimizers import rate_at
+from promptgrid.contract.clip import SGD, AdamW, Backbone, Batch
 from promptgrid.tracks.image.bench.problem import Problem
-
-_OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class ReferenceLoop:
@@ -35,9 +32,8 @@ class ReferenceLoop:
         self.trained = [value.requires_grad_() for name, value in self.params.items() if name not in frozen]
         self.optimizer = self._optimizer()
 
-    def step(self, chosen: Tensor, epoch: int, epochs: int, step: int, steps: int, seed: Tensor) -> float:
+    def step(self, chosen: Tensor, rate: float, seed: Tensor) -> float:
         """One step on the images at ``chosen`` (B,); the loss before it."""
-        rate = rate_at(self.recipe, epoch, epochs, step, steps)
         for group in self.optimizer.param_groups:
             group["lr"] = float(torch.as_tensor(rate, dtype=self.problem.features.dtype))
         task, method = replace(self.task, seed=seed), self.problem.method
@@ -68,11 +64,9 @@ class ReferenceLoop:
         return Batch(features=self.task.backbone.encode_pixels(pixels).to(self.problem.features))
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        recipe = self.recipe
-        extra = (
-            {"momentum": recipe.momentum}
-            if recipe.optimizer == "sgd"
-            else {"betas": recipe.betas, "eps": recipe.epsilon}
-        )
-        kind = _OPTIMIZERS[recipe.optimizer]
-        return kind(self.trained, lr=0.1, weight_decay=float(recipe.weight_decay), **extra)  # type: ignore[no-any-return]
+        own = self.recipe.optimizer
+        decay = float(own.weight_decay)
+        if isinstance(own, SGD):
+            return torch.optim.SGD(self.trained, lr=0.1, weight_decay=decay, momentum=own.momentum)
+        kind = torch.optim.AdamW if isinstance(own, AdamW) else torch.optim.Adam
+        return kind(self.trained, lr=0.1, weight_decay=decay, betas=own.betas, eps=own.epsilon)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from promptgrid.contract.clip import Adaptation, Batch, Classifier, Params, Recipe, Task
+from promptgrid.contract.clip import AdamW, Adaptation, Batch, Classifier, Params, Recipe, Task
 from promptgrid.engine.optimizers import Optimizer
 from promptgrid.tracks.image.data.test_views import Looks
 
@@ -52,7 +52,7 @@ def adapted(method: Classifier, plan: Adaptation, params: Params, task: Task, se
     own = {name: torch.stack([value] * images) for name, value in params.items() if name not in held}
     chosen = _chosen(method, params, task, seen)
     like = seen["features"].new_ones(images)
-    recipe = Recipe(plan.learning_rate, optimizer="adamw", weight_decay=plan.weight_decay)
+    recipe = Recipe(AdamW(plan.learning_rate, plan.weight_decay))
     optimizer = Optimizer(recipe, like * plan.weight_decay)
 
     def loss(mine: Params, views: Seen) -> Tensor:

@@ -11,10 +11,10 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from promptgrid.contract import task as core
 from promptgrid.contract.clip import Backbone, Cache, Chosen, Classifier, Dataset, Labelled, Method, Params, Split, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.columns import ColumnSource, Show, Table, Views
+from promptgrid.contract.task import Task as AnyTask
 from promptgrid.engine.data import Opened, PackData, Prepared, Progress, scoring_columns, training_columns
 from promptgrid.engine.sampling import TrainingSet
 from promptgrid.spec import Cell
@@ -145,7 +145,7 @@ class ImageData(PackData):
         return found
 
     def answers(
-        self, ready: Prepared, params: Params, task: core.Task, split: str, indices: tuple[int, ...], progress: Progress
+        self, ready: Prepared, params: Params, task: AnyTask, split: str, indices: tuple[int, ...], progress: Progress
     ) -> Tensor:
         method = cast(Classifier, ready.method)
         plan = method.adaptation

@@ -58,7 +58,7 @@ class BundledDataset(Dataset):
     def read(self, index: int) -> Image:
         return decode(self.images[index].as_py(), f"{self.where}[{index}]")
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         return "/".join(filter(None, (self.domains[index], self.items[index])))
 
     def _refuse_disagreement(self) -> None:

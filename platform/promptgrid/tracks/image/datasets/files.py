@@ -66,7 +66,7 @@ class FilesDataset(Dataset):
     def read(self, index: int) -> Image:
         return read_image(self.root / self.paths[index], self._known[index])
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         return self.paths[index]
 
 

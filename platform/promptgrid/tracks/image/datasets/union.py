@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from promptgrid.contract.assets import Descriptions
 from promptgrid.contract.clip import Dataset
 from promptgrid.spec import DatasetCard, Refused, digest
 from promptgrid.spec.dataset import alike
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 TASKS, DOMAINS = "+", "|"
 COMMON_TEMPLATE = "a photo of a {}."
@@ -65,12 +62,12 @@ class UnionDataset(Dataset):
         """Merged domains are called as their datasets are; tasks side by side are no domains."""
         return [] if self.tasks else [self.datasets[part].card.name for part in self.parts]
 
-    def read(self, index: int) -> Image:
+    def read(self, index: int) -> Any:
         return self.datasets[self.parts[index]].read(self._local[index])
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         part = self.datasets[self.parts[index]]
-        return f"{part.card.name}/{part.image_name(self._local[index])}"
+        return f"{part.card.name}/{part.example_name(self._local[index])}"
 
 
 def members(dataset: Dataset) -> tuple[Dataset, ...]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Axes, Batch, Number, Outputs, Params, Recipe, Sphere, Task, knob
+from promptgrid.contract.clip import Axes, Batch, Number, Outputs, Params, Sphere, Task, knob
+from promptgrid.contract.recipe import SGD, Batches, Polynomial, Recipe
 from promptgrid.tracks.image.methods.parts.answers import Answered, epochs_of
 from promptgrid.tracks.image.methods.parts.published import published
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -56,17 +57,10 @@ class BAR(Answered):
         size = task.backbone.image_size
         return {"program": torch.randn(3, size, size, generator=rng)}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=published(self, "learning_rate", FIRST, task.dataset),
-            final_rate=float(published(self, "last_rate", LAST, task.dataset)),
-            momentum=0.0,
-            weight_decay=0.0,
-            batch_size=self.batch_size,
-            epochs=self.epochs or epochs_of(task),
-            per="iteration",
-            polynomial=(0.9, 0.9),
-        )
+    def recipe(self, task: Task) -> Recipe:
+        optimizer = SGD(published(self, "learning_rate", FIRST, task.dataset), momentum=0.0)
+        schedule = Polynomial(0.9, 0.9, float(published(self, "last_rate", LAST, task.dataset)))
+        return Recipe(optimizer, self.epochs or epochs_of(task), Batches(self.batch_size), schedule)
 
     def step(self, task: Task) -> Sphere:
         return Sphere(self.radius, self.estimates)

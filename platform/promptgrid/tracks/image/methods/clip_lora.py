@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Batch, Edits, LowRank, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, LowRank, Number, Params, Task, Trained, knob
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.edits import Part
+from promptgrid.contract.recipe import AdamW, Batches, Cosine, Recipe
 from promptgrid.tracks.image.methods.parts.sentences import sentences
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
@@ -56,19 +57,10 @@ class ClipLora(Trained):
         image_down, image_up = self._start(task.backbone.vision, rng)
         return {"text_down": down, "text_up": up, "image_down": image_down, "image_up": image_up}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            optimizer="adamw",
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            iterations=None if self.epochs else self.steps_per_shot * max(1, task.shots),
-            per="iteration",
-            warmup_epochs=0,
-            final_rate=1e-6,
-            keep_last=self.keep_last,
-        )
+    def recipe(self, task: Task) -> Recipe:
+        optimizer, batches = AdamW(self.learning_rate, self.weight_decay), Batches(self.batch_size, self.keep_last)
+        iterations = None if self.epochs else self.steps_per_shot * max(1, task.shots)
+        return Recipe(optimizer, self.epochs, batches, Cosine(1e-6, per="iteration"), iterations=iterations)
 
     def text(self, params: Params, task: Task) -> Tensor:
         edits = Edits(deltas=self._deltas(params["text_down"], params["text_up"], 0), seed=task.seed)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Adam, Axes, Batches, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import gaussian
 
@@ -47,14 +47,9 @@ class ConES(Trained):
         random = gaussian(rng, len(task.classes), width, std=width**-0.5)
         return {"concepts": task.text.detach().float().clone() if self.start == "template" else random}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            optimizer="adam",
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs or (100 if task.shots <= 4 else 200),
-        )
+    def recipe(self, task: Task) -> Recipe:
+        epochs = self.epochs or (100 if task.shots <= 4 else 200)
+        return Recipe(Adam(self.learning_rate, self.weight_decay), epochs, Batches(self.batch_size))
 
     def text(self, params: Params, task: Task) -> Tensor:
         return params["concepts"]

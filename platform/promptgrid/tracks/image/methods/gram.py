@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.clip import Axes, Classifier, Number, Outputs, Params, Recipe, Task, Trained, knob
-from promptgrid.contract.method import Policy
+from promptgrid.contract.policies import Policy
 from promptgrid.tracks.image.methods.coop import CoOp
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
 from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp

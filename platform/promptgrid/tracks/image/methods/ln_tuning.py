@@ -7,10 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from promptgrid.contract.clip import Axes, Edits, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import AdamW, Axes, Batches, Cosine, Edits, Number, Params, Recipe, Task, knob
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.tracks.image.methods.parts.norms import norm_places, shifts
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.towers import TowerEdits
 
 
@@ -43,5 +42,5 @@ class LNTuning(TowerEdits):
         places = norm_places(task.backbone, tower)
         return Edits(norms=shifts(places, params[f"{tower}_biases"], params[f"{tower}_weights"]))
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return recipe_of(self, optimizer="adamw", warmup_epochs=0)
+    def recipe(self, task: Task) -> Recipe:
+        return Recipe(AdamW(self.learning_rate, self.weight_decay), self.epochs, Batches(self.batch_size), Cosine())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Axes, Classifier, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import SGD, Axes, Batches, Classifier, Constant, Number, Params, Recipe, Rule, Task, knob
 from promptgrid.contract.task import required
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
@@ -70,18 +70,11 @@ class LPPlusPlus(Classifier):
             "alpha_rate": len(unit) / (4.0 * (near**2).sum(0).max()),
         }
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            weight_decay=0.0,
-            batch_size=ALL_IMAGES,
-            epochs=self.epochs,
-            warmup_epochs=0,
-            final_rate=float(self.learning_rate),
-            rates=(("weight", "weight_rate"), ("bias", "weight_rate"), ("alpha", "alpha_rate")),
-            momenta=(("alpha", 1.0 if self.alpha_grad == "cumulative" else 0.0),),
-            every=(("alpha", self.period),),
-        )
+    def recipe(self, task: Task) -> Recipe:
+        weight = Rule(rate="weight_rate")
+        alpha = Rule(rate="alpha_rate", momentum=1.0 if self.alpha_grad == "cumulative" else 0.0, every=self.period)
+        rules = {"weight": weight, "bias": weight, "alpha": alpha}
+        return Recipe(SGD(self.learning_rate), self.epochs, Batches(ALL_IMAGES), Constant(), rules)
 
     def head(self, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
         unit = F.normalize(image, dim=-1)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Outputs, Params, Task, Trained, knob
 from promptgrid.contract.edits import NormPlace, NormShift
+from promptgrid.contract.recipe import SGD, Batches, Recipe, Rule, Warmup
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.sentences import around
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
@@ -79,17 +79,13 @@ class MoCoOp(Trained):
         params["norms"] = torch.zeros(backbone.vision.layers, 2, 2, backbone.vision.width)
         return params
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task) -> Recipe:
         own = PLAIN.get(paper_name(task.dataset), {}) if self.as_published else {}
         left = {name: value for name, value in own.items() if getattr(self, name) == self.defaults()[name]}
         chosen = replace(self, **left)
-        return recipe_of(
-            chosen,
-            learning_rate=published(self, "learning_rate", RATES, task.dataset),
-            warmup_epochs=min(chosen.warmup_epochs, chosen.epochs - 1),
-            rates=(("norms", 0.1),),
-            clip=1.0,
-        )
+        optimizer = SGD(published(self, "learning_rate", RATES, task.dataset), chosen.weight_decay)
+        schedule, rules = Warmup(min(chosen.warmup_epochs, chosen.epochs - 1)), {"norms": Rule(rate=0.1)}
+        return Recipe(optimizer, chosen.epochs, Batches(chosen.batch_size), schedule, rules, clip=1.0)
 
     def text(self, params: Params, task: Task) -> Tensor:
         groups, learned = _learned(params)

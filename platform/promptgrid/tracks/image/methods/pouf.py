@@ -9,9 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import SGD, Axes, Batches, Inverse, Number, Outputs, Params, Recipe, Rule, Task, knob
 from promptgrid.tracks.image.methods.parts.pseudo import WholePool, unseen_from
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import check_words, context
 from promptgrid.tracks.image.methods.parts.transport import cosines, information, transport
@@ -55,9 +54,10 @@ class POUF(WholePool):
         scale = torch.tensor(math.log(task.scale))
         return {"context": context(task, rng, self.context_length, self.words), "log_scale": scale}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        rates = (("context", 0.1), ("log_scale", 5e-5))
-        return recipe_of(self, per="iteration", warmup_epochs=0, inverse=(2e-4, 0.75), nesterov=True, rates=rates)
+    def recipe(self, task: Task) -> Recipe:
+        rules = {"context": Rule(rate=0.1), "log_scale": Rule(rate=5e-5)}
+        return Recipe(SGD(self.learning_rate, self.weight_decay, nesterov=True), batches=Batches(self.batch_size),
+                      schedule=Inverse(2e-4, 0.75), rules=rules, iterations=self.iterations)  # fmt: skip
 
     def text(self, params: Params, task: Task) -> Tensor:
         return task.backbone.encode_context(task.prompts(self.context_length), params["context"])

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Axes, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, GaussianAverage, Number, Outputs, Params, Recipe, Task, knob
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.parts.published import paper_name
 from promptgrid.tracks.image.methods.parts.sentences import raw_text
@@ -51,7 +51,7 @@ class PromptSRC(IVLP):
 
     def recipe(self, task: Task) -> Recipe | None:
         recipe = super().recipe(task)
-        return None if recipe is None else replace(recipe, averaging=self._averaging(task))
+        return recipe and replace(recipe, average=self._average(task))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         assert out.batch is not None, "the engine passes what it looked at"
@@ -65,9 +65,8 @@ class PromptSRC(IVLP):
             "logits": self.logit_strength * (wanted.exp() * (wanted - out.logits.log_softmax(-1))).mean(),
         }
 
-    def _averaging(self, task: Task) -> tuple[float, float]:
-        """Mean and deviation of the weights over epochs."""
+    def _average(self, task: Task) -> GaussianAverage:
         chosen = float(self.gpa_mean), float(self.gpa_deviation)
-        if self.epochs != EPOCHS or chosen != (15.0, 1.0):
-            return chosen
-        return AVERAGES.get(paper_name(task.dataset), AVERAGE)
+        if self.epochs == EPOCHS and chosen == (15.0, 1.0):
+            chosen = AVERAGES.get(paper_name(task.dataset), AVERAGE)
+        return GaussianAverage(*chosen)

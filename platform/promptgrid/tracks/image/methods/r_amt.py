@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Agree, Axes, Batch, Edits, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Agree, Axes, Batch, Edits, Number, Outputs, Params, Task, Trained, knob
+from promptgrid.contract.recipe import Adam, Batches, Cosine, Recipe
 from promptgrid.tracks.image.methods.parts.masks import mask_shapes, masks
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.tables.r_amt import EPOCHS, LEVELS, RATES
 
@@ -60,10 +60,10 @@ class RAMT(Trained):
         shapes = mask_shapes(self.masked, tower.width)
         return {name: torch.full((tower.layers, *shape), self.start) for name, shape in shapes.items()}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        rate = published(self, "learning_rate", RATES, task.dataset)
+    def recipe(self, task: Task) -> Recipe:
+        optimizer = Adam(published(self, "learning_rate", RATES, task.dataset), self.weight_decay)
         epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 30)
-        return recipe_of(self, learning_rate=rate, optimizer="adam", epochs=epochs, warmup_epochs=0)
+        return Recipe(optimizer, epochs, Batches(self.batch_size), Cosine())
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         return task.backbone.encode_patches(batch.patches, Edits(weights=masks(params, self.threshold)))

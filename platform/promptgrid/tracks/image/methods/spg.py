@@ -10,20 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import (
-    Alternate,
-    Axes,
-    Batch,
-    Number,
-    Outputs,
-    Params,
-    Recipe,
-    Task,
-    Trained,
-    gaussian,
-    knob,
-)
-from promptgrid.contract.method import Policy
+from promptgrid.contract.clip import Alternate, Axes, Batch, Number, Outputs, Params, Task, Trained, gaussian, knob
+from promptgrid.contract.policies import Policy
+from promptgrid.contract.recipe import AdamW, Batches, Recipe, Rule, Warmup
 from promptgrid.tracks.image.methods.parts.adversaries import CLIPS, SEEN, adversaries, clips, duel, moved, write
 from promptgrid.tracks.image.methods.parts.benchmarks import benchmark, set_for
 from promptgrid.tracks.image.methods.parts.domains import by_domain
@@ -88,18 +77,12 @@ class SPG(Trained):
     def recipe(self, task: Task) -> Recipe | None:
         known = CLIPPING.get(benchmark(task.dataset), "") if self.as_published and self.clipping == "others" else ""
         own, first = clips(known or self.clipping), super().recipe(task)
-        if first is None or not task.turn:
-            return first and replace(first, undecayed=tuple(name for name, _ in own))
-        return Recipe(
-            learning_rate=set_for(self, "gan_rate", RATES, task.dataset),
-            optimizer="adamw",
-            weight_decay=1e-4,
-            batch_size=self.batch_size,
-            epochs=self.gan_epochs,
-            warmup="linear",
-            warmup_epochs=min(4, self.gan_epochs - 1),
-            clips=own,
-        )
+        if not task.turn:
+            return first and replace(first, rules={name: Rule(decay=0.0) for name in own})
+        optimizer = AdamW(set_for(self, "gan_rate", RATES, task.dataset), 1e-4)
+        schedule = Warmup(min(4, self.gan_epochs - 1), 0.0, "linear", recount=False)
+        rules = {name: Rule(clip=most) for name, most in own.items()}
+        return Recipe(optimizer, self.gan_epochs, Batches(self.batch_size), schedule, rules)
 
     def step(self, task: Task) -> Policy | None:
         return Alternate((("judge", "judge"), ("writer", "writer"))) if task.turn else None

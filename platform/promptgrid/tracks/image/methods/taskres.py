@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Backbone, Number, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import Adam, Axes, Backbone, Batches, Number, Params, Recipe, Task, Trained, knob
 from promptgrid.contract.clip.task import spoken
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 from promptgrid.tracks.image.methods.parts.settings import check
@@ -55,14 +55,9 @@ class TaskRes(Trained):
         base = _raw_text(task.backbone, names, (*more, task.template))
         return {"base": base, "residual": torch.zeros_like(base)}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return Recipe(
-            learning_rate=published(self, "learning_rate", RATES, task.dataset),
-            optimizer="adam",
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            epochs=self.epochs or (100 if task.shots <= 4 else 200),
-        )
+    def recipe(self, task: Task) -> Recipe:
+        optimizer = Adam(published(self, "learning_rate", RATES, task.dataset), self.weight_decay)
+        return Recipe(optimizer, self.epochs or (100 if task.shots <= 4 else 200), Batches(self.batch_size))
 
     def text(self, params: Params, task: Task) -> Tensor:
         return params["base"] + published(self, "alpha", ALPHAS, task.dataset) * params["residual"]

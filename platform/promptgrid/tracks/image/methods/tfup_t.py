@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Axes, Chosen, Classifier, Number, Outputs, Params, Recipe, Task, knob
+from promptgrid.contract.clip import Axes, Chosen, Classifier, Number, Outputs, Params, Task, knob
+from promptgrid.contract.recipe import AdamW, Batches, Cosine, Recipe
 from promptgrid.tracks.image.methods.parts.benchmarks import set_for
 from promptgrid.tracks.image.methods.parts.described import raw_mean
 from promptgrid.tracks.image.methods.parts.own_guesses import agreement, one_sidedness
 from promptgrid.tracks.image.methods.parts.pseudo import guessed, pool, unaugmented, unseen_from, whole
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import linear
 from promptgrid.tracks.image.methods.parts.typical import images_each, likely_classes, typical
@@ -61,14 +61,13 @@ class TFUPT(TFUP):
         adapter = {"down": linear(rng, width, inner)[0], "up": linear(rng, inner, width)[0]}
         return super().init(task, rng) | {"residual": torch.zeros(len(task.classes), width)} | adapter
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task) -> Recipe:
         first = max(1, self.epochs // 6)
         own, walked = first, (0.0, first / self.epochs)
         if task.turn:
             own, walked = self.epochs - first, (first / self.epochs, 1.0)
-        rate = set_for(self, "learning_rate", RATES, task.dataset)
-        return recipe_of(self, learning_rate=rate, optimizer="adamw", epsilon=3e-3, per="iteration", warmup_epochs=0,
-                         epochs=own, span=walked)  # fmt: skip
+        optimizer = AdamW(set_for(self, "learning_rate", RATES, task.dataset), self.weight_decay, epsilon=3e-3)
+        return Recipe(optimizer, own, Batches(self.batch_size), Cosine(span=walked, per="iteration"))
 
     def draws(self, task: Task, pool: int) -> tuple[int, ...]:
         return (len(task.classes) - unseen_from(task)) * min(pool, self._each(task, pool)), pool

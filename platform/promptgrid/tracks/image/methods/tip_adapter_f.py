@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from promptgrid.contract.clip import Axes, Number, Recipe, Task, knob
+from promptgrid.contract.clip import AdamW, Axes, Batches, Cosine, Number, Recipe, Task, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.tables.tip_adapter import EPOCHS
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
 
@@ -34,6 +33,7 @@ class TipAdapterF(TipAdapter):
     epochs: int = 0
     keep_last: bool = True
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task) -> Recipe:
+        optimizer = AdamW(self.learning_rate, self.weight_decay, epsilon=1e-4)
         epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 20)
-        return recipe_of(self, optimizer="adamw", epsilon=1e-4, epochs=epochs, per="iteration", warmup_epochs=0)
+        return Recipe(optimizer, epochs, Batches(self.batch_size, self.keep_last), Cosine(per="iteration"))

@@ -8,10 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Batch, Classifier, Number, Params, Recipe, Task, knob
+from promptgrid.contract.clip import SGD, Axes, Batch, Batches, Classifier, Number, Params, Recipe, Task, Warmup, knob
 from promptgrid.tracks.image.methods.parts.frame import frame, framed
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.tables.vp import EPOCHS, RATES
 
@@ -47,11 +46,10 @@ class VP(Classifier):
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return frame(task, rng, self.border)
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task) -> Recipe:
         rate = published(self, "learning_rate", RATES, task.dataset)
         epochs = self.epochs or EPOCHS.get(paper_name(task.dataset), 1000)
-        climb = {"warmup": "climb", "warmup_epochs": epochs // 10, "warmup_rate": 0.1}
-        return recipe_of(self, learning_rate=rate, weight_decay=0.0, epochs=epochs, **climb)
+        return Recipe(SGD(rate), epochs, Batches(self.batch_size), Warmup(epochs // 10, 0.1, "linear"))
 
     def image(self, params: Params, batch: Batch, task: Task) -> Tensor:
         return task.backbone.encode_image(framed(params, batch))

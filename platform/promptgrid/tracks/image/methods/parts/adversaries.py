@@ -80,7 +80,7 @@ def moved(old: Params, found: Params, images: int) -> Params:
     }
 
 
-def clips(clipping: str) -> tuple[tuple[str, float], ...]:
+def clips(clipping: str) -> dict[str, float]:
     """The greatest norm of the gradient of each parameter of both, by one of ``CLIPS``."""
     inner, inner_bias, ends, weight, bias, last_bias = CLIPS[clipping]
     found: dict[str, float] = {}
@@ -95,7 +95,7 @@ def clips(clipping: str) -> tuple[tuple[str, float], ...]:
             found[f"writer_norm_bias{layer}"] = last_bias if layer + 1 == deepest else bias
         else:
             found[f"writer_bias{layer}"] = last_bias if layer else bias
-    return tuple(found.items())
+    return found
 
 
 def _perceptron(rng: torch.Generator, name: str, widths: tuple[int, ...]) -> Params:

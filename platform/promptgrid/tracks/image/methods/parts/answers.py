@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Batch, Classifier, Number, Params, Recipe, Spsa, Task, knob
+from promptgrid.contract.clip import SGD, Batch, Batches, Classifier, Inverse, Number, Params, Recipe, Spsa, Task, knob
 from promptgrid.tracks.image.methods.parts.published import paper_name, published
 
 EPOCHS = {"StanfordCars": 2500, "SUN397": 1000, "ImageNet": 500}
@@ -65,18 +65,10 @@ class SpsaGC(Answered):
         """``setting`` as the paper has it for the dataset of ``task``, where it was left as it is."""
         return published(self, setting, self.settings_of.get(setting, {}), task.dataset)
 
-    def recipe(self, task: Task) -> Recipe | None:
-        decay = float(self.rate_decay)
-        return Recipe(
-            learning_rate=self.own("learning_rate", task) * 2.0**-decay,
-            momentum=float(self.own("momentum", task)),
-            nesterov=True,
-            weight_decay=0.0,
-            batch_size=self.batch_size,
-            epochs=self.epochs or epochs_of(task),
-            per="iteration",
-            inverse=(0.5, decay),
-        )
+    def recipe(self, task: Task) -> Recipe:
+        decay, momentum = float(self.rate_decay), float(self.own("momentum", task))
+        optimizer = SGD(self.own("learning_rate", task) * 2.0**-decay, momentum=momentum, nesterov=True)
+        return Recipe(optimizer, self.epochs or epochs_of(task), Batches(self.batch_size), Inverse(0.5, decay))
 
     def step(self, task: Task) -> Spsa:
         return Spsa(self.own("size", task), self.own("size_decay", task), self.estimates)

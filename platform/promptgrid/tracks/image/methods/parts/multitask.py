@@ -35,9 +35,8 @@ class Multitask(Trained):
         check(self, softmax=("all_tasks", "own_task"), batches=("mixed", "by_task"))
 
     def recipe(self, task: Task) -> Recipe | None:
-        recipe = super().recipe(task)
-        turns = self.batches == "by_task" and task.task_of_class
-        return replace(recipe, batches="by_task") if recipe is not None and turns else recipe
+        recipe, turns = super().recipe(task), self.batches == "by_task" and bool(task.task_of_class)
+        return recipe and replace(recipe, batches=replace(recipe.batches, by_task=turns))
 
     def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
         if self.softmax == "own_task":

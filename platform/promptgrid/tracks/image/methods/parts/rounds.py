@@ -8,9 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.clip import Chosen, Number, Outputs, Params, Recipe, Task, Trained, knob
+from promptgrid.contract.clip import SGD, Batches, Chosen, Number, Outputs, Params, Recipe, Task, Trained, Warmup, knob
 from promptgrid.tracks.image.methods.parts.pseudo import leaderboards, marked, masked_mean, unseen_from, zero_shot
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 
 ROUNDS = 10
@@ -49,8 +48,9 @@ class Pseudolabelled(Trained):
         """Which of the strategies."""
         return str(getattr(self, "strategy", self.name))
 
-    def recipe(self, task: Task) -> Recipe | None:
-        return recipe_of(self, warmup_epochs=5, warmup="linear")
+    def recipe(self, task: Task) -> Recipe:
+        schedule = Warmup(5, 0.0, "linear", recount=False)
+        return Recipe(SGD(self.learning_rate, self.weight_decay), self.epochs, Batches(self.batch_size), schedule)
 
     def most(self, classes: int, pool: int, turn: int) -> int:
         """How many pseudo-labelled images a class may have in round ``turn``."""

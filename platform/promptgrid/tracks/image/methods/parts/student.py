@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.clip import Axes, Batch, Edits, Number, Params, Recipe, Task, TokenPlan, knob
+from promptgrid.contract.clip import Axes, Batch, Edits, Number, Params, Task, TokenPlan, knob
 from promptgrid.contract.clip.method import Kind
 from promptgrid.contract.edits import NormPlace, NormShift
+from promptgrid.contract.recipe import AdamW, Batches, Constant, Recipe, Rule
 from promptgrid.tracks.image.methods.parts.pseudo import WholePool
-from promptgrid.tracks.image.methods.parts.recipes import recipe_of
 from promptgrid.tracks.image.methods.parts.settings import check
 from promptgrid.tracks.image.methods.parts.starts import uniform
 
@@ -53,9 +53,9 @@ class Student(WholePool):
         prompts = uniform(rng, bound, self.tokens, tower.width)
         return {"tokens": prompts, "norm_weights": norms, "norm_biases": norms.clone(), "head": head.clone()}
 
-    def recipe(self, task: Task) -> Recipe | None:
-        rate = float(self.learning_rate)
-        return recipe_of(self, optimizer="adamw", warmup_epochs=0, final_rate=rate, undecayed=("norm_biases",))
+    def recipe(self, task: Task) -> Recipe:
+        optimizer, rules = AdamW(self.learning_rate, self.weight_decay), {"norm_biases": Rule(decay=0.0)}
+        return Recipe(optimizer, self.epochs, Batches(self.batch_size), Constant(), rules)
 
     def text(self, params: Params, task: Task) -> Tensor:
         return params["head"]

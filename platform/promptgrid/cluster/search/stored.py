@@ -1,0 +1,161 @@
+"""What a suite's report may say of its searches: which still hold, what of the others is stale, and what was chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from promptgrid.cluster.search.search import Where, make_search, where_of
+from promptgrid.spec import Cell, Refused, Request, Suite
+from promptgrid.spec.search import LENGTH, SearchEntry
+from promptgrid.spec.searched import SearchFound, StudyFound
+
+if TYPE_CHECKING:
+    from promptgrid.cluster.search.search import Search
+    from promptgrid.store import Store
+
+
+@dataclass(frozen=True)
+class StoredSearch:
+    """A search of a suite; ``stale`` says what of it the suite as it is now no longer bears out, nothing where all."""
+
+    found: SearchFound
+    stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search chose for one method variant on one backbone, as a row of its own.
+
+    ``cells`` are the test cells of what was chosen at each place. ``lengths``: how long it trains was searched too.
+    """
+
+    label: str
+    entry: str
+    budget: str
+    lengths: bool
+    cells: tuple[Cell, ...]
+
+
+def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
+    """The searches in ``store`` of the present code, data and seeds of ``suite``; of equal ones the longest.
+
+    Behind them those that share some cells with the suite and nothing newer has taken the place of, with what is stale.
+    """
+    kept = list(store.searches.all().values())
+    if not kept or suite.selection == "val" or suite.sources is not None:
+        return []
+    try:
+        search = make_search(suite, store, SearchEntry(trials=1))
+        base = search.base
+    except Refused:  # a dataset without validation examples: no search of this suite can have run
+        return []
+    now = _test_keys(search)
+    ours = [(found, told) for found in kept if (told := stale_parts(found, now)) is not None]
+    current = _longest([StoredSearch(found) for found, told in ours if found.base == base and not told])
+    older = [
+        StoredSearch(found, told or ("validation images have changed since",))
+        for found, told in ours
+        if told or found.base != base
+    ]
+    asked = {_asked(stored.found) for stored in current}
+    return current + [stored for stored in _longest(older) if _asked(stored.found) not in asked]
+
+
+def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
+    """What of ``found`` the test cells of a suite, by place, no longer bear out; None where they share no cell."""
+    then = {(place.label, place.backbone, place.dataset, place.shots): set(place.keys(0)) for place in found.places}
+    if not any(keys & set(now.get(where, ())) for where, keys in then.items()):
+        return None
+    seeds: Counter[tuple[int, int]] = Counter()
+    changed = gone = 0
+    for where, keys in then.items():
+        here = set(now.get(where, ()))
+        gone += where not in now
+        changed += where in now and not keys & here
+        if keys & here and keys != here:
+            seeds[len(keys), len(here)] += 1
+    told = [
+        f"at {_places(count)} it chose over {before} seed{'s' if before != 1 else ''}, the suite has {after} now"
+        for (before, after), count in sorted(seeds.items())
+    ]
+    told += [f"at {_places(changed)} code, settings or data have changed since"] if changed else []
+    told += [f"{_places(gone)} are in the suite no more"] if gone else []
+    new = len(now.keys() - then.keys())
+    told += [f"{_places(new)} of the suite were never searched"] if new else []
+    return tuple(told)
+
+
+def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) -> list[Chosen]:
+    """A row for each method variant that a search which still holds has chosen for at every place."""
+    valid = [stored.found for stored in searches if not stored.stale and stored.found.trials > 1]
+    if not valid:
+        return []
+    search = make_search(suite, store, SearchEntry(trials=1))
+    taken = set(suite.labels)
+    rows = []
+    for found in valid:
+        for study in (study for study in found.studies if study.space and len(study.trials) > 1):
+            requests = list(_requests(search, found, study))
+            label = _label(study, found, several=len(valid) > 1)
+            if requests and label not in taken:
+                budget = _budget(found, study)
+                cells = tuple(search.track.resolve(requests))
+                rows.append(Chosen(label, study.label, budget, LENGTH in study.space, cells))
+    return rows
+
+
+def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator[Request]:
+    """The cells of ``study`` with what was chosen at their places; none where a place has no choice."""
+    chosen = {
+        (place.label, place.backbone, place.dataset, place.shots): place.chosen
+        for place in found.places
+        if (place.label, place.backbone) == (study.label, study.backbone)
+    }
+    if any(trial is None for trial in chosen.values()):
+        return
+    for label, request in search.requests:
+        trial = chosen.get(where_of(label, request))
+        if trial is not None:
+            yield replace(request, settings={**request.settings, **study.trials[trial]})
+
+
+def _budget(found: SearchFound, study: StudyFound) -> str:
+    length = study.space.get(LENGTH)
+    epochs = f", {length[0]:g} to {length[1]:g} epochs" if length else ""
+    return f"{found.trials} trials, {found.algorithm}, seed {found.seed}{epochs}"
+
+
+def _label(study: StudyFound, found: SearchFound, several: bool) -> str:
+    how = f", {found.algorithm}, seed {found.seed}" if several else ""
+    return f"{study.label}, {found.trials} trials{how}"
+
+
+def _test_keys(search: Search) -> dict[Where, list[str]]:
+    cells = search.track.resolve([request for _, request in search.requests])
+    keys: dict[Where, list[str]] = {}
+    for (label, request), cell in zip(search.requests, cells, strict=True):
+        keys.setdefault(where_of(label, request), []).append(cell.key)
+    return keys
+
+
+def _asked(found: SearchFound) -> tuple[object, ...]:
+    """What was asked, whatever the budget and the state of the suite."""
+    spaces = tuple((study.label, study.backbone, tuple(sorted(study.space.items()))) for study in found.studies)
+    return found.algorithm, found.seed, spaces
+
+
+def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
+    """Of those that asked the same the one with most trials; in an order of their own."""
+    largest: dict[tuple[object, ...], StoredSearch] = {}
+    for stored in sorted(searches, key=lambda stored: stored.found.trials):
+        largest[_asked(stored.found)] = stored
+    return sorted(
+        largest.values(), key=lambda stored: (stored.found.algorithm, stored.found.seed, stored.found.question)
+    )
+
+
+def _places(count: int) -> str:
+    return f"{count} place{'s' if count != 1 else ''}"

@@ -1,0 +1,71 @@
+"""What a table says in words: whose mean is highest, against what, and whether the first beats the second."""
+
+from __future__ import annotations
+
+from promptgrid.leaderboard.analysis import statistics as st
+from promptgrid.leaderboard.leaderboard import Leaderboard, Row
+from promptgrid.leaderboard.numbers import p_value, points, signed, span
+
+
+def summary(leaderboard: Leaderboard, reference: str) -> str:
+    """A few sentences about ``leaderboard``; every verdict names what it is against and rests on an interval."""
+    ranked = [row for row in leaderboard.rows if row.ranked]
+    if not ranked:
+        return f"Nothing is ranked here: {_left_out(leaderboard) or 'no method has finished every cell'}."
+    first = [row for row in ranked if row.place == 1]
+    parts = [_leader(first, len(ranked))]
+    if len(first) == 1:
+        parts.append(_against_reference(first[0], reference))
+        parts += [_against_second(leaderboard, first[0], ranked[1])] if len(ranked) > 1 else []
+    left_out = _left_out(leaderboard)
+    parts += [f"Not ranked: {left_out}"] if left_out else []
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def _leader(first: list[Row], ranked: int) -> str:
+    best = first[0]
+    interval = f" ({span(best.mean)})" if span(best.mean) else ""
+    mean = f"{points(best.mean.value)} %{interval}"
+    if len(first) > 1:
+        names = f"{', '.join(row.label for row in first[:-1])} and {first[-1].label}"
+        return f"{names} share the highest mean of {ranked} ranked methods, {mean}"
+    leads = f"has the highest mean of {ranked} ranked methods," if ranked > 1 else "is the only ranked method:"
+    return f"{best.label} {leads} {mean}"
+
+
+def _against_reference(best: Row, reference: str) -> str:
+    """The difference to the reference, its interval, and what both say."""
+    if best.reference:
+        return "It is the reference itself"
+    if best.seeds is None:
+        return ""
+    gap = f"{signed(best.seeds.value)} points to the reference {reference}"
+    interval = f" ({span(best.seeds, sign=True)})" if span(best.seeds) else ""
+    told = verdict(best.seeds, "better than it on these datasets", "worse than it on these datasets")
+    others = "" if best.p_holm is None else f"; would other datasets agree: p (Holm) {p_value(best.p_holm)}"
+    return f"{gap}{interval}: {told}{others}"
+
+
+def _against_second(leaderboard: Leaderboard, best: Row, second: Row) -> str:
+    """Whether the seeds tell the first from the second."""
+    gap = st.seed_difference(leaderboard.scores, best.label, second.label)
+    interval = f" ({span(gap, sign=True)})" if span(gap) else ""
+    told = verdict(gap, f"it beats {second.label} on these datasets", f"{second.label} beats it seed by seed")
+    return f"Second is {second.label}, {points(gap.value)} points behind{interval}: {told}"
+
+
+def verdict(gap: st.Interval, above: str, below: str) -> str:
+    """``above`` where the whole interval is above 0, ``below`` where it is below, else that they are not told apart."""
+    if gap.low is None or gap.high is None:
+        return "one seed, so no verdict"
+    return above if gap.low > 0 else below if gap.high < 0 else "these seeds do not tell the two apart"
+
+
+def _left_out(leaderboard: Leaderboard) -> str:
+    rows = leaderboard.rows
+    counts = {
+        "cut below what their papers trained": sum(bool(row.apart) and row.recipe.kind == "cut" for row in rows),
+        "as written beside what a search chose": sum(bool(row.apart) and row.recipe.kind != "cut" for row in rows),
+        "with missing cells": sum(not row.complete for row in rows),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
