@@ -139,7 +139,7 @@ class TextDataset(Dataset):
         """Example ``index``."""
         return self.texts[index]
 
-    def image_name(self, index: int) -> str:
+    def example_name(self, index: int) -> str:
         """What the source calls example ``index``."""
         return self._names[index] if self._names else str(index)
 
