@@ -47,13 +47,18 @@ def track(name: str) -> Track:
     wing = next(kind for kind in _classes(module, Track))
     backbones = _instances(home, "backbones", BackboneFamily)
     built: Track = wing(  # type: ignore[call-arg]
-        methods=_by_name(home, "methods", Method),
+        methods=_by_name(home, "methods", Method) | (_everywhere() if wing.towers else {}),
         datasets=_instances(home, "datasets", DatasetFamily),
         backbones=backbones,
         protocols=_by_name(home, "protocols", Protocol),
         columns=[source() for source in _by_name(home, "columns", ColumnSource).values()],
     )
     return built
+
+
+def _everywhere() -> dict[str, type[Method]]:
+    """Methods for any tower of tokens, by name."""
+    return {str(method.name): method for method in _shipped("promptgrid.towers.methods", Method)}
 
 
 def tracks() -> list[str]:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from promptgrid.spec import Refused
 from promptgrid.contract.split_names import SYNONYMS, folders_by_split, sounds_like_a_split, split_of
+from promptgrid.spec import Refused
 
 KNOWN = {
     "train": ("Train", "TRAINING", "Train-Set"),

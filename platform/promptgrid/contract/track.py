@@ -96,9 +96,13 @@ class Outcome:
 
 
 class Track(ABC):
-    """One modality. Everything above it (store, cluster, leaderboard, cli) speaks to it through these verbs only."""
+    """One modality. Everything above it (store, cluster, leaderboard, cli) speaks to it through these verbs only.
+
+    ``towers``: its tasks have a ``tower``, so that methods for any tower of tokens run in it.
+    """
 
     name: ClassVar[str]
+    towers: ClassVar[bool] = False
 
     @abstractmethod
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:

@@ -118,7 +118,8 @@ def _plain(cell: Cell):  # type: ignore[no-untyped-def]
     from promptgrid.spec import Request
 
     named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}
-    return source_request(Request(**named))
+    request = Request(**named)
+    return source_request(request, catalog.track("image").resolver.protocol(request.protocol))
 
 
 @pytest.mark.parametrize(("machine", "packs"), [("cpu", 16), ("cuda", 2)])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptgrid.contract.few_shot import few_shot_sample
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.protocols.base_to_new import BaseToNew, harmonic_mean
-from promptgrid.tracks.image.protocols.sampling import few_shot_sample
 
 FRACTION = st.integers(0, 10_000).map(lambda right: right / 10_000)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptgrid.contract.few_shot import check_few_shot, few_shot_sample
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.protocols.sampling import check_few_shot, few_shot_sample
 
 LABELS = [1, 0, 2, 1, 0, 2, 0, 1, 2, 0, 0, 1, 2, 1, 0]
 VAL = [2, 1, 0, 2, 1, 0, 2, 1, 0, 0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from promptgrid.contract.clip import Dataset, Evaluation, Protocol, Selection, Split
+from promptgrid.contract.few_shot import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.tracks.image.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 
 
 class BaseToNew(Protocol):

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract.clip import Dataset, Evaluation, Split
+from promptgrid.contract.few_shot import of_classes
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
 from promptgrid.tracks.image.protocols.cross_dataset import refuse_own
 from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.sampling import of_classes
 
 
 class DomainGeneralization(FewShot):

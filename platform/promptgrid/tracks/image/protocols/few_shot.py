@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from promptgrid.contract.clip import Dataset, Evaluation, Protocol, Selection, Split
+from promptgrid.contract.few_shot import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard
-from promptgrid.tracks.image.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 
 
 class FewShot(Protocol):

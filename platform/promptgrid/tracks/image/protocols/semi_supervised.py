@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract.clip import Dataset, Split
+from promptgrid.contract.pool import pool_of
 from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.pool import pool_of
 
 
 class SemiSupervised(FewShot):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from promptgrid.contract.clip import Dataset, Evaluation, Method, Protocol, Selection, Split
+from promptgrid.contract.few_shot import check_few_shot, few_shot_sample, of_classes
+from promptgrid.contract.pool import pool_of
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.image.protocols.base_to_new import harmonic_mean
-from promptgrid.tracks.image.protocols.pool import pool_of
-from promptgrid.tracks.image.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 
 SEEN = 0.62
 

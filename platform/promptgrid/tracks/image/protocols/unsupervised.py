@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract.clip import Dataset, Method, Selection, Split
+from promptgrid.contract.pool import pool_of
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.image.protocols.few_shot import FewShot
-from promptgrid.tracks.image.protocols.pool import pool_of
 
 
 class Unsupervised(FewShot):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
-from promptgrid.contract.clip import Dataset
+from promptgrid.contract.dataset import Dataset
+from promptgrid.contract.few_shot import of_classes, refuse_leaks
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.protocols.sampling import of_classes, refuse_leaks
 
 
 def pool_of(dataset: Dataset, classes: Collection[int], seed: int, known: Collection[int] = ()) -> tuple[int, ...]:
