@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from promptgrid.tracks.text.datasets.text import Text, TextCard, TextDataset, co
 
 UNBALANCED = 10
 """From this many times as many training texts as the smallest class has, the largest is worth a note."""
+NO_WORD = re.compile(r"[^\w ]|_")
 Draws = Mapping[tuple[int, int], tuple[Sequence[int], Sequence[int]]]
 
 
@@ -110,7 +112,7 @@ def divide(rows: Sequence[Row], where: str) -> dict[str, list[Row]]:
 
 def fingerprint(text: Text) -> str:
     """sha256 of the letters and digits of a text in small letters: equal texts in other spacing have one."""
-    plain = "\0".join("".join(c for c in part.casefold() if c.isalnum() or c == " ") for part in (text.a, text.b))
+    plain = "\0".join(NO_WORD.sub("", part.casefold()) for part in (text.a, text.b))
     spans = "" if text.spans is None else f"\0{text.spans}"
     return hashlib.sha256((" ".join(plain.split()) + spans).encode()).hexdigest()
 

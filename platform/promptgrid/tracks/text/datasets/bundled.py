@@ -6,6 +6,7 @@ import json
 import lzma
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.contract.split_names import SPLITS
@@ -29,23 +30,27 @@ class Bundled(DatasetFamily):
     def __init__(self, folder: Path = TASKS) -> None:
         self.folder = folder
 
+    def cards(self) -> list[TextCard]:
+        """The cards of the tasks, by name."""
+        return [_card(path, _stamp(path)) for path in self._paths().values()]
+
     def listing(self) -> list[DatasetCard]:
-        return [_card(path, _stamp(path)) for path in self._cards().values()]
+        return [*self.cards()]
 
     def knows(self, dataset: str) -> bool:
-        return dataset in self._cards()
+        return dataset in self._paths()
 
     def open(self, dataset: str) -> Dataset:
-        cards = self._cards()
-        if dataset not in cards:
-            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, cards))
-        path = cards[dataset]
+        paths = self._paths()
+        if dataset not in paths:
+            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, paths))
+        path = paths[dataset]
         texts = path.with_suffix(".jsonl.xz")
         if not texts.is_file():
             raise Refused("no such file", where=str(texts), expected=f"the texts of the card {path.name}")
         return _open(path, (_stamp(path), _stamp(texts)))
 
-    def _cards(self) -> dict[str, Path]:
+    def _paths(self) -> dict[str, Path]:
         found = [*self.folder.glob("*.yaml"), *self.folder.glob("*/*.yaml")]
         return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
@@ -86,9 +91,9 @@ def _open(path: Path, stamps: tuple[tuple[int, int], tuple[int, int]]) -> TextDa
     return TextDataset(pinned(str(file), facts, texts, labels, splits), texts, labels, splits, names=items)
 
 
-def _text(row: dict[str, object]) -> Text:
+def _text(row: dict[str, Any]) -> Text:
     spans = row.get("spans")
-    if spans is not None:
-        (a, b), (c, d) = spans  # type: ignore[misc, attr-defined]
-        return Text(str(row["text"]), str(row.get("text_b", "")), ((int(a), int(b)), (int(c), int(d))))
-    return Text(str(row["text"]), str(row.get("text_b", "")))
+    if spans is None:
+        return Text(str(row["text"]), str(row.get("text_b", "")))
+    (a, b), (c, d) = spans
+    return Text(str(row["text"]), str(row.get("text_b", "")), ((int(a), int(b)), (int(c), int(d))))

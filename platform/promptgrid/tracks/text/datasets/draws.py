@@ -72,6 +72,6 @@ def refuse_other_tests(tests: Mapping[Path, Sequence[Row]], where: str) -> None:
     """Refuse draws whose tests differ: they are not draws of one task."""
     (first, wanted), *others = tests.items()
     for folder, rows in others:
-        if [(row.text, row.label) for row in rows] != [(row.text, row.label) for row in wanted]:
+        if rows is not wanted and [(row.text, row.label) for row in rows] != [(row.text, row.label) for row in wanted]:
             raise Refused(f"the test of {folder.name} is not that of {first.name}", where=where,
                           expected="one test for all draws")  # fmt: skip

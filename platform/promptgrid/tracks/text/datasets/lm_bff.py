@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from promptgrid.contract import Dataset, DatasetFamily
-from promptgrid.spec import DatasetCard, Refused, nearest
+from promptgrid.spec import DatasetCard, Refused, digest, nearest
 from promptgrid.spec.checked import checked
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.text.datasets import files
@@ -22,6 +22,7 @@ PREFIX = "lm-bff:"
 TASKS = Path(__file__).with_suffix("").with_name("lm_bff_tasks.yaml")
 OPTIONS = ("pool", "sha256")
 PARTS = ("train", "dev", "test")
+Parsed = dict[str, tuple[list[Row], list[str]]]
 
 
 class Layout(BaseModel):
@@ -87,10 +88,11 @@ class LmBff(DatasetFamily):
             raise Refused("unknown task", where=str(path), got=name, hint=nearest(name, tasks()))
         known, notes = tasks()[name], []
         read: dict[tuple[int, int], dict[str, list[Row]]] = {}
+        parsed: Parsed = {}
         for key, folder in folders.items():
             read[key] = {}
             for part in PARTS:
-                read[key][part], said = _rows(_file(folder, known, part), known)
+                read[key][part], said = _once(_file(folder, known, part), known, parsed)
                 notes += said
             _refuse_miscounted(read[key]["train"], key[0], folder)
         refuse_other_tests({folders[key]: each["test"] for key, each in read.items()}, str(path))
@@ -116,6 +118,16 @@ def tasks() -> dict[str, Known]:
 
 def _file(folder: Path, known: Known, part: str) -> Path:
     return folder / f"{known.files.get(part, part)}.{known.layout.file}"
+
+
+def _once(path: Path, known: Known, parsed: Parsed) -> tuple[list[Row], list[str]]:
+    """The rows of one file; one with the bytes of a file read before, as tests have, is not read again."""
+    if not path.is_file():
+        return _rows(path, known)
+    content = digest(path.read_bytes())
+    if content not in parsed:
+        parsed[content] = _rows(path, known)
+    return parsed[content]
 
 
 def _rows(path: Path, known: Known) -> tuple[list[Row], list[str]]:

@@ -117,9 +117,9 @@ def _blocks(path: Path, keys: dict[str, str] | None = None) -> list[Row]:
             elif match[1] not in keys:
                 raise Refused("the key of a sentence is missing", where=place, got=match[1])
             else:
-                rows.append(_tagged_row(match[2], keys[match[1]], place, path))
+                rows.append(_tagged_row(match[2], keys[match[1]], place, place))
         elif waiting is not None:
-            rows.append(_tagged_row(waiting[1], line, place, path))
+            rows.append(_tagged_row(waiting[1], line, waiting[2], place))
             waiting = None
         elif not line.startswith("Comment"):
             raise Refused(
@@ -130,10 +130,10 @@ def _blocks(path: Path, keys: dict[str, str] | None = None) -> list[Row]:
     return rows
 
 
-def _tagged_row(sentence: str, label: str, place: str, path: Path) -> Row:
+def _tagged_row(sentence: str, label: str, place: str, label_place: str) -> Row:
     if label.strip() not in WORDS:
-        raise Refused("unknown relation", where=place, got=label.strip(), expected=", ".join(WORDS))
-    return Row(tagged(sentence, place), label.strip(), f"{path.name} line {place.rsplit(' ', 1)[1]}")
+        raise Refused("unknown relation", where=label_place, got=label.strip(), expected=", ".join(WORDS))
+    return Row(tagged(sentence, place), label.strip(), Path(place).name)
 
 
 def _json_splits(path: Path, notes: list[str]) -> dict[str, list[Row]]:

@@ -1,4 +1,4 @@
-"""What a dataset of the text wing is: texts, a card with label words and templates, and perhaps the source's own draws."""
+"""What a dataset of the text wing is: texts, a card with label words and templates, perhaps the source's own draws."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def main() -> None:
         folders = {source: source_folder(source, given.folder) for source in task.sources}
         card = write_task(task.facts(name), task.rows(name, folders), given.out / task.folder)
         print(f"{name}: {card.splits} {card.sha256[:16]}")
-    (given.out / "DATASETS.md").write_text(overview(Bundled(given.out).listing()))
+    (given.out / "DATASETS.md").write_text(overview(Bundled(given.out).cards()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ LONGEST = 60
 
 def entries(path: Path) -> Iterator[tuple[str, str]]:
     """(headword, body) of each entry; a headword stands at the margin, its body is set in."""
-    headword, body = "", []
+    headword, body = "", list[str]()
     for line in gzip.decompress(path.read_bytes()).decode("utf-8").splitlines():
         if line and not line[0].isspace():
             if body:
@@ -45,7 +45,7 @@ def foldoc(folder: Path) -> Iterator[Found]:
 def satire(devil: Path, plain: Path) -> Iterator[Found]:
     """Definitions without their headwords: Bierce's are ``satirical``, WordNet's of the same words ``serious``."""
     written = gzip.decompress((devil / "usr/share/dictd/devil.dict.dz").read_bytes()).decode("utf-8")
-    found = {}
+    found: dict[str, str] = {}
     for match in re.finditer(
         r"^([A-Z][A-Z' -]+), (n|v\.t|v\.i|adj|adv)\.(?:pl\.)?\s+(.+?)\n\s*\n", written, re.M | re.S
     ):

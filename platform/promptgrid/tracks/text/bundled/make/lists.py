@@ -12,7 +12,7 @@ from pathlib import Path
 from promptgrid.tracks.text.bundled.make.rows import Found
 from promptgrid.tracks.text.datasets.text import Text
 
-SKINS_AND_SEXES = re.compile(r"\b(man|woman|men|women|person|people|boy|girl|child)\b")
+SEXES = re.compile(r"\b(man|woman|men|women|person|people|boy|girl|child)\b")
 FRONT = 10**6
 """A verse of pythonbible is numbered book, three digits of chapter, three of verse."""
 
@@ -24,7 +24,7 @@ def debian(folder: Path) -> Iterator[Found]:
     """
     best: dict[str, dict[str, str]] = {}
     for block in (folder / "Packages").read_text("utf-8").split("\n\n"):
-        fields = dict(re.findall(r"^(Package|Source|Section|Description): (.+)$", block, re.M))
+        fields: dict[str, str] = dict(re.findall(r"^(Package|Source|Section|Description): (.+)$", block, re.M))
         if {"Package", "Section", "Description"} <= fields.keys():
             source = fields.get("Source", fields["Package"]).split()[0]
             known = best.setdefault(source, fields)
@@ -47,7 +47,7 @@ def emoji(folder: Path) -> Iterator[Found]:
     for row in json.loads((home / "data.json").read_text()):
         if row.get("group") in groups and row.get("tags"):
             tags = [tag for tag in row["tags"] if tag.casefold() not in row["label"].casefold()]
-            stem = " ".join(SKINS_AND_SEXES.sub(" ", row["label"].split(":")[0]).split())
+            stem = " ".join(SEXES.sub(" ", row["label"].split(":")[0]).split())
             name = row["label"].replace("⊛", "").strip()
             yield Found(Text(f"{name}: {', '.join(tags)}" if tags else name), groups[row["group"]], row["hexcode"],
                         group=stem)  # fmt: skip
@@ -71,8 +71,9 @@ def subjectivity(folder: Path) -> Iterator[Found]:
 
 def _senses(folder: Path) -> Iterator[dict[str, str]]:
     for word in ElementTree.parse(folder / "textblob/en/en-sentiment.xml").getroot():
-        if len(word.get("sense", "").split()) > 1:
-            yield word.attrib
+        sense = " ".join(word.get("sense", "").split())
+        if " " in sense:
+            yield {**word.attrib, "sense": sense}
 
 
 def verses(folder: Path) -> Iterator[Found]:

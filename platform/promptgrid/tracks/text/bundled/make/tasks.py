@@ -111,4 +111,4 @@ def source_folder(source: str, folder: Path) -> Path:
 
 def _pinned(source: str) -> Package:
     facts = _sources()[source]
-    return Package(**facts.get("package", facts.get("index")))
+    return Package(**(facts["package"] if "package" in facts else facts["index"]))

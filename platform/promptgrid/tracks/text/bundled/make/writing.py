@@ -10,21 +10,22 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from promptgrid.spec import SourceCard
 from promptgrid.tracks.text.bundled.make.rows import SPLITS, Chosen
 from promptgrid.tracks.text.datasets.building import pinned
 from promptgrid.tracks.text.datasets.text import TextCard
 
 OPENING = """# The text tasks that ship
 
-Every text is from a package of a public registry and keeps the licence of that package; the licences stand in the
-folder `licences`, and what may only be passed on alike has a folder of its own. `python -m
-promptgrid.tracks.text.bundled.make FOLDER` makes the files again from the packages, bit for bit in content: splits
-follow a hash of each text, no sentence stands in two splits, and no text has two labels. Labels are those of the
-sources; nothing was labelled by us.
+Every text is from a package of a public registry and keeps the licence of that package. The licences stand in the
+folder `licences`; what may only be passed on alike has a folder of its own, with its terms. `python -m
+promptgrid.tracks.text.bundled.make FOLDER` makes the files again from the packages, with the same content: splits
+follow a hash of each text, no sentence stands in two splits, and no text has two labels. A label is what the source
+files a text under, or follows from it by the rule that the task's reader states.
 
-Not taken, though a package has them: BBC news (the articles are the BBC's, whatever the package says), the Brown corpus
-(may be passed on, but not changed or sold), fortunes (quotations whose terms nobody states), SpamAssassin (mail of
-private persons).
+Not taken, though packages have them: BBC news (the articles are the BBC's, whatever the package says), the Brown corpus
+(its terms permit to pass it on and do not speak of changed extracts), fortunes (quotations whose terms nobody states),
+SpamAssassin (mail of private persons).
 """
 
 
@@ -58,7 +59,8 @@ def _line(row: Chosen) -> dict[str, Any]:
 
 def overview(cards: Iterable[TextCard]) -> str:
     """``DATASETS.md``: the tasks with their sizes, then the sources with licence and attribution."""
-    rows, sources = [], {}
+    rows: list[str] = []
+    sources: dict[str, SourceCard] = {}
     for card in cards:
         counts = " / ".join(f"{card.splits.get(name, 0):,}" for name in SPLITS)
         origins = ", ".join(origin.package for origin in card.sources)
