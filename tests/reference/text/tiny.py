@@ -15,7 +15,11 @@ from promptgrid.tracks.text.edits import TextEdits
 
 PAD, BEGIN, END, MASK = range(4)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = ["it", "was", ".", "?", "the", "a", "of", "film", "plot", "good", "bad", "great", "fun", "dull", "slow", "fine", "poor", "very", "not", "person", "country", "location", "date", "and", "physics", "biology", "cells", "stars", "genes", "matter", "field", "study", "is", "related", "to", ":", "cause", "effect", "part"]
+WORDS = [
+    *("it", "was", ".", "?", "the", "a", "of", "film", "plot", "good", "bad", "great", "fun", "dull", "slow", "fine"),
+    *("poor", "very", "not", "person", "country", "location", "date", "and", "physics", "biology", "cells", "stars"),
+    *("genes", "matter", "field", "study", "is", "related", "to", ":", "cause", "effect", "part"),
+]
 PLACES = {word: at for at, word in enumerate([*LETTERS, *WORDS], start=4)}
 VOCABULARY = 4 + len(PLACES)
 WIDTH, LAYERS, HEADS, MLP, MOST = 32, 2, 4, 64, 96

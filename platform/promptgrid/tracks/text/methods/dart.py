@@ -52,7 +52,7 @@ class DART(AtMask):
 
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         rows, biases = first_rows(task)
-        return {"template": template_start(task), "rows": rows.clone(), "row_biases": biases.clone()}
+        return {"template": template_start(task).float(), "rows": rows.float(), "row_biases": biases.float()}
 
     def written(self, params: Params, words: Tensor, batch: Batch, task: TextTask) -> Tensor:
         return written(words, batch["template_at"], params["template"])
@@ -71,4 +71,4 @@ def template_start(task: TextTask) -> Tensor:
     if examples is None or "template_at" not in examples:
         raise Refused("a soft template needs a template with words of its own", where=task.dataset, got=task.template)
     ids = examples["templated"][0][examples["template_at"][0]]
-    return task.backbone.embed(ids).clone()
+    return task.backbone.embed(ids)

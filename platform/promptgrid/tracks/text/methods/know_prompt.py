@@ -57,7 +57,7 @@ class KnowPrompt(AtMask):
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         kinds = [list(word) for word in task.backbone.words(ENTITY_KINDS)]
         each = [task.backbone.embed(torch.tensor(ids)).mean(0) for ids in kinds]
-        return {"rows": first_rows(task)[0].clone(), "marks": torch.stack(each).mean(0).repeat(2, 1)}
+        return {"rows": first_rows(task)[0].float(), "marks": torch.stack(each).mean(0).repeat(2, 1).float()}
 
     def marks(self, params: Params, task: TextTask) -> Tensor:
         """(2, d) what is written around the first and around the second entity."""

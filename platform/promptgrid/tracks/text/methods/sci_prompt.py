@@ -60,7 +60,7 @@ class SciPrompt(KPT):
             row[: len(given)] = torch.tensor(given)
         if self.verbalizer == "weighted":
             return own | {"word_weights": scores}
-        return own | {"rows": scored_rows(task, scores * own["kept"])}
+        return own | {"rows": scored_rows(task, scores * own["kept"]).float()}
 
     def shares(self, params: Params) -> Tensor:
         return weighted(params["word_weights"], params["kept"])

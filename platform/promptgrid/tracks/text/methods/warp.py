@@ -50,7 +50,7 @@ class WARP(AtMask):
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         scores = torch.zeros(task.label_words.known.shape)
         scores[:, 0] = 1.0
-        return {"rows": scored_rows(task, scores)}
+        return {"rows": scored_rows(task, scores).float()}
 
     def answer(self, params: Params, state: Tensor, task: TextTask) -> Tensor:
         return task.backbone.decoder_input(state, own_weights(params)) @ params["rows"].mT
