@@ -8,6 +8,7 @@ callable giving a Track).
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import warnings
@@ -65,7 +66,11 @@ def tracks() -> list[str]:
     """Names of the tracks that ship with promptgrid and those that entry points add."""
     import promptgrid.tracks as home
 
-    shipped = [item.name for item in pkgutil.iter_modules(home.__path__) if item.ispkg]
+    shipped = [
+        item.name
+        for item in pkgutil.iter_modules(home.__path__)
+        if item.ispkg and importlib.util.find_spec(f"{home.__name__}.{item.name}.track") is not None
+    ]
     return sorted({*shipped, *(entry.name for entry in entry_points(group="promptgrid.tracks"))})
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, LRScheduler, PolynomialLR, SequentialLR
 
+from promptgrid.contract import recipe
 from promptgrid.contract.clip import (
     SGD,
     Adam,
@@ -24,7 +25,6 @@ from promptgrid.contract.clip import (
     Recipe,
     Rule,
     Warmup,
-    recipe,
 )
 from promptgrid.contract.recipe import Per
 

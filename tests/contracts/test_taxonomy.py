@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promptgrid import catalog
+from promptgrid.contract import taxonomy as contract
 from promptgrid.contract.clip import Axes
-from promptgrid.contract.clip import taxonomy as contract
 from promptgrid.contract.taxonomy import axis_values, none_yet, taxonomy
 
 SURVEYS = {
@@ -67,7 +67,7 @@ def test_reasons_are_sentences_about_values_that_exist() -> None:
 
 
 def test_a_reason_for_a_value_that_does_not_exist_is_refused(monkeypatch, tmp_path) -> None:
-    from promptgrid.contract.clip import taxonomy as module
+    from promptgrid.contract import taxonomy as module
 
     (tmp_path / "none_yet.yaml").write_text("where:\n  sideways: nobody went there\n")
     monkeypatch.setattr(module, "__file__", str(tmp_path / "taxonomy.py"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from promptgrid.leaderboard import ReportInput
-from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec import Cell, Cost, Noun, Provenance, Reason, Record, Suite, scores_digest
 
 METHODS = ["zero_shot", "linear_probe", "coop", "cocoop", "kgcoop", "prograd", "clip_adapter", "tip_adapter_f", "maple"]
 DATASETS = [
@@ -92,6 +92,7 @@ def make_report(
             )
     headline = "harmonic_mean" if protocol == "base_to_new" else "accuracy"
     values: dict[str, Any] = {
+        "examples": Noun("image", "images"),
         "kinds": KINDS,
         "command": "promptgrid run suites/quickstart.yaml",
         "version": "0.1.0",

@@ -9,7 +9,7 @@ import numpy as np
 
 from promptgrid.leaderboard import ReportInput
 from promptgrid.leaderboard.inputs import Similarities
-from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec import Cell, Cost, Noun, Provenance, Reason, Record, Suite, scores_digest
 
 TASKS = (
     *("animals", "clipart_topics", "concepts", "digits", "emoji_emojione", "emoji_faces", "emoji_firefox"),
@@ -87,6 +87,7 @@ def make_study(
             failed = {"status": "failed", "reason": Reason(status), "metrics": {}, "message": "its source failed"}
             failures[cell.key] = record.model_copy(update=failed)
     values: dict[str, Any] = {
+        "examples": Noun("image", "images"),
         "command": "promptgrid run suites/transfer_400.yaml",
         "version": "0.1.0",
         "kinds": {"zero_shot": "zero-shot", "coop": "text", "vpt": "vision", "upt": "multimodal"},

@@ -34,7 +34,7 @@ from torch import Tensor
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Labelled, Task
 from promptgrid.contract.columns import Stream
-from promptgrid.engine.sampling import Support
+from promptgrid.engine.sampling import Sampler
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell
@@ -250,8 +250,8 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
         now = replace(task, turn=turn)
         schedule = Schedule.of(method, now, len(plain.train.labels))
         assert schedule is not None
-        support = Support([training], [cell], [schedule], turn)
-        fitted = fit(PackedMethod(method, knobs, now), fitted, support, [schedule]).params
+        sampler = Sampler([training], [cell], [schedule], turn)
+        fitted = fit(PackedMethod(method, knobs, now), fitted, sampler, [schedule]).params
     settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
     learned = {name: value[0] for name, value in fitted.items()}
     _same_params(learned, _reference(cell).train(plain, start, **settings), EXACT)

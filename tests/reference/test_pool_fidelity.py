@@ -25,7 +25,7 @@ from torch import Tensor
 from promptgrid.contract.assets import Second
 from promptgrid.contract.clip import Backbone, Dataset, Labelled, Split, Task, stream
 from promptgrid.contract.columns import Stream
-from promptgrid.engine.sampling import Support
+from promptgrid.engine.sampling import Sampler
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Request
@@ -143,7 +143,7 @@ def test_the_first_round_in_float64(bench: Bench, case: str) -> None:
     assert schedule is not None
     knobs = {name: torch.tensor([float(getattr(method, name))], dtype=torch.float64) for name in method.knobs()}
     stacked = {name: value[None] for name, value in start.items()}
-    result = fit(PackedMethod(method, knobs, task), stacked, Support([training], [cell], [schedule]), [schedule])
+    result = fit(PackedMethod(method, knobs, task), stacked, Sampler([training], [cell], [schedule]), [schedule])
     one_round: dict[str, Any] = dict(cell.settings)
     if cell.method == "tfup_t":
         one_round["phases"] = 1

@@ -55,12 +55,13 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         stale={one.found.question: one.stale for one in stored if one.stale},
         tested=tested_scores([one.found for one in stored], store),
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        examples=track.examples,
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
 
 
 def with_transfer(given: ReportInput, store: Store) -> ReportInput:
-    """What a study of transfer needs beside the records: answers image by image, and how alike its tasks are."""
+    """What a study of transfer needs beside the records: answers example by example, and how alike its tasks are."""
     from promptgrid import catalog
     from promptgrid.leaderboard.inputs import Similarities
     from promptgrid.leaderboard.planned_grid import is_multitask

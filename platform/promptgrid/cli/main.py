@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import pkgutil
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from promptgrid import tracks
 from promptgrid.cli.commands import bench, cache, export, groups, listing, maintenance, search, stub, suites
 from promptgrid.cli.exits import told
 from promptgrid.spec import exits
@@ -21,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help=f"""Grids of prompt-learning and PEFT experiments over frozen CLIP models.
+    help=f"""Grids of prompt-learning and PEFT experiments over frozen models.
 
     Start with `promptgrid plan suites/quickstart.yaml`, then `run`, then `report`. {exits.HELP}""",
 )
@@ -47,6 +51,16 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     return guarding
 
 
+def track_commands() -> dict[str, suites.Command]:
+    """What the tracks that ship with promptgrid add: ``COMMANDS`` of a module ``commands`` in a track's folder."""
+    found: dict[str, suites.Command] = {}
+    for item in pkgutil.iter_modules(tracks.__path__):
+        name = f"{tracks.__name__}.{item.name}.commands"
+        if item.ispkg and importlib.util.find_spec(name) is not None:
+            found |= importlib.import_module(name).COMMANDS
+    return found
+
+
 COMMANDS: dict[str, suites.Command] = {
     **suites.COMMANDS,
     **search.COMMANDS,
@@ -56,6 +70,7 @@ COMMANDS: dict[str, suites.Command] = {
     **bench.COMMANDS,
     **cache.COMMANDS,
     **listing.COMMANDS,
+    **track_commands(),
 }
 for name, command in COMMANDS.items():
     app.command(name)(guarded(command))
@@ -68,7 +83,7 @@ app.add_typer(new, name="new")
 def version(
     show: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
 ) -> None:
-    """Grids of prompt-learning and PEFT experiments over frozen CLIP models."""
+    """Grids of prompt-learning and PEFT experiments over frozen models."""
     if show:
         typer.echo(__version__)
         sys.exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptgrid.cluster.on_ray.address import is_own, named, wants_token
+from promptgrid.contract.devices import refuse_no_gpu
 from promptgrid.spec import Refused
 from promptgrid.store.files.writable import refuse_unwritable
 
@@ -42,16 +43,3 @@ def admit(root: Path, address: str | None, *, local: bool, device: str, writes: 
     if device == "cuda" and (local or is_own(address)):
         refuse_no_gpu("--device")
     refuse_unwritable(root, "--store")
-
-
-def refuse_no_gpu(where: str) -> None:
-    """Refuse to wait for a GPU that this machine does not have.
-
-    Raises:
-        Refused: torch sees none.
-    """
-    import torch
-
-    if not torch.cuda.is_available():
-        build = "" if torch.version.cuda else "; this torch was built without CUDA"
-        raise Refused(f"no GPU is seen on this machine{build}", where=where, got="cuda", hint="use cpu or auto")

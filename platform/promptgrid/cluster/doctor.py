@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-NEEDED = ("torch", "torchvision", "open_clip_torch", "ray", "mlflow", "pandas", "pyarrow")
+NEEDED = ("torch", "ray", "mlflow", "pandas", "pyarrow")
 FREE_GIB = 2.0
 
 
@@ -31,12 +31,15 @@ def examine() -> list[Finding]:
 
 
 def _checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
+    from promptgrid import catalog
+
     yield "python", _python
     for package in NEEDED:
         yield package, partial(_package, package)
     yield "standard library", _platform_module
     yield "torch", _torch
-    yield "open_clip", _open_clip
+    for name in catalog.tracks():
+        yield from _of_track(name)
     yield "plug-ins", _plugins
     yield "disk", _disk
     yield "ray token", _token
@@ -73,24 +76,38 @@ def _torch() -> Finding:
     return Finding("torch computes", product == 64.0, f"{device}, {torch.get_num_threads()} threads")
 
 
-def _open_clip() -> Finding:
-    """A CPU torch beside the CUDA build of torchvision: we cure that for ourselves, a user's own script has to ask."""
-    from promptgrid.tracks.image.backbones import torchvision_cure
+def _of_track(name: str) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    """What one track needs beside this: its packages, and what it checks for itself."""
+    from promptgrid import catalog
 
-    needed = torchvision_cure.apply()
-    import open_clip
-
-    how = f"`from {torchvision_cure.__package__} import torchvision_cure; torchvision_cure.apply()`"
-    told = f"your own scripts write {how} before `import open_clip`" if needed else "`import open_clip` works as it is"
-    return Finding("open_clip", hasattr(open_clip, "create_model"), told)
+    try:
+        track = catalog.track(name)
+    except Exception:  # noqa: BLE001 - the line of its plug-ins says so
+        return
+    for package in track.packages:
+        yield package, partial(_package, package)
+    try:
+        found = track.checks()
+    except Exception as error:  # noqa: BLE001 - the point of an examination is to say what is broken
+        found = {f"track {name}": (False, f"{type(error).__name__}: {error}")}
+    for check, (good, detail) in found.items():
+        yield check, partial(Finding, check, good, detail)
 
 
 def _plugins() -> Finding:
     from promptgrid import catalog
 
-    track = catalog.track("image")
-    counts = {what: len(track.describe(what)) for what in ("methods", "datasets", "backbones", "protocols")}
-    return Finding("plug-ins", all(counts.values()), ", ".join(f"{count} {what}" for what, count in counts.items()))
+    found = {name: _counts(name) for name in catalog.tracks()}
+    told = {name: ", ".join(f"{count} {what}" for what, count in counts.items()) for name, counts in found.items()}
+    lines = [f"{name}: {line}" if len(told) > 1 else line for name, line in told.items()]
+    return Finding("plug-ins", all(all(counts.values()) for counts in found.values()), "; ".join(lines))
+
+
+def _counts(track: str) -> dict[str, int]:
+    from promptgrid import catalog
+
+    found = catalog.track(track)
+    return {what: len(found.describe(what)) for what in ("methods", "datasets", "backbones", "protocols")}
 
 
 def _disk() -> Finding:

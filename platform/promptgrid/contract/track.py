@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, Shared
+from promptgrid.spec import EXAMPLES, Cell, Machine, Noun, Pack, Record, Refused, Request, Shared
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -103,6 +103,10 @@ class Track(ABC):
 
     name: ClassVar[str]
     towers: ClassVar[bool] = False
+    examples: ClassVar[Noun] = EXAMPLES
+    """What people call the examples of its datasets."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions that it needs beside those of promptgrid itself."""
 
     @abstractmethod
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
@@ -166,12 +170,16 @@ class Track(ABC):
 
     def preview(self, dataset: str) -> dict[str, Any]:
         """What a name or a path would become as a dataset: ``address``, ``title``, ``splits``, ``classes`` (rows with
-        counts by split), ``left_out`` and ``unreadable`` (rows of ``path`` and ``why``), ``notes``, and more.
+        counts by split), ``left_out`` and ``unreadable`` (rows of ``path`` and ``why``), ``notes``, ``lines`` to read.
 
         Raises:
             Refused: it would become none, and why; or a track that cannot tell.
         """
         raise Refused(f"track {self.name!r} does not preview datasets")
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        """What this machine needs for the track, beside its packages: by name, whether it is there, and a line."""
+        return {}
 
     def title(self, dataset: str) -> str:
         """What people call ``dataset`` (a name of a suite), for headings; the name itself where nobody says more."""

@@ -17,7 +17,7 @@ from promptgrid.engine.data import PackData, Prepared
 from promptgrid.engine.keeping import Validate
 from promptgrid.engine.packed import PackedMethod
 from promptgrid.engine.rounds import mixtures_of, schedules_for, schedules_of, set_of
-from promptgrid.engine.sampling import Support
+from promptgrid.engine.sampling import Sampler
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import answers_of
 from promptgrid.engine.speed import Choose, Speed, chooser, plainly
@@ -182,17 +182,17 @@ def _fit(
     looked_at = [set_of(slot, data, own, turn) for slot, own in zip(slots, learned, strict=True)]
     schedules = schedules_for(program.rounds[turn], slots, looked_at, turn)
     stacked = _starts(slots, data, turn, learned)
-    support = Support(looked_at, [slot.cell for slot in slots], schedules, turn)
+    sampler = Sampler(looked_at, [slot.cell for slot in slots], schedules, turn)
     best = slots[0].cell.selection == "val"
     traced = data.opened.protocol.traced and bool(slots[0].split.val)
     validate: Validate | None = _validator(slots, data) if best or traced else None
     choose = _choice(data, slots[0].cell, before)
     packed = _packed(program, slots, data, turn, looked_at[0].mixture or (0, 0))
-    return fit(packed, stacked, support, schedules, validate, progress, choose, keep_best=best)
+    return fit(packed, stacked, sampler, schedules, validate, progress, choose, keep_best=best)
 
 
 def _starts(slots: list[Prepared], data: PackData, turn: int, learned: Sequence[Params | None]) -> Params:
-    """What the slots start round ``turn`` from, each (slots, ...); ``learned`` is what the round before made of each."""
+    """What the slots start round ``turn`` from, each (slots, ...); ``learned`` is what the round before made."""
     plain = type(slots[0].method).resume is Method.resume and not data.method.afresh
     starts: dict[str, Params] = {}
     for slot, own in zip(slots, learned, strict=True):

@@ -40,7 +40,7 @@ class TrainingSet:
     mixture: tuple[int, int] | None = None
 
 
-class Feed:
+class BatchSampler:
     """The batches of one cell in the order of its steps."""
 
     def __init__(self, cell: Cell, training: TrainingSet, schedule: Schedule, turn: int = 0) -> None:
@@ -103,7 +103,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Window:
+class Prefetched:
     """The next W steps of A cells, all their batches drawn.
 
     Attributes:
@@ -123,7 +123,7 @@ class Window:
     sizes: tuple[int, ...]
 
     def batch(self, step: int) -> Batch:
-        """The batch (A, B, ...) of step ``step`` of this window, with ``labels`` (A, B)."""
+        """The batch (A, B, ...) of step ``step`` of these, with ``labels`` (A, B)."""
         size = self.sizes[step]
         rows = self.rows[step][:, :size]
         flat = rows.flatten()
@@ -137,7 +137,7 @@ class Window:
         return Batch(columns)
 
 
-class Support:
+class Sampler:
     """What the cells of a program train on, in slot order: slots that leave do so from the end.
 
     Cells with the same split, shots and seed draw the same batches, so these are drawn once for all of them. ``turn``
@@ -150,8 +150,10 @@ class Support:
         names = [(id(own), *_names(cell)) for own, cell in zip(sets, cells, strict=True)]
         first = {name: slot for slot, name in reversed(list(enumerate(names)))}
         order = sorted(first, key=lambda name: first[name])
-        self._feeds = [Feed(cells[first[name]], sets[first[name]], schedules[first[name]], turn) for name in order]
-        self._feed_of = torch.tensor([order.index(name) for name in names])
+        self._samplers = [
+            BatchSampler(cells[first[name]], sets[first[name]], schedules[first[name]], turn) for name in order
+        ]
+        self._sampler_of = torch.tensor([order.index(name) for name in names])
         self._schedule, self._step = schedules[0], 0
         self._spans: list[tuple[TrainingSet, int, int]] = []
         self._seen: dict[str, Seen] = {}
@@ -159,34 +161,35 @@ class Support:
     @property
     def moving(self) -> bool:
         """Whether every epoch brings views that were never seen."""
-        return any(feed.training.views == ONLINE for feed in self._feeds)
+        return any(sampler.training.views == ONLINE for sampler in self._samplers)
 
-    def window(self, steps: int, active: int) -> Window:
+    def prefetch(self, steps: int, active: int) -> Prefetched:
         """The next ``steps`` steps of the first ``active`` slots, which have their sizes in common."""
         sizes = tuple(self._schedule.size(self._step + step) for step in range(steps))
         self._step += steps
-        feed_of = self._feed_of[:active]
-        feeds = self._feeds[: int(feed_of.max()) + 1]
-        drawn = [feed.take(steps) for feed in feeds]
-        spans = _spans(feeds, [views for _, views, _ in drawn])
+        sampler_of = self._sampler_of[:active]
+        samplers = self._samplers[: int(sampler_of.max()) + 1]
+        drawn = [sampler.take(steps) for sampler in samplers]
+        spans = _spans(samplers, [views for _, views, _ in drawn])
         starts = _starts(spans)
         rows = torch.stack([
-            starts[feed.training] + (views - low) * len(feed.training.labels) + positions
-            for (positions, views, _), feed in zip(drawn, feeds, strict=True)
-            for low in [next(low for own, low, _ in spans if own is feed.training)]
+            starts[sampler.training] + (views - low) * len(sampler.training.labels) + positions
+            for (positions, views, _), sampler in zip(drawn, samplers, strict=True)
+            for low in [next(low for own, low, _ in spans if own is sampler.training)]
         ])  # fmt: skip
-        device = feeds[0].training.labels.device
+        device = samplers[0].training.labels.device
         labels = torch.stack([
-            feed.training.labels[positions.to(device)] for (positions, _, _), feed in zip(drawn, feeds, strict=True)
+            sampler.training.labels[positions.to(device)]
+            for (positions, _, _), sampler in zip(drawn, samplers, strict=True)
         ])  # fmt: skip
         seeds = torch.stack([seeds for _, _, seeds in drawn])
-        feed_of_there = feed_of.to(device)
-        return Window(
+        sampler_of_there = sampler_of.to(device)
+        return Prefetched(
             seen=self._look(spans),
-            rows=rows[feed_of].transpose(0, 1).to(device),
-            drawn=_looked_up(feeds, drawn, feed_of, feed_of_there),
-            labels=labels[feed_of_there].transpose(0, 1).contiguous(),
-            seeds=seeds[feed_of].transpose(0, 1).contiguous().to(device),
+            rows=rows[sampler_of].transpose(0, 1).to(device),
+            drawn=_looked_up(samplers, drawn, sampler_of, sampler_of_there),
+            labels=labels[sampler_of_there].transpose(0, 1).contiguous(),
+            seeds=seeds[sampler_of].transpose(0, 1).contiguous().to(device),
             sizes=sizes,
         )
 
@@ -212,35 +215,35 @@ def _views(training: TrainingSet, name: str) -> Callable[[int, int], Tensor]:
 
 
 Drawn = tuple[Tensor, Tensor, Tensor]
-"""Positions (W, B), views (W, B) and seeds (W,) of one feed."""
+"""Positions (W, B), views (W, B) and seeds (W,) of one sampler."""
 
 
 def _looked_up(
-    feeds: list[Feed], drawn: list[Drawn], feed_of: Tensor, feed_of_there: Tensor
+    samplers: list[BatchSampler], drawn: list[Drawn], sampler_of: Tensor, sampler_of_there: Tensor
 ) -> dict[str, Callable[[int, int], Tensor]]:
     """By column that has no views: a step and the places that are looked at to (A, B, ...)."""
     found: dict[str, Callable[[int, int], Tensor]] = {}
-    for name, column in feeds[0].training.columns.items():
-        own = [feed.training.columns[name] for feed in feeds]
+    for name, column in samplers[0].training.columns.items():
+        own = [sampler.training.columns[name] for sampler in samplers]
         if isinstance(column, Table):
             tables = [one for one in own if isinstance(one, Table)]
-            found[name] = partial(_from_tables, tables, drawn, feed_of_there)
+            found[name] = partial(_from_tables, tables, drawn, sampler_of_there)
         elif isinstance(column, Stream):
             streams = [one for one in own if isinstance(one, Stream)]
-            found[name] = partial(_from_streams, streams, drawn, feed_of)
+            found[name] = partial(_from_streams, streams, drawn, sampler_of)
     return found
 
 
-def _from_tables(tables: list[Table], drawn: list[Drawn], feed_of: Tensor, step: int, size: int) -> Tensor:
+def _from_tables(tables: list[Table], drawn: list[Drawn], sampler_of: Tensor, step: int, size: int) -> Tensor:
     pairs = zip(tables, drawn, strict=True)
     rows = [table.values[positions[step].to(table.values.device)] for table, (positions, _, _) in pairs]
-    return _shown(tables[0].show, torch.stack(rows)[feed_of][:, :size])
+    return _shown(tables[0].show, torch.stack(rows)[sampler_of][:, :size])
 
 
-def _from_streams(streams: list[Stream], drawn: list[Drawn], feed_of: Tensor, step: int, size: int) -> Tensor:
+def _from_streams(streams: list[Stream], drawn: list[Drawn], sampler_of: Tensor, step: int, size: int) -> Tensor:
     pairs = zip(streams, drawn, strict=True)
     rows = [stream.draw(positions[step], int(seeds[step])) for stream, (positions, _, seeds) in pairs]
-    return _shown(streams[0].show, torch.stack(rows)[feed_of][:, :size])
+    return _shown(streams[0].show, torch.stack(rows)[sampler_of][:, :size])
 
 
 def _shown(show: Show, values: Tensor) -> Tensor:
@@ -251,15 +254,17 @@ def _shown(show: Show, values: Tensor) -> Tensor:
     return seen.view(*values.shape[:2], *seen.shape[1:])
 
 
-def _spans(feeds: list[Feed], views: list[Tensor]) -> list[tuple[TrainingSet, int, int]]:
+def _spans(samplers: list[BatchSampler], views: list[Tensor]) -> list[tuple[TrainingSet, int, int]]:
     """Every training set once, with the range of its views that is needed."""
     found: dict[TrainingSet, tuple[int, int]] = {}
-    for feed, drawn in zip(feeds, views, strict=True):
+    for sampler, drawn in zip(samplers, views, strict=True):
         low, high = (
-            (int(drawn.min()), int(drawn.max()) + 1) if feed.training.views == ONLINE else (0, feed.training.views)
+            (int(drawn.min()), int(drawn.max()) + 1)
+            if sampler.training.views == ONLINE
+            else (0, sampler.training.views)
         )
-        before = found.get(feed.training, (low, high))
-        found[feed.training] = (min(low, before[0]), max(high, before[1]))
+        before = found.get(sampler.training, (low, high))
+        found[sampler.training] = (min(low, before[0]), max(high, before[1]))
     return [(own, low, high) for own, (low, high) in found.items()]
 
 

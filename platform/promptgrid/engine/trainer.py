@@ -25,7 +25,7 @@ from promptgrid.engine.loss_scale import LossScale
 from promptgrid.engine.optimizers import Optimizer
 from promptgrid.engine.packed import PackedMethod
 from promptgrid.engine.policies import Moment, gradients, together
-from promptgrid.engine.sampling import Support, Window
+from promptgrid.engine.sampling import Prefetched, Sampler
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.speed import PLAIN, Choose, Found, Speed, plainly
 
@@ -59,7 +59,7 @@ class Fit:
 def fit(
     packed: PackedMethod,
     params: Params,
-    support: Support,
+    sampler: Sampler,
     schedules: Sequence[Schedule],
     validate: Validate | None = None,
     progress: Callable[[float], None] = lambda done: None,
@@ -71,7 +71,7 @@ def fit(
     Args:
         packed: the method with its (K,) knobs.
         params: initial parameters, each (K, ...); left as they are.
-        support: training examples of the K cells.
+        sampler: training examples of the K cells.
         schedules: of the K cells, longest first, with equal batch sizes: a cell that has taken its steps leaves, and
             the others go on without it.
         validate: (slot, its parameters) to its validation accuracy.
@@ -82,7 +82,7 @@ def fit(
     lengths = [schedule.total for schedule in schedules]
     if lengths != sorted(lengths, reverse=True) or len({schedule.sizes for schedule in schedules}) > 1:
         raise ValueError("slots come longest first and with equal batch sizes")
-    run = _Run(packed, params, support, schedules, choose, validate, keep_best)
+    run = _Run(packed, params, sampler, schedules, choose, validate, keep_best)
     try:
         while run.active:
             run.window()
@@ -98,7 +98,7 @@ class _Run:
 
     packed: PackedMethod
     params: Params
-    support: Support
+    sampler: Sampler
     schedules: Sequence[Schedule]
     choose: Choose
     validate: Validate | None
@@ -146,9 +146,9 @@ class _Run:
 
     def window(self) -> None:
         """The next steps, at most until the next cells leave."""
-        most = MOVING_WINDOW if self.support.moving else WINDOW
+        most = MOVING_WINDOW if self.sampler.moving else WINDOW
         steps = min(most, self.lengths[self.active - 1] - self.step)
-        window = self.support.window(steps, self.active)
+        window = self.sampler.prefetch(steps, self.active)
         if not self.ways:
             self._choose(window)
         for place in range(steps):
@@ -196,7 +196,7 @@ class _Run:
         self.now, self.active = self.now.first(left), left
         self.ways = {}
 
-    def _choose(self, window: Window) -> None:
+    def _choose(self, window: Prefetched) -> None:
         """Settle on the shortcuts of the steps until the next cells leave, by steps whose results are thrown away."""
         held, scale, before = self.held, replace(self.scale), self.speed if self.step else None
         ahead = self.lengths[self.active - 1] - self.step

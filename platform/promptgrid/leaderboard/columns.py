@@ -24,7 +24,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: key in files, title and explanation for people, and how an entry is made."""
+    """A column: key in files, title and explanation for people, and how an entry is made.
+
+    ``{examples}`` in the explanation stands for what the track calls its examples.
+    """
 
     key: str
     title: str
@@ -45,7 +48,7 @@ def _place(row: Row) -> Entry:
 def _recipe(row: Row) -> Entry:
     notes = {
         "paper": "as long as the paper trains; other settings that are not its own stand below",
-        "searched": "chosen on validation images, with the budget below",
+        "searched": f"chosen on validation {row.recipe.examples}, with the budget below",
         "cut": row.apart or "cut below what the paper trained",
     }
     return Entry(row.recipe.kind, row.recipe.kind, sub=row.recipe.note, note=notes[row.recipe.kind])
@@ -161,8 +164,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "recipe",
         "Recipe",
-        "paper: trained as long as its paper was. searched: as a search on validation images chose, with its budget. "
-        "cut: trained less than that, so never ranked.",
+        "paper: trained as long as its paper was. searched: as a search on validation {examples} chose, with its "
+        "budget. cut: trained less than that, so never ranked.",
         _recipe,
         text=True,
         tex=True,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from promptgrid.spec import Cell, Record, Suite
+from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
 from promptgrid.spec.searched import SearchFound
 
 Correct = npt.NDArray[np.bool_]
@@ -48,12 +48,13 @@ class ReportInput:
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
     code (see ``Track.parities``).
-    For studies of transfer, both optional: ``correct`` maps cell keys to (images,) bool, which test images were
+    For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
     ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
+    ``examples`` is what the track calls its examples.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -83,6 +84,7 @@ class ReportInput:
     searched: Mapping[str, SearchedRow] = field(default_factory=dict)
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    examples: Noun = EXAMPLES
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

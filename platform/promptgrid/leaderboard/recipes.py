@@ -17,10 +17,15 @@ WRITTEN = "not ranked: the same method stands here as a search chose it"
 
 @dataclass(frozen=True)
 class Recipe:
-    """``note``: what is cut, the budget of the search, or the settings that are not the paper's; may be empty."""
+    """By which recipe a row was trained.
+
+    ``note``: what is cut, the budget of the search, or the settings that are not the paper's; may be empty.
+    ``examples``: what the track calls its examples.
+    """
 
     kind: Kind = "paper"
     note: str = ""
+    examples: str = "examples"
 
 
 def recipe_of(report: ReportInput, grid: Sequence[PlannedCell]) -> Recipe:
@@ -30,7 +35,7 @@ def recipe_of(report: ReportInput, grid: Sequence[PlannedCell]) -> Recipe:
     if cuts and not (row and row.lengths):
         return Recipe("cut", ", ".join(note for note, _ in cuts.most_common(2)))
     if row:
-        return Recipe("searched", row.budget)
+        return Recipe("searched", row.budget, report.examples.many)
     return Recipe("paper", _changed(report, grid[0]))
 
 

@@ -24,7 +24,8 @@ class Section:
 
     ``facts`` are plain numbers and text computed from the board; they go to ``report.json`` as they are, so every
     number on the page is in that file. ``template`` (Jinja, escaped) shows them; it sees the facts by name, ``board``,
-    and the macros of ``page/macros.html.j2`` as ``ui``. ``facts`` returns None where the section has nothing to say.
+    ``examples`` (what the track calls its examples), and the macros of ``page/macros.html.j2`` as ``ui``. ``facts``
+    returns None where the section has nothing to say.
     ``drawings`` adds what only the page needs (SVG), by name, from the figure files of the report (name to SVG text).
     """
 

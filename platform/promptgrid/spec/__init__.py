@@ -5,8 +5,10 @@ from promptgrid.spec.dataset import DatasetCard, SourceCard
 from promptgrid.spec.record import RETRIED, Cost, Provenance, Reason, Record, SourceLost, scores_digest
 from promptgrid.spec.refusal import ClusterLost, Refused, nearest
 from promptgrid.spec.suite import BackboneEntry, MethodEntry, Suite, read_suite
+from promptgrid.spec.words import EXAMPLES, Noun
 
 __all__ = [
+    "EXAMPLES",
     "RETRIED",
     "BackboneEntry",
     "Cell",
@@ -15,6 +17,7 @@ __all__ = [
     "DatasetCard",
     "Machine",
     "MethodEntry",
+    "Noun",
     "Pack",
     "Provenance",
     "Reason",

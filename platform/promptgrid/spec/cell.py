@@ -33,8 +33,8 @@ class Request:
 
     ``source`` names the dataset whose cell this one starts from, and ``reading`` how: ``evaluate`` scores what was
     learned there as it is, ``adapt`` goes on learning from it; both are empty for a cell that starts afresh.
-    ``views`` is how many cached augmented views an image has in training (0: the centre crop alone), or ``online``.
-    ``scored`` says which images score the cell: ``val`` while hyper-parameters are searched.
+    ``views`` is how many cached augmented views an example has in training (0: the plain one alone), or ``online``.
+    ``scored`` says which examples score the cell: ``val`` while hyper-parameters are searched.
     """
 
     track: str

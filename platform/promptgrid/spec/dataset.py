@@ -12,7 +12,7 @@ Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SourceCard(BaseModel):
-    """Where the images of a dataset came from."""
+    """Where the examples of a dataset came from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
@@ -33,7 +33,7 @@ class DatasetCard(BaseModel):
     description: str = ""
     sources: tuple[SourceCard, ...] = ()
     licence: str = "unknown"
-    template: str = "a photo of a {}."
+    template: str = "{}"
     classes: tuple[str, ...]
     splits: dict[str, int]
     image_size: int = 0
@@ -72,11 +72,11 @@ class DatasetCard(BaseModel):
             raise ValueError(f"two labels have one name: {groups[0][:1]}")
         if groups:
             raise ValueError(
-                f"class names that a text tower cannot tell apart: {' and '.join(map(repr, groups[0][:4]))}"
+                f"class names that a reader cannot tell apart: {' and '.join(map(repr, groups[0][:4]))}"
                 " (underscores become spaces, capitals do not count); give each a name of its own"
             )
         if not self.splits.get("test"):
-            raise ValueError("there are no test images")
+            raise ValueError("there are no test examples")
         return self
 
 

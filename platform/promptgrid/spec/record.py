@@ -85,7 +85,7 @@ class Record(BaseModel):
 
     ``metrics`` are fractions in [0, 1] unless their name says otherwise; ``curves`` are lists over training
     (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are sentences about the data: a class
-    with fewer images than shots, files that were left out. Version 1 of the schema has none; it is read for ever.
+    with fewer examples than shots, files that were left out. Version 1 of the schema has none; it is read for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

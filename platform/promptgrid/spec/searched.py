@@ -55,7 +55,7 @@ class PlaceFound(_Strict):
 
 
 class SearchFound(_Strict):
-    """One search of one suite, as it is written into the store before any test image is scored.
+    """One search of one suite, as it is written into the store before any test example is scored.
 
     ``base`` is the digest of the keys of the written configurations' validation cells: two searches with one base
     are about the same methods, data and code. ``cells`` counts the distinct cells of the trials that were run in full.

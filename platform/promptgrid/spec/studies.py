@@ -67,7 +67,7 @@ def _space(
 def _refuse_suite(suite: Suite) -> None:
     if suite.selection == "val":
         raise Refused(
-            "a search would choose on the images that already choose the checkpoint",
+            "a search would choose on the examples that already choose the checkpoint",
             where="selection",
             got="val",
             expected="last",

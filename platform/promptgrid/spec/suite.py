@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from promptgrid.default_track import DEFAULT_TRACK
 from promptgrid.spec.cell import Reading, Request, Setting
 from promptgrid.spec.paths import user_path
 from promptgrid.spec.reading import read_yaml
@@ -80,7 +81,7 @@ class MethodEntry(_Strict):
 
 
 class BackboneEntry(_Strict):
-    """A backbone: a bundled name, or open_clip's own spelling of a model and its weights."""
+    """A backbone: a bundled name, or the spelling of a model and its weights in the library that it comes from."""
 
     model: str
     pretrained: str | None = None
@@ -106,7 +107,7 @@ class Suite(_Strict):
     """
 
     name: Name
-    track: Name = "image"
+    track: Name = DEFAULT_TRACK
     title: str = ""
     protocol: Name
     methods: list[MethodEntry] = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""Which test images a cell answered right: what paired tests between cells need of its predictions."""
+"""Which test examples a cell answered right: what paired tests between cells need of its predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Correct = npt.NDArray[np.bool_]
 
 
 def right_answers(store: Store, keys: Iterable[str]) -> dict[str, Correct]:
-    """{key: (images,) bool}, images by evaluation and index, so that cells scored on the same images line up.
+    """{key: (examples,) bool}, by evaluation and index, so that cells scored on the same examples line up.
 
     Cells whose predictions are damaged or gone are left out, with a warning; they are missing from then on.
     """

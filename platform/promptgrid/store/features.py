@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from promptgrid.spec.paths import user_path
+from promptgrid.spec.sizes import bytes_of
 from promptgrid.store.files.commit import land, make_folder, staging, write_file
 from promptgrid.store.files.encoding import plain_json, sealed, unsealed
 from promptgrid.store.files.mapping import map_arrays
-from promptgrid.store.files.sizes import bytes_of
 
 Arrays = dict[str, npt.NDArray[Any]]
 SIZE_VARIABLE = "PROMPTGRID_CACHE_SIZE"

@@ -152,7 +152,7 @@ class Store:
         }
 
     def predictions(self, key: str) -> tuple[Predictions, ...]:
-        """Per-image answers of ``key``, verified. Raises as :meth:`read`."""
+        """Answers to each example of ``key``, verified. Raises as :meth:`read`."""
         raw = self._file(key, "predictions.parquet")
         try:
             return encoding.predictions_of(raw)

@@ -63,7 +63,7 @@ def test_p_over_seeds_needs_two_that_differ():
 
 def test_p_over_images_is_scipys_binomial_test():
     better, worse = np.array([[3.0, 0.0, 10.0, NAN]]), np.array([[12.0, 0.0, 10.0, 2.0]])
-    found = tr.below_zero_by_images(better, worse)[0]
+    found = tr.below_zero_by_examples(better, worse)[0]
     assert found[0] == pytest.approx(stats.binomtest(12, 15, 0.5, alternative="greater").pvalue)
     assert found[1] == 1
     assert found[2] == pytest.approx(stats.binomtest(10, 20, 0.5, alternative="greater").pvalue)

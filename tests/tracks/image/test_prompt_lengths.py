@@ -17,7 +17,9 @@ class Named:
     """As much of a dataset as is asked for."""
 
     def __init__(self, classes: tuple[str, ...], templates: tuple[str, ...] = ()) -> None:
-        self.card = DatasetCard(name="d", classes=classes, splits={"test": 2}, sha256="0" * 64)
+        self.card = DatasetCard(
+            name="d", classes=classes, splits={"test": 2}, sha256="0" * 64, template="a photo of a {}."
+        )
         self.templates = templates
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid.cli.commands.suites import AsJson, Command
+from promptgrid.default_track import DEFAULT_TRACK
 from promptgrid.spec import Refused
 
 WIDTH = 108
@@ -18,7 +19,7 @@ PRECISIONS: dict[str, Literal["fp32", "fp64", "amp"]] = {"fp32": "fp32", "fp64":
 
 def bench(
     backbone: Annotated[
-        str, typer.Option("--backbone", help="bundled, or MODEL@random for the shapes alone, as ViT-B-16@random.")
+        str, typer.Option("--backbone", help="bundled, or MODEL@random for the shapes alone.")
     ] = "bundled",
     family: Annotated[
         list[str] | None, typer.Option("--family", help="Only this method family (again for more): coop, maple, ...")
@@ -36,19 +37,19 @@ def bench(
     ] = "fp32",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="About what a turn of a variant takes.")] = 1.0,
-    track: Annotated[str, typer.Option("--track", help="The track that is measured.")] = "image",
+    track: Annotated[str, typer.Option("--track", help="The track that is measured.")] = DEFAULT_TRACK,
     as_json: AsJson = False,
 ) -> None:
     """Time a training step per method family: as a fork would run it, and with each of the engine's shortcuts.
 
-    The reference runs the frozen image tower at every step and the text tower on padded prompts, for one cell.
-    Below it: frozen features kept, the exact text shortcuts, and packs of cells as one program. `floor` is the
+    The reference runs the frozen towers at every step, on padded inputs, for one cell. Below it: frozen features
+    kept, the exact shortcuts, and packs of cells as one program. `floor` is the
     arithmetic that cannot be avoided at this machine's matmul rate, `difference` the largest gap of a loss to the
     reference. Memory is kept between steps as workers keep it. With `--precision amp` there is no reference: each
     pack stands beside itself in half precision, which `times faster` and `difference` then compare.
 
     Examples: `promptgrid bench`; `promptgrid bench --family coop --classes 100 --pack 16`;
-    `promptgrid bench --backbone ViT-B-16@random --device cuda`; `promptgrid bench --family vpt --precision amp`
+    `promptgrid bench --family vpt --device cuda --precision amp`
     """
     import torch
 

@@ -33,8 +33,8 @@ def cache(
     Runs keep the cache below $PROMPTGRID_CACHE_SIZE (20GB where it is not set) by removing what was not used longest.
     Nothing here is lost for good: what is removed is computed again when a run needs it.
     """
+    from promptgrid.spec.sizes import bytes_of
     from promptgrid.store import FeatureCache
-    from promptgrid.store.files.sizes import bytes_of
 
     bound = bytes_of(max_size, "--max-size") if max_size is not None else None
     kept = FeatureCache(api.open_store(store).root)
@@ -56,7 +56,7 @@ def _facts(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed
 
 
 def _show(kept: FeatureCache, entries: list[Entry], damaged: list[Entry], freed: int) -> None:
-    from promptgrid.store.files.sizes import shown
+    from promptgrid.spec.sizes import shown
 
     for entry in damaged:
         typer.echo(f"damaged, removed: {entry.title}: {entry.trouble}")

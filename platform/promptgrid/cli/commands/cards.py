@@ -11,12 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from promptgrid.cli.tables import show_table
+from promptgrid.spec import Noun
 
 
-def show_card(row: Mapping[str, Any], card: Mapping[str, Any]) -> None:
-    """Print the card of ``row``, a method, and its settings; a track without cards shows the settings alone."""
+def show_card(row: Mapping[str, Any], card: Mapping[str, Any], examples: Noun) -> None:
+    """Print the card of ``row``, a method, and its settings; a track without cards shows the settings alone.
+
+    ``examples`` is what the track calls its examples.
+    """
     typer.echo(f"{row['name']} ({row['kind']}): {row['about']}\n{row['paper']}\n")
-    _show_lines([(title, line) for title, lines in (_lines(card) if card else {}).items() for line in lines])
+    _show_lines([(title, line) for title, lines in (_lines(card, examples) if card else {}).items() for line in lines])
     _show_settings(row)
 
 
@@ -36,17 +40,17 @@ def _show_lines(lines: list[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def _lines(card: Mapping[str, Any]) -> dict[str, list[str]]:
+def _lines(card: Mapping[str, Any], examples: Noun) -> dict[str, list[str]]:
     """Titles with their lines; what there is nothing to say about is left out."""
     rule = card["selection"]
     lines = {
         "learns": [card["learns"]["what"] or "not said", *map(_count, card["learns"]["counts"] or [])],
-        "losses": _losses(card["losses"], bool((card["cost"] or {}).get("adapting"))),
+        "losses": _losses(card["losses"], bool((card["cost"] or {}).get("adapting")), examples),
         "recipe": [f"{card['recipe']['said']} (16 shots)"] if card["recipe"] else [],
-        "cost": _cost(card["cost"]),
+        "cost": _cost(card["cost"], examples),
         "needs": [", ".join(card["needs"])] if card["needs"] else [],
         "protocols": _protocols(card["protocols"]),
-        "images": _views(card["views"]),
+        examples.many: _views(card["views"]),
         "selection": [f"original: {rule['original'] or 'not said'}", f"here: {rule['ours']}"],
         "parity": _parity(card["parity"]),
         "quirks": [f"{each['quirk']} (here: {each['here']})" for each in card["quirks"] or []],
@@ -76,25 +80,25 @@ def _parity(found: Mapping[str, Any] | None) -> list[str]:
     return [] if found is None else [line for line in (found["said"], found["note"], found["how"]) if line]
 
 
-def _losses(found: Mapping[str, Any] | None, adapts: bool) -> list[str]:
+def _losses(found: Mapping[str, Any] | None, adapts: bool, examples: Noun) -> list[str]:
     if found is None:
         return []
     if found["names"]:
         return [f"{', '.join(found['names'])}: {found['policy']}"]
-    return ["of each test image alone, see cost" if adapts else "nothing is fitted by descent"]
+    return [f"of each test {examples.one} alone, see cost" if adapts else "nothing is fitted by descent"]
 
 
-def _cost(found: Mapping[str, Any] | None) -> list[str]:
+def _cost(found: Mapping[str, Any] | None, examples: Noun) -> list[str]:
     if found is None:
         return []
     size = f"({found['backbone']}, {found['classes']} classes, {found['shots']} shots)"
     step = f"{found['gflop_per_step']:g} GFLOP"
-    training = f"{step} a step of {found['batch']} images, {found['steps']:,} steps {size}"
+    training = f"{step} a step of {found['batch']} {examples.many}, {found['steps']:,} steps {size}"
     if not found["adapting"]:
-        return [training if found["steps"] else f"one pass over {found['batch']} images: {step} {size}"]
+        return [training if found["steps"] else f"one pass over {found['batch']} {examples.many}: {step} {size}"]
     here = found["adapting"]
     steps = f"{here['steps']} step{'s' if here['steps'] > 1 else ''}"
-    testing = f"{here['gflop_per_image']:g} GFLOP a test image: {steps} on {here['views']} views of it"
+    testing = f"{here['gflop_per_image']:g} GFLOP a test {examples.one}: {steps} on {here['views']} views of it"
     return [training, testing] if found["steps"] else [f"{testing} {size}"]
 
 

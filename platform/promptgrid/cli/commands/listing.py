@@ -13,14 +13,15 @@ from promptgrid.cli.commands.preview import show_preview
 from promptgrid.cli.commands.suites import AsJson, Command
 from promptgrid.cli.remembered import remembered
 from promptgrid.cli.tables import Wide, show_table
-from promptgrid.spec import Refused, nearest
+from promptgrid.default_track import DEFAULT_TRACK
+from promptgrid.spec import Noun, Refused, nearest
 
 TrackName = Annotated[str, typer.Option("--track", help="The modality.")]
 
 
 def methods(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one method's card.")] = None,
-    track: TrackName = "image",
+    track: TrackName = DEFAULT_TRACK,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +30,7 @@ def methods(
     if name is not None:
         rows = [row for row in rows if row["name"] == name] or _unknown(name, rows)
         if not as_json:
-            show_card(rows[0], _card(track, name))
+            show_card(rows[0], _card(track, name), _examples(track))
             return
     if as_json:
         cards = {row["name"]: _card(track, row["name"]) for row in rows}
@@ -41,13 +42,13 @@ def datasets(
     path: Annotated[
         str | None, typer.Argument(metavar="[PATH]", help="Show what a folder, a split file or a name would become.")
     ] = None,
-    track: TrackName = "image",
+    track: TrackName = DEFAULT_TRACK,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the datasets that ship with promptgrid, or show what PATH would become: classes, splits, what is left out.
 
-    `imagefolder:/path` and `coop-split:/path.json` name your own in a suite. Example: `promptgrid datasets ~/photos`
+    It says the name that a suite gives to your own. Example: `promptgrid datasets ~/data/birds`
     """
     if path is not None:
         show_preview(path, track, as_json)
@@ -56,12 +57,12 @@ def datasets(
     _show(_rows(track, "datasets"), as_json, wide, columns)
 
 
-def backbones(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
-    """List the backbones: bundled ones, and how open_clip models are named."""
+def backbones(track: TrackName = DEFAULT_TRACK, wide: Wide = False, as_json: AsJson = False) -> None:
+    """List the backbones: bundled ones, and how others are named."""
     _show(_rows(track, "backbones"), as_json, wide, ["name", "aliases", "about", "image_size", "offers"])
 
 
-def protocols(track: TrackName = "image", wide: Wide = False, as_json: AsJson = False) -> None:
+def protocols(track: TrackName = DEFAULT_TRACK, wide: Wide = False, as_json: AsJson = False) -> None:
     """List the protocols."""
     _show(_rows(track, "protocols"), as_json, wide, ["name", "about", "headline"])
 
@@ -84,6 +85,18 @@ def _card(track: str, method: str) -> dict[str, Any]:
 
     card: dict[str, Any] = remembered(f"card of {method} of {track}", ask)
     return card
+
+
+def _examples(track: str) -> Noun:
+    """What ``track`` calls its examples."""
+
+    def ask() -> list[str]:
+        from promptgrid import catalog
+
+        said = catalog.track(track).examples
+        return [said.one, said.many]
+
+    return Noun(*remembered(f"examples of {track}", ask))
 
 
 def _unknown(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,8 +7,6 @@ from typing import Any
 
 import typer
 
-from promptgrid.store.files.sizes import shown
-
 NAMED = 12
 """Names that are listed one by one for people; --json has all."""
 
@@ -27,7 +25,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"{facts['title'] or facts['name']}: {len(facts['classes'])} classes, {splits}",
         f"in a suite: {json.dumps(facts['address'])}",
         f"prompts: {facts['template'].format(facts['classes'][0]['name'].replace('_', ' '))!r}",
-        *_pixels(facts["pixels"]),
+        *facts.get("lines", ()),
         "classes (in label order):",
         *_classes(facts["classes"], list(facts["splits"])),
         *_named("left out", facts["left_out"]),
@@ -35,15 +33,6 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
     told = [note for note in facts["notes"] if " left out (" not in note]
     return lines + [f"note: {note}" for note in told]
-
-
-def _pixels(pixels: dict[str, Any] | None) -> list[str]:
-    if pixels is None or pixels["width"] is None:
-        return []
-    low, middle, high = zip(pixels["width"], pixels["height"], strict=True)
-    some = "" if pixels["looked_at"] == pixels["images"] else f" (of {pixels['looked_at']:,} images looked at)"
-    spread = f"{low[0]} to {high[0]} wide, {low[1]} to {high[1]} high, {middle[0]}x{middle[1]} at the median"
-    return [f"sizes: {spread}{some}; {shown(pixels['bytes'])} in all"]
 
 
 def _classes(rows: list[dict[str, Any]], splits: list[str]) -> list[str]:

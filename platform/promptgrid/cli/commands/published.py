@@ -10,6 +10,7 @@ import typer
 from promptgrid.cli.commands.suites import AsJson, Command
 from promptgrid.cli.remembered import remembered
 from promptgrid.cli.tables import Wide, show_table
+from promptgrid.default_track import DEFAULT_TRACK
 from promptgrid.spec import Refused, nearest
 
 Only = Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")]
@@ -22,7 +23,7 @@ def published(
     everything: Annotated[
         bool, typer.Option("--all", help="Also figures from memory (M), derived (D) or proposed (P), marked *.")
     ] = False,
-    track: Annotated[str, typer.Option("--track", help="The modality.")] = "image",
+    track: Annotated[str, typer.Option("--track", help="The modality.")] = DEFAULT_TRACK,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:

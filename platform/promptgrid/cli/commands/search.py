@@ -1,4 +1,4 @@
-"""`promptgrid search`: hyper-parameters chosen on validation images, the same budget for every method."""
+"""`promptgrid search`: hyper-parameters chosen on validation examples, the same budget for every method."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def search(
     retry_failed: RetryFailed = False,
     stall_limit: StallLimit = None,
 ) -> None:
-    """Search the knobs of every method of a suite on validation images, then test what was chosen.
+    """Search the knobs of every method of a suite on validation examples, then test what was chosen.
 
     Trial 0 is the configuration as written. Interrupt at any point and run again to go on; more trials later go on
     from fewer. asha and pbt score at 1/9, 1/3 and all epochs, and each time train from the start: what pbt's trials
@@ -115,7 +115,7 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     assert found is not None
     console = Console(soft_wrap=True)
     if len(winners) <= SHOWN:
-        _show_winners(found, winners)
+        _show_winners(summary, found, winners)
         for winner in (one for one in winners if one.settings):
             changed = ", ".join(f"{key} {value:.3g}" for key, value in winner.settings.items())
             place = f"{winner.dataset}, {winner.shots} shots, {winner.backbone}"
@@ -125,7 +125,7 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     console.print(f"{budget}, {found.cells} validation cells{failed}; choice: {summary.path}", highlight=False)
 
 
-def _show_winners(found: SearchFound, winners: list[Winner]) -> None:
+def _show_winners(summary: SearchSummary, found: SearchFound, winners: list[Winner]) -> None:
     optional = {"backbone": [winner.backbone for winner in winners], "shots": [str(winner.shots) for winner in winners]}
     told = {name: values for name, values in optional.items() if len(set(values)) > 1}
     rows = (
@@ -139,7 +139,7 @@ def _show_winners(found: SearchFound, winners: list[Winner]) -> None:
         for place, winner in enumerate(winners)
     )
     columns = ("method", "dataset", *told, "trial", "validation", "test", "test as written")
-    title = f"winners of {found.suite}: chosen on validation images, then tested"
+    title = f"winners of {found.suite}: chosen on validation {summary.examples.many}, then tested"
     show_table(columns, rows, title=title, names=columns)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from promptgrid.default_track import DEFAULT_TRACK
 from promptgrid.spec import Refused
 from promptgrid.spec.paths import user_path
 
@@ -102,7 +103,7 @@ def new_method(
         raise Refused("that name means something else in the code", got=name, hint="choose another name")
     from promptgrid import catalog
 
-    if name in {row["name"] for row in catalog.track("image").describe("methods")}:
+    if name in {row["name"] for row in catalog.track(DEFAULT_TRACK).describe("methods")}:
         raise Refused("a method of that name exists", got=name, hint="choose another name")
     folder = user_path(out, "--out") if out is not None else Path(f"promptgrid-{name.replace('_', '-')}")
     module = f"promptgrid_{name}"

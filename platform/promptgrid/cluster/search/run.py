@@ -12,7 +12,7 @@ from typing import Any
 from promptgrid.cluster.admission import admit
 from promptgrid.cluster.execution import Options, RunSummary, execute
 from promptgrid.cluster.search.search import Search, choose
-from promptgrid.spec import Refused
+from promptgrid.spec import EXAMPLES, Noun, Refused
 from promptgrid.spec.searched import SearchFound
 
 
@@ -25,12 +25,14 @@ class SearchSummary:
         path: the file of ``found``.
         searched: the run of the validation cells.
         tested: the run of the test cells; None where the search was interrupted before it.
+        examples: what the track calls its examples.
     """
 
     found: SearchFound | None
     path: Path | None
     searched: RunSummary
     tested: RunSummary | None = None
+    examples: Noun = EXAMPLES
 
     @property
     def interrupted(self) -> int | None:
@@ -66,7 +68,7 @@ def run_search(
         admit(search.store.root, address, local=local, device=chosen.device, writes=True)
         search, searched = run_tuned(search, how, retry_failed=retry_failed)
     else:
-        tried = f"search 1/2, {search.entry.trials} trials on validation images"
+        tried = f"search 1/2, {search.entry.trials} trials on validation {search.track.examples.many}"
         first = how | {"options": replace(apart, phase=tried)}
         searched = execute(search.plan(retry_failed=retry_failed), search.store, **first)
     if searched.interrupted is not None:
@@ -74,5 +76,7 @@ def run_search(
     found, plan = choose(search, retry_failed=retry_failed)
     path = search.store.searches.keep(found)
     count = 2 if search.entry.algorithm == "random" else 3
-    last = how | {"options": replace(apart, phase=f"search {count}/{count}, test images of what was chosen")}
-    return SearchSummary(found, path, searched, execute(plan, search.store, **last))
+    last = how | {
+        "options": replace(apart, phase=f"search {count}/{count}, test {search.track.examples.many} of what was chosen")
+    }
+    return SearchSummary(found, path, searched, execute(plan, search.store, **last), search.track.examples)

@@ -56,7 +56,7 @@ def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
     ours = [(found, told) for found in kept if (told := stale_parts(found, now)) is not None]
     current = _longest([StoredSearch(found) for found, told in ours if found.base == base and not told])
     older = [
-        StoredSearch(found, told or ("validation images have changed since",))
+        StoredSearch(found, told or (f"validation {search.track.examples.many} have changed since",))
         for found, told in ours
         if told or found.base != base
     ]

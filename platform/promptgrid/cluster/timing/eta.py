@@ -91,7 +91,7 @@ def forecast(
 
 
 def _looked(records: Sequence[Record]) -> float:
-    """Seconds that the first pack of each dataset on each backbone took beside its cells: it looked at the images."""
+    """Seconds that the first pack of each dataset on each backbone took beside its cells: it read the data."""
     first: dict[tuple[str, str], tuple[float, str]] = {}
     packs: dict[str, list[Record]] = {}
     for record in records:

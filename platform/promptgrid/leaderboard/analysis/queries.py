@@ -1,4 +1,4 @@
-"""Accuracy against queries: what each image shown to a black box bought."""
+"""Accuracy against queries: what each example shown to a black box bought."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.planned_grid import PlannedCell
 
 ASKED, SEEN, SCORED = "queries", "val_queries", "val_accuracy"
-"""Curves of a record: images asked about behind each epoch and each checkpoint, and the checkpoints' accuracy."""
+"""Curves of a record: examples asked about behind each epoch and each checkpoint, and the checkpoints' accuracy."""
 SHARES = (0.25, 0.5, 1.0)
 """Of a method's queries, at which tables show how far it had come."""
 
@@ -19,8 +19,8 @@ SHARES = (0.25, 0.5, 1.0)
 class QueryCurve:
     """One method on one dataset, means over its finished seeds; scores are fractions.
 
-    ``validation`` are scores on the few validation images behind so many ``queries``, both by checkpoint and empty
-    where there are no such images; ``asked`` are all queries, ``test`` is the headline score behind them.
+    ``validation`` are scores on the few validation examples behind so many ``queries``, both by checkpoint and empty
+    where there are no such examples; ``asked`` are all queries, ``test`` is the headline score behind them.
     """
 
     label: str

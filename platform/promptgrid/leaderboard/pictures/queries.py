@@ -57,7 +57,7 @@ def query_figure(board: Board, leaderboard: Leaderboard) -> str:
         axes.set_ylabel(f"{shorten(board.report.headline, 24)} (%)", fontsize=8)
     for place, axes in enumerate(grid.ravel()[: len(datasets)]):
         if place + columns >= len(datasets):
-            axes.set_xlabel("queries (images asked about)", fontsize=8)
+            axes.set_xlabel(f"queries ({board.report.examples.many} asked about)", fontsize=8)
     _legend(figure, board, labels)
     figure.subplots_adjust(
         left=0.56 / (WIDE * max(columns, 2)),

@@ -1,4 +1,4 @@
-"""What the data itself says: classes with fewer images than shots, files that were left out."""
+"""What the data itself says: classes with fewer examples than shots, files that were left out."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -20,17 +19,26 @@ def facts(board: Board) -> Facts:
         "metric": board.report.headline,
         "reference": board.reference,
         "declared": board.declared,
-        "tables": [_table(leaderboard, board.report.axes, board.reference) for leaderboard in board.leaderboards],
+        "tables": [_table(leaderboard, board) for leaderboard in board.leaderboards],
     }
 
 
-def _table(leaderboard: Leaderboard, places: Mapping[str, Mapping[str, str]], reference: str) -> dict[str, Any]:
+def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
+    places, examples = board.report.axes, board.report.examples.many
     columns = shown_columns(leaderboard)
     return {
         "backbone": leaderboard.backbone,
         "shots": leaderboard.shots,
-        "summary": summary(leaderboard, reference),
-        "columns": [{"key": c.key, "title": c.title, "about": c.about, "text": c.text} for c in columns],
+        "summary": summary(leaderboard, board.reference),
+        "columns": [
+            {
+                "key": c.key,
+                "title": c.title,
+                "about": c.about.replace("{examples}", examples),
+                "text": c.text,
+            }
+            for c in columns
+        ],
         "rows": [
             {
                 "index": index,

@@ -15,7 +15,7 @@ from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 
 
 def facts(board: Board) -> Facts | None:
-    """Curves and summaries (fractions, and numbers of images); None where nothing asked a black box."""
+    """Curves and summaries (fractions, and numbers of examples); None where nothing asked a black box."""
     parts = [_part(board, leaderboard) for leaderboard in board.leaderboards if asks(leaderboard)]
     return {"parts": parts, "shares": list(SHARES)} if parts else None
 

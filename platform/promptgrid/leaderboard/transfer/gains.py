@@ -72,11 +72,11 @@ def below_zero_by_seeds(gain: Array) -> Array:
     return np.where(tested, p, np.nan)
 
 
-def below_zero_by_images(better: Array, worse: Array) -> Array:
-    """(S, T) one-sided p of the exact sign test (McNemar's) over images: is the baseline right more often?
+def below_zero_by_examples(better: Array, worse: Array) -> Array:
+    """(S, T) one-sided p of the exact sign test (McNemar's) over examples: is the baseline right more often?
 
-    ``better`` and ``worse`` count the test images on which transfer is right in more, or in fewer, seeds than the
-    baseline. An image counts once however many seeds met it, so seeds that share test images do not pass for
+    ``better`` and ``worse`` count the test examples on which transfer is right in more, or in fewer, seeds than the
+    baseline. An example counts once however many seeds met it, so seeds that share test examples do not pass for
     independent. NaN where counts are.
     """
     known = np.isfinite(better) & np.isfinite(worse)
@@ -85,7 +85,7 @@ def below_zero_by_images(better: Array, worse: Array) -> Array:
 
 
 def sign_counts(moved: Mask, base: Mask) -> tuple[int, int]:
-    """(better, worse): images that ``moved`` gets right in more (fewer) seeds than ``base``; both are (N, images)."""
+    """(better, worse): examples that ``moved`` gets right in more (fewer) seeds than ``base``; both (N, examples)."""
     net = moved.sum(axis=0, dtype=np.int64) - base.sum(axis=0, dtype=np.int64)
     return int((net > 0).sum()), int((net < 0).sum())
 

@@ -26,7 +26,7 @@ class Transfer:
     ``scratch`` (T, N) are the plain cells of the same method, settings, shots and seed on each target, ``zero_shot``
     (S, T, N) those of the suite's zero-shot method: on the pair where the suite has it there (a protocol may score a
     pair on less than all classes), else on the target. ``reasons`` says why a pair lacks seeds, ``counts`` holds, by
-    baseline, (S, T, 2) images on which transfer is right in more and in fewer seeds (NaN where that is not known).
+    baseline, (S, T, 2) examples on which transfer is right in more and in fewer seeds (NaN where that is not known).
     """
 
     label: str
@@ -43,6 +43,7 @@ class Transfer:
     reasons: Mapping[tuple[int, int], str]
     counts: Mapping[str, tr.Array]
     similarities: Similarities | None = field(default=None, repr=False)
+    examples: str = "examples"
 
     @cached_property
     def own(self) -> tr.Mask:
@@ -88,13 +89,16 @@ class Transfer:
 
     @cached_property
     def q_values(self) -> dict[str, dict[str, tr.Array]]:
-        """By baseline and test (``seeds``, ``images``): (S, T) adjusted p that the gain is below 0, own pairs NaN."""
+        """By baseline and test: (S, T) adjusted p that the gain is below 0, own pairs NaN.
+
+        The tests are ``seeds``, and what the track calls its examples.
+        """
         found: dict[str, dict[str, tr.Array]] = {}
         for base in (SCRATCH, ZERO_SHOT):
             tests = {"seeds": tr.below_zero_by_seeds(self.gains[base])}
             if base in self.counts:
                 better, worse = self.counts[base][..., 0], self.counts[base][..., 1]
-                tests["images"] = tr.below_zero_by_images(better, worse)
+                tests[self.examples] = tr.below_zero_by_examples(better, worse)
             apart = {name: np.where(self.own, np.nan, p) for name, p in tests.items()}
             found[base] = {name: tr.false_discovery(p) for name, p in apart.items() if np.isfinite(p).any()}
         return found
@@ -191,6 +195,7 @@ def _transfer(
         reasons=_reasons(at, sources, targets, seeds),
         counts={base: found for base, found in counts.items() if np.isfinite(found).any()},
         similarities=report.similarities.get(first.cell.backbone),
+        examples=report.examples.many,
     )
 
 
@@ -222,7 +227,7 @@ def _counts(
     seeds: Sequence[int],
     correct: Mapping[str, Correct],
 ) -> tr.Array:
-    """(S, T, 2) images answered right in more, in fewer seeds than by the baseline; NaN where not known."""
+    """(S, T, 2) examples answered right in more, in fewer seeds than by the baseline; NaN where not known."""
     found = np.full((len(sources), len(targets), 2), np.nan)
     for j, target in enumerate(targets):
         for i, source in enumerate(sources):

@@ -55,5 +55,7 @@ def _pair(item: Transfer, i: int, j: int, source: str, target: str) -> dict[str,
         for test, q in item.q_values[base].items():
             row[f"q_{base}_{test}"] = float(q[i, j])
         if base in item.counts:
-            row[f"images_better_{base}"], row[f"images_worse_{base}"] = map(float, item.counts[base][i, j])
+            row[f"{item.examples}_better_{base}"], row[f"{item.examples}_worse_{base}"] = map(
+                float, item.counts[base][i, j]
+            )
     return {**row, "reason": item.reasons.get((i, j), "")}

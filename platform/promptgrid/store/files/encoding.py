@@ -89,7 +89,7 @@ def plain_json(raw: bytes) -> Any:
 
 
 def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
-    """Parquet (zstd), one row an image: the columns of ``COLUMNS``; class names stand in the metadata."""
+    """Parquet (zstd), one row an example: the columns of ``COLUMNS``; class names stand in the metadata."""
     layout = [[item.evaluation, len(item.image), item.top.shape[1]] for item in predictions]
     classes = [list(item.classes) for item in predictions]
     schema = pa.schema(
@@ -179,7 +179,7 @@ def _known(part: pa.Table, column: str) -> npt.NDArray[np.float32] | None:
 
 
 def _told(part: pa.Table) -> list[str]:
-    """The names of the images; none where an earlier version had none."""
+    """The names of the examples; none where an earlier version had none."""
     if "name" not in part.column_names or part["name"].null_count:
         return []
     names: list[str] = part["name"].to_pylist()

@@ -17,8 +17,9 @@ from promptgrid.engine.data import Opened
 from promptgrid.engine.kept import title_of
 from promptgrid.engine.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
-from promptgrid.spec import Cell, Machine, Record, Shared
+from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.image.assets import second_of
+from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.card import card_of
 from promptgrid.tracks.image.cards.prose import written
 from promptgrid.tracks.image.costs import Shape, expectation
@@ -39,6 +40,8 @@ class ImageTrack(Wing):
     name: ClassVar[str] = "image"
     resolver_type = ImageResolver
     resolver: ImageResolver
+    examples: ClassVar[Noun] = Noun("image", "images")
+    packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
 
     def data_of(self, cell: Cell, opened: Opened, cache: Cache, alive: Callable[[], None]) -> ImageData:
         looking = Looking(
@@ -89,6 +92,9 @@ class ImageTrack(Wing):
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)
         return preview(self.resolver.dataset(address), address)
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        return {"open_clip": open_clip_works()}
 
     def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
         return similarities(self.backbone(backbone, "cpu"), [self.resolver.dataset(name) for name in datasets], cache)

@@ -22,12 +22,18 @@ class TextResolver(Resolver):
     def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
         for name in sorted(method.assets & ASSETS.keys()):
             if ASSETS[name].owner == "protocol" and name not in protocol.offers:
-                raise Refused(f"method {method.name!r} needs {name}: {ASSETS[name].what}, which protocol "
-                              f"{protocol.name!r} does not offer", where="methods", hint=ASSETS[name].hint)  # fmt: skip
+                raise Refused(
+                    f"method {method.name!r} needs {name} ({ASSETS[name].what}), which protocol {protocol.name!r} does "
+                    "not offer",
+                    where="methods",
+                    hint=ASSETS[name].hint,
+                )
         if IN_TEMPLATE & columns_of(method) and "mask" not in self.facts(request.backbone)["offers"]:
-            raise Refused(f"method {method.name!r} answers by words at a mask, and backbone {request.backbone!r} does "
-                          "not fill masks", where="methods",
-                          hint="choose a backbone with a masked-word head, or another setting of the method")  # fmt: skip
+            raise Refused(
+                f"method {method.name!r} answers by words at a mask, and backbone {request.backbone!r} fills none",
+                where="methods",
+                hint="choose a backbone with a masked-word head, or another setting of the method",
+            )
         super().admit(method, request, protocol)
 
     def own_identity(self, method: Method, request: Request) -> dict[str, Any]:

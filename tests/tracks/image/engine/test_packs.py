@@ -22,7 +22,7 @@ from promptgrid.engine.packing import (
     Expectation,
     packs_of,
 )
-from promptgrid.engine.sampling import Support
+from promptgrid.engine.sampling import Sampler
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Reason, Request
@@ -185,9 +185,9 @@ def fitted(totals: list[int], seen: list[int]) -> tuple[Any, list[Schedule]]:
             seen.append(len(params["sum"]))
             return super().losses(params, *rest)
 
-    support = Support([training] * len(totals), [cell] * len(totals), schedules)
+    sampler = Sampler([training] * len(totals), [cell] * len(totals), schedules)
     start = {"sum": torch.zeros(len(totals), 1)}
-    return fit(Watched(Counting(), {}, task), start, support, schedules), schedules
+    return fit(Watched(Counting(), {}, task), start, sampler, schedules), schedules
 
 
 def test_finished_cells_leave_and_nothing_is_computed_for_them() -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip import SGD, Batch, Batches, Outcome, Params, Recipe, Task
 from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.sampling import Support, epoch_batches
+from promptgrid.engine.sampling import Sampler, epoch_batches
 from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.trainer import fit
 from promptgrid.spec import Cell, Pack
@@ -33,10 +33,10 @@ def looked_at(schedule: Schedule, images: int, windows: tuple[int, ...]) -> list
     """The images of every step, told by their features."""
     features = torch.arange(images).float().unsqueeze(1)
     training = still(features, torch.arange(images), pseudo=torch.arange(images) % 2 == 0)
-    support = Support([training], [lora(2)], [schedule])
+    sampler = Sampler([training], [lora(2)], [schedule])
     found = []
     for steps in windows:
-        window = support.window(steps, 1)
+        window = sampler.prefetch(steps, 1)
         for step in range(steps):
             batch = window.batch(step)
             seen = batch.features[0, :, 0].int().tolist()
@@ -67,9 +67,9 @@ def test_a_short_batch_is_a_mean_over_its_own_images() -> None:
     recipe = Recipe(SGD(0.1, 5e-4), 2, Batches(4, keep_last=True))
     schedule = Schedule(recipe, None, batch=4, each=3, total=6, short=2)
     start = method.init(task, rng)
-    support = Support([still(features, labels)], [lora(2)], [schedule])
+    sampler = Sampler([still(features, labels)], [lora(2)], [schedule])
     knobs = {name: torch.tensor([float(getattr(method, name))]) for name in method.knobs()}
-    found = fit(PackedMethod(method, knobs, task), {k: v[None] for k, v in start.items()}, support, [schedule]).params
+    found = fit(PackedMethod(method, knobs, task), {k: v[None] for k, v in start.items()}, sampler, [schedule]).params
     leaves: Params = {name: value.clone().requires_grad_() for name, value in start.items()}
     optimizer = torch.optim.SGD(leaves.values(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     for step, (chosen, rate) in enumerate(zip(looked_at(schedule, images, (6,)), schedule.rates(), strict=True)):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.assets import Second
 from promptgrid.contract.clip import Batch, Dataset, DatasetFamily, Method, Outputs, Task
-from promptgrid.engine.sampling import Window
+from promptgrid.engine.sampling import Prefetched
 from promptgrid.spec import Cell, DatasetCard, Pack
 from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL
@@ -196,8 +196,8 @@ def test_tfup_t_takes_its_label_from_the_view_without_augmentation(two_looks) ->
 def test_where_views_are_declared_the_view_without_augmentation_is_kept_beside_them(name: str, monkeypatch) -> None:
     """On a whole run; the second backbone of the small world is the first one again."""
     looked: list[Batch] = []
-    batch_of = Window.batch
-    monkeypatch.setattr(Window, "batch", lambda *given: looked.append(batch_of(*given)) or looked[-1])
+    batch_of = Prefetched.batch
+    monkeypatch.setattr(Prefetched, "batch", lambda *given: looked.append(batch_of(*given)) or looked[-1])
     asked = replace(request(name, protocol="unsupervised", **brief(name)), shots=0, views="online")
     (cell,) = track().resolve([asked])
     (outcome,) = track().run(Pack((cell,), wanted=frozenset({cell.key})), MemoryCache(), "cpu")

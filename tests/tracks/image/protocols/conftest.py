@@ -24,7 +24,9 @@ class Numbers(Dataset):
             start += len(labels)
         classes = tuple(f"class {label}" for label in range(max(rows) + 1))
         counts = {name: len(labels) for name, labels in splits.items()}
-        self.card = DatasetCard(name="numbers", classes=classes, splits=counts, sha256="0" * 64)
+        self.card = DatasetCard(
+            name="numbers", classes=classes, splits=counts, sha256="0" * 64, template="a photo of a {}."
+        )
 
     def read(self, index: int) -> Image.Image:
         raise AssertionError("a protocol reads no image")

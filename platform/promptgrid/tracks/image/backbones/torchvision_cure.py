@@ -45,3 +45,16 @@ def _extension_loads() -> bool:
             return False
         return True
     return False
+
+
+def open_clip_works() -> tuple[bool, str]:
+    """Whether open_clip can be imported beside this torch, and how a user's own script does so.
+
+    A CPU torch beside the CUDA build of torchvision is cured here; a user's own script has to ask for it.
+    """
+    needed = apply()
+    import open_clip
+
+    how = f"`from {__package__} import torchvision_cure; torchvision_cure.apply()`"
+    told = f"your own scripts write {how} before `import open_clip`" if needed else "`import open_clip` works as it is"
+    return hasattr(open_clip, "create_model"), told

@@ -17,7 +17,7 @@ from promptgrid.contract.track import Timing
 from promptgrid.engine.packed import PackedMethod
 from promptgrid.engine.programs import waves_near_cache
 from promptgrid.engine.provenance import forget_peak, peak_memory_mb
-from promptgrid.engine.sampling import Support, TrainingSet, epoch_batches, streams
+from promptgrid.engine.sampling import Sampler, TrainingSet, epoch_batches, streams
 from promptgrid.engine.schedule import Schedule, steps_per_epoch
 from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
 from promptgrid.engine.trainer import Fit, fit
@@ -260,7 +260,7 @@ def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
     schedules = [schedule] * cells
     support = [training] * cells
     pack = PackedMethod(method, knobs, given.task)
-    return lambda: fit(pack, stacked, Support(support, given.cells, schedules), schedules, choose=choose)
+    return lambda: fit(pack, stacked, Sampler(support, given.cells, schedules), schedules, choose=choose)
 
 
 def _referred(given: Problem, *, cached: bool) -> Callable[[], Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 from promptgrid.contract.clip import Dataset
 from promptgrid.contract.split_names import SPLITS
 from promptgrid.spec.paths import user_path
+from promptgrid.spec.sizes import shown
 from promptgrid.tracks.image.datasets import coop_split, imagefolder
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 from promptgrid.tracks.image.datasets.files import FilesDataset
@@ -47,6 +48,7 @@ def preview(dataset: Dataset, address: str) -> dict[str, Any]:
             for label, name in enumerate(card.classes)
         ],
         "pixels": sizes,
+        "lines": _lines(sizes),
         "left_out": [{"path": path, "why": why} for path, why in left_out],
         "unreadable": [{"path": path, "why": why} for path, why in unread],
         "notes": list(getattr(dataset, "notes", ())),
@@ -65,6 +67,16 @@ def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str
     spread = {side: _spread([shape[place] for shape in shapes]) for place, side in enumerate(("width", "height"))}
     weight = sum((dataset.root / path).stat().st_size for path in dataset.paths)
     return {"looked_at": len(shapes) + len(unread), "images": len(dataset.paths), "bytes": weight, **spread}, unread
+
+
+def _lines(sizes: Mapping[str, Any] | None) -> list[str]:
+    """The sizes in one line for people; none where no image could be read."""
+    if sizes is None or sizes["width"] is None:
+        return []
+    low, middle, high = zip(sizes["width"], sizes["height"], strict=True)
+    some = "" if sizes["looked_at"] == sizes["images"] else f" (of {sizes['looked_at']:,} images looked at)"
+    spread = f"{low[0]} to {high[0]} wide, {low[1]} to {high[1]} high, {middle[0]}x{middle[1]} at the median"
+    return [f"sizes: {spread}{some}; {shown(sizes['bytes'])} in all"]
 
 
 def _spread(values: Sequence[int]) -> list[int] | None:

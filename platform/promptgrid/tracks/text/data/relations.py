@@ -21,5 +21,8 @@ class EntityColumn(TokenColumn):
     def admit(self, method: Method, dataset: Dataset) -> None:
         first = dataset.read(0)
         if first.spans is None:
-            raise Refused(f"method {method.name!r} reads relations, and this dataset marks no entities",
-                          where=dataset.card.name, hint="choose a dataset of relations, or leave the method out")  # fmt: skip
+            raise Refused(
+                f"method {method.name!r} reads relations, and this dataset marks no entities",
+                where=dataset.card.name,
+                hint="choose a dataset of relations, or leave the method out",
+            )

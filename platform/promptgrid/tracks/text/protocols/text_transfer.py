@@ -24,6 +24,10 @@ class TextTransfer(TextFewShot):
 
     def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
         if dataset.card.classes != source.card.classes:
-            raise Refused("source and target have other classes", where=dataset.card.name,
-                          got=", ".join(source.card.classes[:6]), expected=", ".join(dataset.card.classes[:6]))  # fmt: skip
+            raise Refused(
+                "source and target have other classes",
+                where=dataset.card.name,
+                got=", ".join(source.card.classes[:6]),
+                expected=", ".join(dataset.card.classes[:6]),
+            )
         return split
