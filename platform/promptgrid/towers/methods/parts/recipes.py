@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from promptgrid.contract.method import Number
-from promptgrid.contract.recipe import AdamW, Batches, Cosine, Recipe, Rule
+from promptgrid.contract.recipe import AdamW, Batches, Cosine, Number, Recipe, Rule
 
 
 def adamw(

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from promptgrid.contract import Edits
 from promptgrid.spec import Refused
+from promptgrid.towers.edits import Adapter, Sublayer
 from promptgrid.tracks.text.backbone import taken
 from promptgrid.tracks.text.backbones.reading import ACTS, Reader
 from promptgrid.tracks.text.backbones.relative import Distances
-from promptgrid.tracks.text.edits import Adapter, Generated, Prefix, Sublayer, TextEdits
+from promptgrid.tracks.text.edits import Generated, Prefix, TextEdits
 
 NONE = TextEdits()
 
