@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.method import Method, Number, Params, knob
+from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.recipe import Number
 from promptgrid.contract.settings import check
 from promptgrid.contract.task import Batch, required
 from promptgrid.contract.taxonomy import Axes

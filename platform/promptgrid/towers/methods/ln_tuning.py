@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 
 from promptgrid.contract.edits import NormShift
-from promptgrid.contract.method import Number, Params, knob
+from promptgrid.contract.method import Params, knob
+from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.edits import TokenPlan
-from promptgrid.contract.method import Number, Params, knob
+from promptgrid.contract.method import Params, knob
+from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed, normal

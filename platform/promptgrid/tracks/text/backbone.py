@@ -238,5 +238,5 @@ class TextBackboneFamily(BackboneFamily):
     """
 
     @abstractmethod
-    def load(self, backbone: str, device: str) -> TextBackbone:  # type: ignore[override]  # a tower of texts alone
+    def load(self, backbone: str, device: str) -> TextBackbone:
         """The tower, frozen, on ``device``."""

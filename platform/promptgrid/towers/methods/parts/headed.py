@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.method import Method, Number, Params, Recipe, knob
+from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.recipe import Number, Recipe
 from promptgrid.contract.settings import check
 from promptgrid.contract.task import Batch
 from promptgrid.towers.edits import TowerEdits

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from promptgrid.contract.method import Number, Recipe
+from promptgrid.contract.recipe import AdamW, Batches, Cosine, Number, Recipe, Rule
 
 
 def adamw(
@@ -32,18 +33,14 @@ def adamw(
         betas: of the two running means.
         epsilon: beside the root of the second.
     """
+    rules = {name: Rule(rate=rate) for name, rate in (rates or {}).items()}
+    for name in undecayed:
+        rules[name] = replace(rules.get(name, Rule()), decay=0.0)
     return Recipe(
-        learning_rate=learning_rate,
-        optimizer="adamw",
-        weight_decay=weight_decay,
-        betas=betas,
-        epsilon=epsilon,
-        batch_size=batch_size,
-        iterations=steps,
-        per="iteration",
-        warmup_epochs=0,
-        rates=tuple((rates or {}).items()),
-        undecayed=tuple(undecayed),
+        AdamW(learning_rate, weight_decay, betas, epsilon),
+        batches=Batches(batch_size, keep_last=True),
+        schedule=Cosine(per="iteration"),
+        rules=rules,
         clip=clip,
-        keep_last=True,
+        iterations=steps,
     )

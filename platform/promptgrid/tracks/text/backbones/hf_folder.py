@@ -75,7 +75,7 @@ class HuggingFaceFolder(TextBackboneFamily):
                       "vocabulary": shape.vocabulary},
         }  # fmt: skip
 
-    def load(self, backbone: str, device: str) -> TextBackbone:  # type: ignore[override]  # as its family
+    def load(self, backbone: str, device: str) -> TextBackbone:
         folder, facts = described(backbone), self.facts(backbone)
         state = _state(folder)
         tensors = fitted(renamed(folder.kind.arranged(state, folder.shape), folder.kind.table), folder.shape, backbone)

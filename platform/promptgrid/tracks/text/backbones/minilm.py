@@ -58,7 +58,7 @@ class MiniLM(TextBackboneFamily):
                       "vocabulary": SHAPE.vocabulary},
         }  # fmt: skip
 
-    def load(self, backbone: str, device: str) -> TextBackbone:  # type: ignore[override]  # as its family
+    def load(self, backbone: str, device: str) -> TextBackbone:
         if not self.knows(backbone):
             raise Refused("unknown backbone", where="backbones", got=backbone, expected=", ".join(_here()))
         return build(backbone, str(self.facts(backbone)["digest"]), device)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract.method import Params, Recipe
+from promptgrid.contract.method import Params
+from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.methods.parts.headed import normal
 from promptgrid.towers.methods.parts.recipes import adamw

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Number, Params, knob
+from promptgrid.contract.method import Params, knob
+from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.methods.full_finetune import own_weights
 from promptgrid.tracks.text.methods.kpt import KPT, weighted

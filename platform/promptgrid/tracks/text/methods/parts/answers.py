@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.edits import Edits
-from promptgrid.contract.method import Number, Params, knob
+from promptgrid.contract.method import Params, knob
+from promptgrid.contract.recipe import Number
 from promptgrid.contract.task import Batch
 from promptgrid.towers.methods.parts.headed import Headed, head
 from promptgrid.tracks.text.methods.parts.verbalizers import class_logits

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Number, Params, Recipe, knob
+from promptgrid.contract.method import Params, knob
 from promptgrid.contract.randomness import stream
+from promptgrid.contract.recipe import Number, Recipe
 from promptgrid.contract.task import Batch, Chosen
 from promptgrid.towers.methods.full_finetune import own_weights
 from promptgrid.towers.methods.parts.recipes import adamw

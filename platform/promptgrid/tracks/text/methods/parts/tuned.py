@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Method, Number, Params, Recipe, knob
+from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.recipe import Number, Recipe
 from promptgrid.contract.settings import check
 from promptgrid.contract.task import Batch
 from promptgrid.towers.methods.full_finetune import OWN, own_weights
