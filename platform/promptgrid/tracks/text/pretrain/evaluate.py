@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def by_frequency(counts: Tensor, tower: Transformer, texts: Sequence[str]) -> fl
 def cloze(tower: Transformer, path: Path = CLOZE) -> tuple[int, int, int, list[tuple[str, list[str]]]]:
     """How many sentences there are, of how many the first word fits, one of the first five, and what was said."""
     said, first, among_five = [], 0, 0
-    rows: list[tuple[str, list[str]]] = read_yaml(path)
+    rows = cast(list[tuple[str, list[str]]], read_yaml(path))
     for sentence, fitting in rows:
         before, after = sentence.split(BLANK)
         tokens = tower.tokenize_template([Piece(before), Piece(masks=1), Piece(after)])
