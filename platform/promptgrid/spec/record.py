@@ -80,10 +80,14 @@ class Provenance(BaseModel):
     pack: str = ""
 
 
+CORRELATIONS = ("matthews",)
+"""How the names of metrics end that are correlations, -1 .. 1."""
+
+
 class Record(BaseModel):
     """The result of one cell. ``promptgrid/store/RECORDS.md`` tells the whole format, files beside this one included.
 
-    ``metrics`` are fractions in [0, 1] unless their name says otherwise; ``curves`` are lists over training
+    ``metrics`` are fractions in [0, 1], correlations in [-1, 1]; ``curves`` are lists over training
     (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are sentences about the data: a class
     with fewer examples than shots, files that were left out. Version 1 of the schema has none; it is read for ever.
     """
@@ -112,8 +116,9 @@ class Record(BaseModel):
         if self.status == "done" and not self.metrics:
             raise ValueError("a finished record needs metrics")
         for name, value in self.metrics.items():
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"metric {name} = {value!r} is outside [0, 1]")
+            least = -1 if name.endswith(CORRELATIONS) else 0
+            if not least <= value <= 1.0:
+                raise ValueError(f"metric {name} = {value!r} is outside [{least}, 1]")
         return self
 
 
