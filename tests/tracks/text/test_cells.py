@@ -142,11 +142,25 @@ def test_training_texts_are_as_wide_as_the_longest_of_the_pack() -> None:
 
 
 def test_a_tower_without_masks_takes_no_template() -> None:
-    with pytest.raises(Refused, match="needs mask"):
+    with pytest.raises(Refused, match="fills none"):
         track().resolve([request("prompt_finetune", backbone="no-masks")])
     with pytest.raises(Refused, match="fills none"):
         track().resolve([request("dept", backbone="no-masks", answers="words")])
     assert track().resolve([request("prompt_tuning", backbone="no-masks")])
+
+
+def test_what_was_learned_on_a_source_is_scored_and_goes_on() -> None:
+    """Answers by words apply to any classes, so the source's prompt is scored on the target as it is."""
+    source = finished("dept", answers="words")
+    learned = {source.record.cell.key: source.state}
+    asked = {"protocol": "text_transfer", "source": "sentences", "dataset": "other", "answers": "words"}
+    cells = track().resolve([request("dept", reading=reading, **asked) for reading in ("evaluate", "adapt")])
+    for cell in cells:
+        assert cell.needs == (source.record.cell.key,)
+        (pack,) = track().pack([cell])
+        (one,) = track().run(replace(pack, wanted=frozenset({cell.key})), CACHE, "cpu", learned=learned.__getitem__)
+        assert one.record.status == "done", one.record.log_tail
+        assert bool(one.state) == (cell.reading == "adapt")
 
 
 def test_a_method_on_relations_needs_them() -> None:

@@ -70,6 +70,7 @@ def test_transfer_wants_the_same_classes_and_starts_from_few_shot_cells() -> Non
     (cell,) = track().resolve([asked])
     (source,) = track().resolve([request("prompt_tuning")])
     assert cell.needs == (source.key,)
-    wrong = request("prompt_tuning", protocol="text_transfer", source="sentences", reading="adapt", dataset="fewer")
     with pytest.raises(Refused, match="other classes"):
-        track().resolve([wrong])
+        protocol("text_transfer").from_source(
+            protocol("text_transfer").split(dataset("fewer"), 2, 1), dataset("fewer"), dataset()
+        )
