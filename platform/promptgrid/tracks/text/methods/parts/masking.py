@@ -66,7 +66,8 @@ def masked_word_loss(
 
 def uniform(rows: Tensor, size: int, seed: Tensor, salt: int) -> Tensor:
     """(B, ``size``) draws of U(0, 1) for the B rows of ``rows``: a function of (``seed``, ``salt``) alone."""
-    return torch.special.ndtr(gaussian(rows.float(), size, seed, salt))
+    drawn: Tensor = torch.special.ndtr(gaussian(rows.float(), size, seed, salt))
+    return drawn
 
 
 def _special(task: TextTask, ids: Tensor) -> Tensor:
