@@ -79,12 +79,11 @@ class Transfer:
     @cached_property
     def measures(self) -> dict[str, tr.Array]:
         """(S, T) means over seeds: ``raw``, ``scratch`` and ``zero_shot`` gains, ``normalised``."""
+        sign = self.metric.sign
         return {
             SCRATCH: tr.seed_mean(self.gains[SCRATCH]),
             ZERO_SHOT: tr.seed_mean(self.gains[ZERO_SHOT]),
-            "normalised": tr.normalised(
-                *(self.metric.sign * each for each in (self.raw, self.scratch, self.zero_shot))
-            ),
+            "normalised": tr.normalised(sign * self.raw, sign * self.scratch, sign * self.zero_shot),
             "raw": tr.seed_mean(self.raw),
         }
 
