@@ -49,13 +49,9 @@ class Adapters(Headed):
 
     def edits(self, params: Params, task: Any) -> TowerEdits | None:
         places = [(layer, i) for layer in range(task.tower.layers) for i in range(len(SUBLAYERS))]
+        down, up, low, high = (params[name] for name in ("down", "up", "down_bias", "up_bias"))
         found = {
-            (layer, SUBLAYERS[i]): Adapter(
-                params["down"][layer, i],
-                params["up"][layer, i],
-                params["down_bias"][layer, i],
-                params["up_bias"][layer, i],
-            )
+            (layer, SUBLAYERS[i]): Adapter(down[layer, i], up[layer, i], low[layer, i], high[layer, i])
             for layer, i in places
         }
         return TowerEdits(adapters=found, seed=task.seed)

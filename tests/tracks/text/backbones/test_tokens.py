@@ -22,7 +22,7 @@ def _theirs(homes: dict[str, Path], kind: str) -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2", "t5"])
-@pytest.mark.parametrize("most", [8, 9, 13, 40])
+@pytest.mark.parametrize("most", [8, 9, 13, 38])
 def test_rows_are_those_of_the_models_own_tokenizer(
     kind: str, most: int, homes: dict[str, Path], towers: Towers
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_template_says_where_its_parts_stand(towers: Towers) -> None:
         assert bool(tokens.mask[row][at["soft"]].all())
         assert at["mask"] == at["words"][-1] + 1
     bare = tower.tokenize([LONG]).ids[0]
-    assert tokens.ids[1, : 1 + 12 - 7].tolist() == bare[: 1 + 12 - 7].tolist()
+    assert tokens.ids[1, :5].tolist() == bare[:5].tolist()
 
 
 def test_pieces_of_one_name_are_joined(towers: Towers) -> None:
@@ -85,7 +85,7 @@ def test_a_mask_is_never_cut(towers: Towers) -> None:
     tokens = towers["bert"].tokenize_template(pieces, most=6)
     a, b = (ids[0] for ids in towers["bert"].words(["a", "b"]))
     assert tokens.ids[0, 1].item() == b != a
-    with pytest.raises(Refused, match="no such length"):
+    with pytest.raises(Refused, match="too long"):
         towers["bert"].tokenize_template(pieces, most=4)
 
 

@@ -12,6 +12,8 @@ from tests.reference.text.world import begun, stirred, training_batch, world
 from tests.tracks.text.methods.test_every_method import LEARNING, METHODS, built, relational
 from torch import Tensor
 
+from promptgrid.contract.method import Params
+from promptgrid.contract.task import Batch
 from promptgrid.tracks.text.backbone import Piece, Tokens
 from promptgrid.tracks.text.backbones.shape import Shape
 from promptgrid.tracks.text.backbones.tower import TextTower
@@ -69,6 +71,28 @@ def test_its_losses_in_every_round_are_those_on_the_plain_tower(name: str) -> No
         assert found.keys() == wanted.keys()
         for key, value in wanted.items():
             torch.testing.assert_close(found[key], value, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"), [("ept", 0), ("iapt", 0), ("p_tuning_v2", 0), ("know_prompt", 0), ("pcp", 1)]
+)
+def test_cells_at_once_are_cells_alone_on_the_tower(name: str, turn: int) -> None:
+    task = world(relational(name)).but(backbone=TOWER, turn=turn)
+    method, examples = built(name), training_batch(world(relational(name)))
+    own = [stirred(method, begun(method, task, seed), seed) for seed in range(2)]
+    batches = [examples.rows(slice(0, 5)), examples.rows(slice(6, 11))]
+    seeds = torch.tensor([8, 9])
+
+    def loss(params: Params, columns: dict[str, Tensor], seed: Tensor) -> Tensor:
+        return sum(method.objective(params, Batch(columns), task.but(seed=seed)).values())  # type: ignore[return-value]
+
+    found = torch.func.vmap(loss)(
+        {key: torch.stack([each[key] for each in own]) for key in own[0]},
+        {key: torch.stack([each[key] for each in batches]) for key in batches[0]},
+        seeds,
+    )
+    alone = [loss(own[cell], batches[cell].columns, seeds[cell]) for cell in range(2)]
+    torch.testing.assert_close(found, torch.stack(alone), rtol=0, atol=1e-8)
 
 
 def test_the_tower_says_its_norms_and_the_width_of_its_mlp() -> None:

@@ -9,13 +9,14 @@ import pytest
 import torch
 from tests.tracks.text.backbones.folders import folder
 
+from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.text.backbones.hf_folder import HuggingFaceFolder
 from promptgrid.tracks.text.backbones.mask_delta import applied, closed, opened
 from promptgrid.tracks.text.backbones.tower import Transformer
 from promptgrid.tracks.text.pretrain import readers
 from promptgrid.tracks.text.pretrain.batches import masked, rows, steps
 from promptgrid.tracks.text.pretrain.corpus import Source, capped, corpus, load_sources, parted, texts
-from promptgrid.tracks.text.pretrain.evaluate import cloze, held_out
+from promptgrid.tracks.text.pretrain.evaluate import CLOZE, cloze, held_out
 from promptgrid.tracks.text.pretrain.publish import loaded, publish, stored
 from promptgrid.tracks.text.pretrain.recipe import Recipe
 from promptgrid.tracks.text.pretrain.tables import Tables
@@ -44,12 +45,8 @@ def tables(tower: Transformer) -> Tables:
 
 
 def test_rows_are_filled_and_framed() -> None:
-    assert rows([[1, 2, 3], [4, 5], [6, 7, 8, 9, 10]], 4, 0, 99) == [
-        [0, 1, 2, 99],
-        [0, 4, 5, 99],
-        [0, 6, 7, 99],
-        [0, 8, 9, 99],
-    ]
+    wanted = [[0, 1, 2, 99], [0, 3, 4, 99], [0, 6, 7, 99], [0, 8, 9, 99]]
+    assert rows([[1, 2, 3], [4, 5], [6, 7, 8, 9, 10]], 4, 0, 99) == wanted
 
 
 def test_masks_hide_what_is_wanted_and_never_the_frame() -> None:
@@ -125,19 +122,16 @@ def test_figures_are_those_of_the_head(tower: Transformer, tables: Tables, tmp_p
     assert (told.first, told.among_five) == (1.0, 1.0)
     assert told.perplexity < 1.01
     assert held_out(said, ["cat cat cat cat"]).first == 0.0
-    (tmp_path / "cloze.yaml").write_text("- ['the [MASK] was bad', [film]]\n- ['the [MASK] sat', [cat]]\n")
+    (tmp_path / "cloze.yaml").write_text("the [MASK] was bad: [film]\nthe [MASK] sat: [cat]\n")
     count, first, _, words = cloze(said, tmp_path / "cloze.yaml")
     assert (count, first) == (2, 1)
     assert words[0][1][0] == "film"
 
 
 def test_the_shipped_cloze_sentences_have_one_mask_each() -> None:
-    from promptgrid.spec.reading import read_yaml
-    from promptgrid.tracks.text.pretrain.evaluate import CLOZE
-
     found = read_yaml(CLOZE)
     assert len(found) == 40
-    assert all(sentence.count("[MASK]") == 1 and fitting for sentence, fitting in found)
+    assert all(sentence.count("[MASK]") == 1 and fitting for sentence, fitting in found.items())
 
 
 def test_readers_give_sentences(tmp_path: Path) -> None:

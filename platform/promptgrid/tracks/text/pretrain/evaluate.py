@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -38,7 +37,7 @@ def held_out(tower: Transformer, texts: Sequence[str], share: float = 0.15, seed
     losses, ranks = [], []
     assert tower.special.mask is not None
     for text in texts:
-        ids = tower.tokenize([text], most=64).ids
+        ids = tower.tokenize([text], most=_longest(tower)).ids
         if ids.shape[1] < 5:
             continue
         step = masked(ids, max(1, round(share * (ids.shape[1] - 2))), tower.special.mask, generator)
@@ -51,7 +50,7 @@ def held_out(tower: Transformer, texts: Sequence[str], share: float = 0.15, seed
 
 def by_frequency(counts: Tensor, tower: Transformer, texts: Sequence[str]) -> float:
     """The share of tokens told by always saying the most frequent one: what any head must beat."""
-    ids = torch.cat([tower.tokenize([text], most=64).ids[0, 1:-1] for text in texts])
+    ids = torch.cat([tower.tokenize([text], most=_longest(tower)).ids[0, 1:-1] for text in texts])
     return float((ids == counts.argmax()).float().mean())
 
 
@@ -59,8 +58,8 @@ def by_frequency(counts: Tensor, tower: Transformer, texts: Sequence[str]) -> fl
 def cloze(tower: Transformer, path: Path = CLOZE) -> tuple[int, int, int, list[tuple[str, list[str]]]]:
     """How many sentences there are, of how many the first word fits, one of the first five, and what was said."""
     said, first, among_five = [], 0, 0
-    rows = cast(list[tuple[str, list[str]]], read_yaml(path))
-    for sentence, fitting in rows:
+    rows = read_yaml(path)
+    for sentence, fitting in rows.items():
         before, after = sentence.split(BLANK)
         tokens = tower.tokenize_template([Piece(before), Piece(masks=1), Piece(after)])
         logits = tower.fill(tower.encode_at(tower.embed(tokens.ids), tokens.mask, tokens.places["mask"]))[0, 0]
@@ -70,6 +69,10 @@ def cloze(tower: Transformer, path: Path = CLOZE) -> tuple[int, int, int, list[t
         among_five += any(token in known for token in best)
         said.append((sentence, [tower.tokenizer.spelled(token) for token in best]))
     return len(rows), first, among_five, said
+
+
+def _longest(tower: Transformer) -> int:
+    return min(64, tower.most_tokens)
 
 
 def _ranks(logits: Tensor, wanted: Tensor) -> Tensor:

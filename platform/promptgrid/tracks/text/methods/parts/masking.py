@@ -66,8 +66,8 @@ def masked_word_loss(
 
 def uniform(rows: Tensor, size: int, seed: Tensor, salt: int) -> Tensor:
     """(B, ``size``) draws of U(0, 1) for the B rows of ``rows``: a function of (``seed``, ``salt``) alone."""
-    found: Tensor = torch.special.ndtr(gaussian(rows.float(), size, seed, salt))
-    return found
+    drawn: Tensor = torch.special.ndtr(gaussian(rows.float(), size, seed, salt))
+    return drawn
 
 
 def _special(task: TextTask, ids: Tensor) -> Tensor:
