@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from promptgrid.contract import Edits
 from promptgrid.spec import Refused
-from promptgrid.towers.edits import Adapter, Sublayer
 from promptgrid.tracks.text.backbone import taken
 from promptgrid.tracks.text.backbones.reading import ACTS, Reader
 from promptgrid.tracks.text.backbones.relative import Distances
-from promptgrid.tracks.text.edits import Generated, Prefix, TextEdits
-
-NONE = TextEdits()
+from promptgrid.tracks.text.edits import Prefix, TextEdits
 
 
 def encoded(
@@ -33,29 +30,38 @@ def encoded(
     """
     shape, edits = read.shape, read.edits
     distances = Distances.of(read, embeddings.shape[1])
+    short = at is not None and distances is None and not _drops(edits)
     x = _entered(read, embeddings, segments)
     for layer in range(shape.layers):
         x = _with_slots(x, mask, layer, slot, edits)
-        asking = at if layer == shape.layers - 1 and distances is None else None
-        x = _block(read, x, mask, layer, distances, asking)
-    if at is not None and distances is not None:
+        x = _block(read, x, mask, layer, distances, at if short and layer == shape.layers - 1 else None)
+    if at is not None and not short:
         x = taken(x, at)
     return read.normed(x, "post", "post") if shape.norm_first else x
 
 
-def refuse_foreign(edits: Edits, where: str) -> None:
-    """Refuse edits that a text tower does not know.
+def admitted(edits: Edits | None, where: str) -> TextEdits:
+    """Edits as a text tower reads them; no edits where None.
 
     Raises:
         Refused: side paths, tokens apart, or tokens of an image tower.
     """
+    if edits is None:
+        return TextEdits()
+    own = edits if isinstance(edits, TextEdits) else TextEdits(**vars(edits))
     for name in ("sides", "apart"):
-        if getattr(edits, name):
+        if getattr(own, name):
             raise Refused(f"edits of an image tower: {name}", where=where)
-    if edits.tokens is not None and edits.tokens.place != "text":
-        raise Refused("prompt tokens of an image tower", where=where, got=edits.tokens.place, expected="text")
-    if isinstance(edits, TextEdits) and edits.generated is not None and edits.tokens is not None:
+    if own.tokens is not None and own.tokens.place != "text":
+        raise Refused("prompt tokens of an image tower", where=where, got=own.tokens.place, expected="text")
+    if own.generated is not None and own.tokens is not None:
         raise Refused("prompt slots are either given or generated, not both", where=where)
+    return own
+
+
+def _drops(edits: TextEdits) -> bool:
+    """Whether deltas draw dropout, which they draw for all tokens."""
+    return edits.seed is not None and any(delta.rate > 0 for delta in edits.deltas.values())
 
 
 def _entered(read: Reader, embeddings: Tensor, segments: Tensor | None) -> Tensor:
@@ -70,12 +76,12 @@ def _entered(read: Reader, embeddings: Tensor, segments: Tensor | None) -> Tenso
     return x if shape.norm_first else read.normed(x, "pre", "pre")
 
 
-def _with_slots(x: Tensor, mask: Tensor, layer: int, slot: int, edits: Edits) -> Tensor:
+def _with_slots(x: Tensor, mask: Tensor, layer: int, slot: int, edits: TextEdits) -> Tensor:
     """``x`` with the prompt slots overwritten by what the edits say of this layer."""
     if edits.tokens is not None and 0 < layer < len(edits.tokens.layers):
         made = edits.tokens.layers[layer]
         return _overwritten(x, made.expand(x.shape[0], *made.shape[-2:]), slot)
-    generated: Generated | None = getattr(edits, "generated", None)
+    generated = edits.generated
     if generated is not None and layer in generated.at:
         end = slot + generated.count
         rest = torch.cat([x[:, :slot], x[:, end:]], 1)
@@ -96,25 +102,20 @@ def _block(read: Reader, x: Tensor, mask: Tensor, layer: int, distances: Distanc
     answered = _adapted(read.projected(gathered, layer, "out"), read.edits, layer, "attention")
     x = (x if at is None else taken(x, at)) + answered
     if read.shape.norm_first:
-        return x + _adapted(
-            _mlp(read, read.normed(x, f"{name}.second", (layer, "second")), layer), read.edits, layer, "mlp"
-        )
+        return x + _mlp(read, read.normed(x, f"{name}.second", (layer, "second")), layer)
     x = read.normed(x, f"{name}.first", (layer, "first"))
-    return read.normed(
-        x + _adapted(_mlp(read, x, layer), read.edits, layer, "mlp"), f"{name}.second", (layer, "second")
-    )
+    return read.normed(x + _mlp(read, x, layer), f"{name}.second", (layer, "second"))
 
 
 def _mlp(read: Reader, x: Tensor, layer: int) -> Tensor:
     hidden = ACTS[read.shape.act](read.projected(x, layer, "fc"))
     if read.shape.gated:
         hidden = hidden * read.linear(x, f"blocks.{layer}.gate")
-    return read.projected(hidden, layer, "proj")
+    return _adapted(read.projected(hidden, layer, "proj"), read.edits, layer, "mlp")
 
 
-def _adapted(x: Tensor, edits: Edits, layer: int, sublayer: Sublayer) -> Tensor:
-    adapters: Mapping[tuple[int, Sublayer], Adapter] = getattr(edits, "adapters", NONE.adapters)
-    return adapters[layer, sublayer](x) if (layer, sublayer) in adapters else x
+def _adapted(x: Tensor, edits: TextEdits, layer: int, sublayer: Literal["attention", "mlp"]) -> Tensor:
+    return edits.adapters[layer, sublayer](x) if (layer, sublayer) in edits.adapters else x
 
 
 def _attention(
@@ -130,9 +131,9 @@ def _attention(
     if distances is not None:
         scores = scores + distances.scores(read, query, key, layer)
     scores = scores.masked_fill(~_readable(read, mask, at), torch.finfo(scores.dtype).min)
-    prefixes: Mapping[int, Prefix] = getattr(read.edits, "prefixes", NONE.prefixes)
-    if layer in prefixes:
-        keys, values = (_heads(read, part).expand(x.shape[0], -1, -1, -1) for part in _rows(prefixes[layer]))
+    if layer in read.edits.prefixes:
+        rows = _rows(read.edits.prefixes[layer])
+        keys, values = (_heads(read, part).expand(x.shape[0], -1, -1, -1) for part in rows)
         scores, value = torch.cat([query @ keys.mT, scores], -1), torch.cat([values, value], -2)
     return (scores.softmax(-1) @ value).transpose(1, 2).flatten(-2)
 

@@ -23,7 +23,7 @@ from promptgrid.tracks.text.backbones.names import renamed
 from promptgrid.tracks.text.backbones.shape import Shape
 from promptgrid.tracks.text.backbones.special_tokens import Special, special_of
 from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
-from promptgrid.tracks.text.backbones.tower import TextTower, offers
+from promptgrid.tracks.text.backbones.tower import Transformer, offers
 
 PREFIX = "hf-dir:"
 ONE, SHARDS = "model.safetensors", "model.safetensors.index.json"
@@ -87,7 +87,7 @@ class HuggingFaceFolder(TextBackboneFamily):
             raise Refused("the tokenizer has more tokens than the model", where=backbone, got=tokenizer.size,
                           expected=f"at most {shape.vocabulary}")  # fmt: skip
         here = {name: value.to(torch.device(device)) for name, value in tensors.items()}
-        return TextTower(backbone, str(facts["digest"]), shape, here, tokenizer, folder.preprocessing)
+        return Transformer(backbone, str(facts["digest"]), shape, here, tokenizer, folder.preprocessing)
 
 
 def described(backbone: str) -> Folder:

@@ -23,9 +23,9 @@ def sha256() -> str:
     return sha256_of(FILE)
 
 
-def applied(tensors: Mapping[str, Tensor], file: Path = FILE) -> dict[str, Tensor]:
+def applied(tensors: Mapping[str, Tensor], file: Path | None = None) -> dict[str, Tensor]:
     """The weights of the package moved by the stored changes, with the mask head that they come with."""
-    stored = load_file(file)
+    stored = load_file(file or FILE)
     found = dict(tensors)
     for name, value in stored.items():
         if name.startswith("mask."):

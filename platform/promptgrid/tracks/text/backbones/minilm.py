@@ -17,7 +17,7 @@ from promptgrid.tracks.text.backbone import TextBackbone, TextBackboneFamily
 from promptgrid.tracks.text.backbones import mask_delta, minilm_package
 from promptgrid.tracks.text.backbones.minilm_package import CONTENT, SHAPE
 from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
-from promptgrid.tracks.text.backbones.tower import TextTower
+from promptgrid.tracks.text.backbones.tower import Transformer
 
 PLAIN, MASKED = "minilm-l6", "minilm-l6-mlm"
 PAD, MASK = 0, 103
@@ -34,10 +34,10 @@ class MiniLM(TextBackboneFamily):
     name: ClassVar[str] = "minilm"
 
     def listing(self) -> list[dict[str, object]]:
-        return [{"name": name, "about": about, "bundled": True} for name, about in ABOUT.items()]
+        return [{"name": name, "about": ABOUT[name], "bundled": True} for name in _here()]
 
     def knows(self, backbone: str) -> bool:
-        return backbone in ABOUT
+        return backbone in _here()
 
     def facts(self, backbone: str) -> dict[str, object]:
         minilm_package.archive()
@@ -60,15 +60,20 @@ class MiniLM(TextBackboneFamily):
 
     def load(self, backbone: str, device: str) -> TextBackbone:  # type: ignore[override]  # as its family
         if not self.knows(backbone):
-            raise Refused("unknown backbone", where="backbones", got=backbone, expected=", ".join(ABOUT))
+            raise Refused("unknown backbone", where="backbones", got=backbone, expected=", ".join(_here()))
         return build(backbone, str(self.facts(backbone)["digest"]), device)
 
 
-def build(backbone: str, digest: str, device: str) -> TextTower:
+def _here() -> list[str]:
+    """The towers whose weights are there: the masked one where its delta ships."""
+    return [name for name in ABOUT if name != MASKED or mask_delta.FILE.is_file()]
+
+
+def build(backbone: str, digest: str, device: str) -> Transformer:
     """One of the two towers."""
     tensors = minilm_package.tensors()
     if backbone == MASKED:
         tensors = mask_delta.applied(tensors)
     tokenizer = Tokenizer(minilm_package.tokenizer_json(), PAD, MASK, 256, SHAPE.most, True, backbone)
     here = {name: value.to(torch.device(device)) for name, value in tensors.items()}
-    return TextTower(backbone, digest, SHAPE, here, tokenizer, PREPROCESSING)
+    return Transformer(backbone, digest, SHAPE, here, tokenizer, PREPROCESSING)

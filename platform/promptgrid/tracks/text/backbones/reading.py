@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.contract import Edits
 from promptgrid.contract.edits import NormPlace, NormShift, Part
 from promptgrid.tracks.text.backbones.shape import Shape
+from promptgrid.tracks.text.edits import TextEdits
 
 ACTS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -38,7 +38,7 @@ class Reader:
     frozen: Mapping[str, Tensor]
     packed: Mapping[int, tuple[Tensor, Tensor | None]]
     own: Mapping[str, Tensor] = field(default_factory=dict)
-    edits: Edits = field(default_factory=Edits)
+    edits: TextEdits = field(default_factory=TextEdits)
 
     def __getitem__(self, name: str) -> Tensor:
         return self.own[name] if name in self.own else self.frozen[name]

@@ -71,6 +71,10 @@ class Tokenizer:
         """One more than the largest id."""
         return 1 + max(map(int, self._reader.get_vocab(with_added_tokens=True).values()))
 
+    def spelled(self, token: int) -> str:
+        """A token as the vocabulary spells it."""
+        return str(self._reader.id_to_token(token))
+
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text without special tokens."""
         found = self._reader.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -101,16 +105,16 @@ class Tokenizer:
         """As :meth:`TextBackbone.tokenize_template`."""
         frame, count = self.frame, self._rows_of(pieces)
         read = [self._piece(piece, count) for piece in pieces]
-        fixed = sum(len(rows[0]) for piece, rows in zip(pieces, read, strict=True) if piece.cut == "no" and rows)
         around = len(frame.before) + len(frame.behind)
-        room = self._room(most, around + fixed) - around
+        room = self._room(most, around + 1) - around
+        kept = [own for piece, own in zip(pieces, read, strict=True) if piece.cut == "no"]
+        longest = max(sum(len(own[number]) for own in kept) for number in range(count)) if count else 0
+        if longest > room:
+            raise Refused("what may not be cut of a template is too long", where=self._where,
+                          got=f"{longest + around} tokens", expected=f"at most {room + around}")  # fmt: skip
         rows, places = [], []
         for number in range(count):
-            parts = to_fit([rows_[number] for rows_ in read], [piece.cut for piece in pieces], room)
-            if sum(map(len, parts)) > room:
-                raise Refused("what may not be cut of a template is too long", where=self._where,
-                              got=f"{sum(map(len, parts)) + around} tokens",
-                              expected=f"at most {room + around}")  # fmt: skip
+            parts = to_fit([own[number] for own in read], [piece.cut for piece in pieces], room)
             rows.append([*frame.before, *(token for part in parts for token in part), *frame.behind])
             places.append(_places(pieces, parts, len(frame.before)))
         named = {name: torch.tensor([row[name] for row in places]) for name in (places[0] if places else {})}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from promptgrid.contract import Edits
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import Piece, TextBackbone, Tokens, Weights
-from promptgrid.tracks.text.backbones.blocks import NONE, encoded, refuse_foreign
+from promptgrid.tracks.text.backbones.blocks import admitted, encoded
 from promptgrid.tracks.text.backbones.reading import ACTS, PACKED, Reader
 from promptgrid.tracks.text.backbones.shape import Shape
 from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
@@ -28,7 +28,7 @@ def offers(names: Mapping[str, object], mask_token: bool) -> frozenset[str]:
     return frozenset({"features", "tokens", "blocks", "weights", *(["mask"] if fills else [])})
 
 
-class TextTower(TextBackbone):
+class Transformer(TextBackbone):
     """BERT, RoBERTa, DeBERTa, GPT-2 or a T5 encoder.
 
     Args:
@@ -143,12 +143,10 @@ class TextTower(TextBackbone):
         return weights
 
     def _reader(self, edits: Edits | None, weights: Weights | None) -> Reader:
-        if edits is not None:
-            refuse_foreign(edits, self.id)
         own = weights or {}
         if unknown := [name for name in own if name not in self._frozen]:
             raise Refused("no such weight", where=self.id, got=unknown[0])
-        return Reader(self.shape, self._frozen, self._packed, own, edits or NONE)
+        return Reader(self.shape, self._frozen, self._packed, own, admitted(edits, self.id))
 
     def _refuse_long(self, embeddings: Tensor) -> None:
         if embeddings.shape[1] > self.most_tokens:

@@ -21,7 +21,10 @@ class Step:
 
 
 def rows(texts: Sequence[Sequence[int]], length: int, begin: int, end: int) -> list[list[int]]:
-    """Texts one behind the other in rows of ``length`` ids: begin, texts, end; the last, short row is dropped."""
+    """Texts one behind the other in rows of ``length`` ids: begin, texts, end.
+
+    What hangs over the end of a row is dropped, and so is a last row that is not full.
+    """
     found: list[list[int]] = []
     row: list[int] = []
     for text in texts:

@@ -79,7 +79,10 @@ def texts(source: Source, home: Path) -> Iterator[str]:
 
 
 def capped(found: Sequence[str], most: int | None) -> list[str]:
-    """Texts of ``most`` words in all, in their order: those whose content's sha256 comes first."""
+    """Texts of ``most`` words in all, in their order: those whose content's sha256 comes first.
+
+    So what is held out, the first of all by that, is a share of the source and not of what is kept of it.
+    """
     if most is None:
         return list(found)
     kept, words = set(), 0
@@ -95,7 +98,7 @@ def parted(found: Sequence[str], held_out: float = 0.02) -> tuple[list[str], lis
     """Texts to train on and texts to judge by: a text's part depends on its content alone."""
     far: tuple[list[str], list[str]] = ([], [])
     for text in found:
-        drawn = int.from_bytes(hashlib.sha256(f"part {text}".encode()).digest()[:4], "big") / 2**32
+        drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
         far[drawn < held_out].append(text)
     return far
 

@@ -44,6 +44,13 @@ def entries(path: Path) -> Iterator[str]:
         yield from re.split(r"\n\s*\n", re.sub(r"@\w+@|[{}]", " ", "\n".join(lines)))
 
 
+def pod(path: Path) -> Iterator[str]:
+    """Paragraphs of Perl's documentation: neither commands nor indented code."""
+    for block in re.split(r"\n\s*\n", _file(path)):
+        if not block.startswith(("=", " ", "\t")):
+            yield re.sub(r"[A-Z]<+\s*([^<>]*?)\s*>+", r"\1", block)
+
+
 def pages(path: Path) -> Iterator[str]:
     """Paragraphs of HTML or Mallard pages, code left out."""
     parser = _Paragraphs()
@@ -87,5 +94,6 @@ READERS: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "dictionary": dictionary,
     "quoted": quoted,
     "entries": entries,
+    "pod": pod,
     "pages": pages,
 }

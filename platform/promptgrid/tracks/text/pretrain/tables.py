@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from promptgrid.tracks.text.backbones.tower import TextTower
+from promptgrid.tracks.text.backbones.tower import Transformer
 from promptgrid.tracks.text.pretrain import batches
 from promptgrid.tracks.text.pretrain.corpus import corpus
 from promptgrid.tracks.text.pretrain.recipe import Recipe
@@ -35,7 +35,7 @@ class Tables:
     words: dict[str, int]
 
 
-def tables_in(folder: Path, tower: TextTower, recipe: Recipe, tasks: Iterable[str]) -> Tables:
+def tables_in(folder: Path, tower: Transformer, recipe: Recipe, tasks: Iterable[str]) -> Tables:
     """The tables in ``folder/tables.pt``; made of the sources below ``folder/sources`` where they are not there yet."""
     path = folder / "tables.pt"
     if not path.exists():
@@ -43,7 +43,7 @@ def tables_in(folder: Path, tower: TextTower, recipe: Recipe, tasks: Iterable[st
     return Tables(**torch.load(path, weights_only=True))
 
 
-def _made(folder: Path, tower: TextTower, recipe: Recipe, tasks: Iterable[str]) -> Tables:
+def _made(folder: Path, tower: Transformer, recipe: Recipe, tasks: Iterable[str]) -> Tables:
     special, every = tower.special, len(recipe.lengths)
     assert special.begin is not None
     assert special.end is not None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.tracks.text.backbones.tower import TextTower
+from promptgrid.tracks.text.backbones.tower import Transformer
 from promptgrid.tracks.text.pretrain.batches import Step, steps
 from promptgrid.tracks.text.pretrain.recipe import Recipe
 from promptgrid.tracks.text.pretrain.tables import Tables
@@ -21,7 +21,7 @@ MASK_ROW = "mask_row"
 """The word embedding of the mask token, the only one that is trained."""
 
 
-def new_head(tower: TextTower, counts: Tensor) -> dict[str, Tensor]:
+def new_head(tower: Transformer, counts: Tensor) -> dict[str, Tensor]:
     """An untrained mask head whose bias knows how frequent each token is.
 
     Args:
@@ -39,13 +39,13 @@ def new_head(tower: TextTower, counts: Tensor) -> dict[str, Tensor]:
     }
 
 
-def with_head(tower: TextTower, counts: Tensor) -> TextTower:
+def with_head(tower: Transformer, counts: Tensor) -> Transformer:
     """The tower with an untrained mask head."""
     tensors = {**tower.weights(), **new_head(tower, counts)}
-    return TextTower(tower.id, "", tower.shape, tensors, tower.tokenizer, tower.preprocessing)
+    return Transformer(tower.id, "", tower.shape, tensors, tower.tokenizer, tower.preprocessing)
 
 
-def trainable(tower: TextTower) -> dict[str, Tensor]:
+def trainable(tower: Transformer) -> dict[str, Tensor]:
     """Copies of all that is trained, by name, and the mask token's word embedding."""
     fixed = ("embeddings.word", "embeddings.position", "embeddings.segment")
     found = {name: value.clone() for name, value in tower.weights().items() if name not in fixed}
@@ -54,7 +54,7 @@ def trainable(tower: TextTower) -> dict[str, Tensor]:
     return found
 
 
-def loss_of(tower: TextTower, params: Mapping[str, Tensor], step: Step) -> Tensor:
+def loss_of(tower: Transformer, params: Mapping[str, Tensor], step: Step) -> Tensor:
     """Mean cross-entropy over the masked tokens, in nats."""
     weights = {name: value for name, value in params.items() if name != MASK_ROW}
     assert tower.special.mask is not None
@@ -65,13 +65,23 @@ def loss_of(tower: TextTower, params: Mapping[str, Tensor], step: Step) -> Tenso
     return F.cross_entropy(tower.fill(hidden, weights).flatten(0, 1), step.wanted.flatten())
 
 
-def train(tower: TextTower, tables: Tables, recipe: Recipe, home: Path, save_every: float = 300.0) -> Path:
-    """Train for ``recipe.minutes`` of wall clock, or go on with what a checkpoint in ``home`` holds.
+def train(
+    tower: Transformer,
+    tables: Tables,
+    recipe: Recipe,
+    home: Path,
+    stop_at: int | None = None,
+    save_every: float = 300.0,
+) -> Path:
+    """Train for ``recipe.steps``, those included that a checkpoint in ``home`` has behind it.
+
+    With ``stop_at`` the run ends at that step, on the way. Step n draws the same rows and masks whether or not the run
+    was cut before it.
 
     Returns:
-        The checkpoint, ``home/checkpoint.pt``: ``params``, ``steps``, ``seconds``.
+        The checkpoint, ``home/checkpoint.pt``: ``params``, ``steps``, ``seconds`` of processor time.
     """
-    path, limit = home / "checkpoint.pt", recipe.minutes * 60.0
+    path = home / "checkpoint.pt"
     tower = with_head(tower, tables.counts)
     params = {name: value.requires_grad_() for name, value in trainable(tower).items()}
     head = [name for name in params if name.startswith("mask.")]
@@ -87,15 +97,15 @@ def train(tower: TextTower, tables: Tables, recipe: Recipe, home: Path, save_eve
         for name, value in kept["params"].items():
             params[name].data.copy_(value)
         number, spent = kept["steps"], kept["seconds"]
-    began = saved = time.monotonic()
+    began, saved = time.process_time() - spent, time.monotonic()
     assert tower.special.mask is not None
     mean = 0.0
+    logger.info("at step %d", number)
     for step in steps(tables.rows, recipe, tower.special.mask, number):
-        done = (spent + time.monotonic() - began) / limit
-        if done >= 1.0:
+        if number >= (recipe.steps if stop_at is None else stop_at):
             break
         for group in optimizer.param_groups:
-            group["lr"] = group["base"] * recipe.slope(done)
+            group["lr"] = group["base"] * recipe.slope(number / recipe.steps)
         optimizer.zero_grad()
         loss = loss_of(tower, params, step)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -104,11 +114,11 @@ def train(tower: TextTower, tables: Tables, recipe: Recipe, home: Path, save_eve
         number += 1
         mean += (float(loss.detach()) - mean) / min(number, 50)
         if number % 50 == 0:
-            logger.info("step %d, %.0f %%, loss %.3f", number, 100 * done, mean)
+            logger.info("step %d of %d, loss %.3f", number, recipe.steps, mean)
         if time.monotonic() - saved > save_every:
             saved = time.monotonic()
-            _save(path, params, optimizer, number, spent + saved - began)
-    _save(path, params, optimizer, number, spent + time.monotonic() - began)
+            _save(path, params, optimizer, number, time.process_time() - began)
+    _save(path, params, optimizer, number, time.process_time() - began)
     return path
 
 
