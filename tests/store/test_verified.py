@@ -91,5 +91,5 @@ def test_a_damaged_memory_costs_time_alone(root: Path, reads: list[str], text: s
 def test_verify_believes_no_memory(root: Path, reads: list[str]) -> None:
     Store(root).sound(KEYS)
     reads.clear()
-    assert Store(root).verify().sound
+    assert verify(Store(root)).sound
     assert reads.count("predictions.parquet") >= 4

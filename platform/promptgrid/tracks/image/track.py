@@ -26,6 +26,7 @@ from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
+from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver
 from promptgrid.tracks.image.similarity import similarities
@@ -88,6 +89,9 @@ class ImageTrack(Wing):
         from promptgrid.tracks.image.bench.run import ImageBench
 
         return ImageBench(self.resolver)
+
+    def method_stub(self) -> str:
+        return STUB
 
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)
