@@ -24,6 +24,7 @@ from promptgrid.engine.schedule import steps_per_epoch
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, step_flops, text_flops
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
+from promptgrid.tracks.image.bench.run import ImageBench
 from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = {"ImageNet": 1000, "SUN397": 397, "StanfordCars": 196, "Flowers102": 102, "UCF101": 101, "Food101": 101,
