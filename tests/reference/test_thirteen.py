@@ -49,7 +49,7 @@ def test_1_a_token_of_upt_passes_the_mixer_by_itself(bench: Bench) -> None:
 @pytest.mark.parametrize("mode", ["coop", "vpt", "upt"])
 def test_2_a_label_competes_with_the_classes_of_all_tasks(bench: Bench, mode: str) -> None:
     kind = bench.track.resolver.method(f"mvlpt_{mode}")
-    task = replace(_task(bench), task_of_class=(0, 0, 1, 1), shots=2)
+    task = _task(bench).but(task_of_class=(0, 0, 1, 1), shots=2)
     logits, labels = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3, 3])
     out = Outputs(torch.zeros(5, 1), torch.zeros(4, 1), logits)
     (found,) = kind().losses({}, out, labels, task).values()
@@ -137,7 +137,7 @@ def test_7b_keys_are_means_of_raw_features(bench: Bench) -> None:
     rng = torch.Generator().manual_seed(4)
     views = torch.randn(10, 8, bench.encoder.width, generator=rng) * torch.rand(10, 8, 1, generator=rng) * 9
     support = Labelled(views[0], torch.arange(4).repeat(2), augmented=lambda: views)
-    task = replace(_task(bench), support=support)
+    task = _task(bench).but(support=support)
     keys = bench.track.resolver.method("tip_adapter_f")().init(task, rng)["keys"]
     torch.testing.assert_close(keys, tip_adapter.keys_of(views))
     of_units = F.normalize(F.normalize(views, dim=-1).mean(0), dim=-1)

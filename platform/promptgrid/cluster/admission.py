@@ -1,4 +1,4 @@
-"""What a run needs from where it runs, asked before anything is started."""
+"""Checks before a run starts: the store can be written, the cluster answers, the device is there."""
 
 from __future__ import annotations
 

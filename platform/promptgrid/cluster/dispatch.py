@@ -1,4 +1,4 @@
-"""What the driver of a grid knows and decides, whoever runs the packs."""
+"""The dispatcher: hands packs to workers and takes their results. The same with Ray and without."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Dispatcher:
         self._close(settled)
 
     def over(self, name: str) -> None:
-        """The pack under ``name`` has ended; what failed for want of memory or time is put in line once more."""
+        """The pack under ``name`` has ended. Cells that ran out of memory or time are queued once more."""
         running = self._running.pop(name)
         self.pace.over(name)
         if self.pace.shifted():
@@ -111,7 +111,7 @@ class Dispatcher:
         self.display.running(len(self._running))
 
     def lost(self, name: str, why: str, stalled: float | None = None) -> None:
-        """The worker under ``name`` is gone: try again, then in halves, then record the cell that ends workers.
+        """The worker under ``name`` is gone. Its pack is tried again, then in halves; a cell alone is a failed one.
 
         One that ``stalled`` for so many seconds costs as long each time: its pack is tried in halves at once, and a
         cell that was alone is recorded. The slots of a pack do not change with ``wanted``, so a half gives the same
@@ -139,7 +139,7 @@ class Dispatcher:
             self.schedule.push(replace(running.pack, wanted=frozenset(cell.key for cell in part)))
 
     def recall(self) -> None:
-        """All workers are gone, by no fault of their packs: what they had not settled is put in line again."""
+        """All workers are gone, by no fault of their packs. Their unsettled cells are queued again."""
         for name, running in list(self._running.items()):
             for settled in self._found_in_store(running):
                 self.settle(name, settled)

@@ -1,4 +1,4 @@
-"""What is being run on a store right now, read from the work orders of its drivers."""
+"""Which packs run on a store right now, read from the work orders that its drivers have written there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = "ray"
 
 
 def running_packs(store: Path, now: float | None = None) -> list[RunningPack]:
-    """The packs that workers are at, of every living driver. Drivers on other hosts live until a pack is overdue."""
+    """The packs running now, of every living driver. A driver on another host counts until a pack is overdue."""
     now = time.time() if now is None else now
     found = []
     for folder in sorted((store / FOLDER).glob("*~*~*")):

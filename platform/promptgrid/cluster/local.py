@@ -1,4 +1,4 @@
-"""The plain runner: the same packs, one after the other in one process beside this one, without Ray."""
+"""Runs packs without Ray: one after the other, in one worker process beside this one."""
 
 from __future__ import annotations
 

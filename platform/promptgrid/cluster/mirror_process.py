@@ -1,4 +1,4 @@
-"""The MLflow mirror of a running grid: one writer in a process of its own, off the critical path, never in the way.
+"""Mirrors a running grid to MLflow from a process of its own.
 
 A process and not a thread: importing MLflow takes seconds, a dead server minutes, and neither may hold up the
 scheduler or the end of the run.

@@ -1,4 +1,4 @@
-"""How much of a machine a pack's worker books: one CPU, and a share of a GPU where there is one."""
+"""What one worker reserves of a machine: CPUs, and a share of a GPU where there is one."""
 
 from __future__ import annotations
 

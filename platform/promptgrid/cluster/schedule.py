@@ -1,4 +1,4 @@
-"""Which pack may run next: the longest way to the end first, and never before what it needs.
+"""The order of the packs: the longest chain of dependent packs first, and none before what it needs.
 
 A pack starts when every cell that its own cells need is settled, done or failed: the twenty sources of a target, say,
 which are one pack of targets. Those whose source failed are then skipped, the others run.
@@ -77,7 +77,7 @@ class Schedule:
         heapq.heappush(self._heaps[self._kind(pack)], (-self._ranks[pack.key], next(self._order), pack))
 
     def reweigh(self, factor: Callable[[Pack], float]) -> None:
-        """Order what waits anew: the seconds of each pack have turned out to be ``factor`` times what was expected."""
+        """Sort the waiting packs again, the estimate of each multiplied by ``factor``."""
         packs = [replace(pack, seconds=pack.seconds * factor(pack)) for pack in self._packs]
         self._ranks = self._ranked(packs)
         for heap in self._heaps.values():

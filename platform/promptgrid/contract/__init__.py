@@ -4,7 +4,7 @@ Methods on CLIP-like dual encoders import from :mod:`promptgrid.contract.clip`, 
 """
 
 from promptgrid.contract.backbone import BackboneFamily
-from promptgrid.contract.columns import ColumnSource, Stream, Table, Views
+from promptgrid.contract.columns import Column, ColumnSource, Stream, Table, Views
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
 from promptgrid.contract.method import Method, Params, knob
@@ -44,6 +44,7 @@ __all__ = [
     "Batches",
     "Cache",
     "Chosen",
+    "Column",
     "ColumnSource",
     "Constant",
     "Cosine",

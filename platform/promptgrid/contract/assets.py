@@ -50,6 +50,11 @@ ASSETS: Mapping[str, Asset] = MappingProxyType({
         "training images without their labels",
         "choose protocol semi_supervised, transductive_zero_shot or unsupervised",
     ),
+    "pool_labels": Asset(
+        "protocol",
+        "the true labels of the unlabelled pool, for controls alone",
+        "choose a protocol with a pool that tells them, or another setting of the method",
+    ),
     "second_backbone": Asset("method", "a second frozen backbone", "name it in the method's setting `second`"),
     "image_text_pairs": Asset(
         "dataset", "images with captions, none of them of the test split", "use a bundled task, or leave the method out"

@@ -140,10 +140,21 @@ class Method(ABC):
         """The examples of the pool that round ``task.turn`` trains on, with labels.
 
         Args:
-            task: with ``unlabelled``.
-            logits: (M, C) what the round before has learned to say of the pool; None in the first round.
+            task: with ``unlabelled``; its ``seed`` is the cell's own.
+            logits: (M, C) what the round before has learned to say of the pool; None in the first round, and in rounds
+                that draw nothing from it.
         """
         raise NotImplementedError(f"{self.name} draws from the pool and does not say which examples")
+
+    def resume(self, learned: Params, fresh: Params, task: Any) -> Params:
+        """What round ``task.turn`` starts from, not the first: what the round before learned, or drawn anew.
+
+        Args:
+            learned: what the round before learned.
+            fresh: what :meth:`init` draws for this round.
+            task: with ``turn``.
+        """
+        return fresh if self.afresh else learned
 
     def finish(self, params: Params, task: Any) -> Params:
         """What is kept when training ends (closed forms, a search on validation examples). Never packed."""

@@ -17,11 +17,15 @@ Selection = Literal["last", "val"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One scored set: ``name`` prefixes its metrics; ``classes`` are dataset labels, ``indices`` dataset images."""
+    """One scored set: ``name`` prefixes its metrics; ``classes`` are dataset labels, ``indices`` dataset examples.
+
+    ``left_out`` is the label that ``micro_f1`` does not count, such as "no relation"; None where every class counts.
+    """
 
     name: str
     classes: tuple[int, ...]
     indices: tuple[int, ...]
+    left_out: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Split:
 
     def identity(self) -> dict[str, object]:
         """The split as plain values, for digests; what it does not have is left out."""
-        plain = vars(self) | {"evaluations": [vars(item) for item in self.evaluations]}
+        told = [{name: value for name, value in vars(item).items() if value is not None} for item in self.evaluations]
+        plain = vars(self) | {"evaluations": told}
         return {name: value for name, value in plain.items() if value or name not in ("unlabelled", "unseen")}
 
 
@@ -55,6 +60,8 @@ class Protocol(ABC):
     ``readings`` are the ways in which its cells start from what was learned on another dataset; empty: all of them
     start afresh. ``narrows``: a pair may be scored on less than the target's own classes, so that a method which learns
     nothing has to be scored there too, to be compared. ``offers`` are the assets it gives to methods that need them.
+    ``scores`` are what is computed of every scored set, by the names of :data:`promptgrid.engine.scoring.SCORES`.
+    ``learned_by`` is the protocol under which sources of its readings learn.
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
     other protocols the scores of an image are a function of that image.
@@ -68,6 +75,8 @@ class Protocol(ABC):
     readings: ClassVar[tuple[Reading, ...]] = ()
     narrows: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset()
+    scores: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    learned_by: ClassVar[str] = "few_shot"
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False
 

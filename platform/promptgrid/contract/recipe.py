@@ -66,9 +66,11 @@ class RateSchedule(ABC):
 
     def rates(self, peak: float, steps: int, each: int) -> list[float]:
         """The rate of every step of ``steps``, ``each`` of them an epoch."""
-        by_epoch = self.per == "epoch"
-        moves, long = (-(-steps // each), each) if by_epoch else (steps, 1)
-        return [rate for at in range(moves) for rate in [self.rate_at(peak, at, moves)] * long][:steps]
+        if self.per == "iteration":
+            return [self.rate_at(peak, step, steps) for step in range(steps)]
+        epochs = -(-steps // each)
+        by_epoch = [self.rate_at(peak, epoch, epochs) for epoch in range(epochs)]
+        return [by_epoch[step // each] for step in range(steps)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ Where = Literal["nowhere", "text", "vision", "both", "weights", "head", "pixels"
 Supervision = Literal["none", "few_shot", "multi_task", "semi_supervised", "transductive", "unlabelled", "pairs"]
 Stage = Literal["training_free", "tuning", "test_time", "pre_training"]
 Access = Literal["features", "white_box", "black_box"]
-Family = Literal["image_text_matching", "multimodal_to_text", "text_to_image"]
+Family = Literal["image_text_matching", "multimodal_to_text", "text_to_image", "single_tower"]
 Prompt = Literal[
     "none", "hard_instruction", "hard_in_context", "hard_retrieved", "hard_chain_of_thought", "soft_tuning",
     "soft_prefix",
@@ -51,7 +51,7 @@ class Axes:
         supervision: what it learns from; ``transductive``: labels of some classes, images of all; ``pairs``: captions.
         stage: when; ``training_free`` methods may search a number or two on validation images.
         access: what it needs of the model: its ``features``, its inside with gradients, or its answers alone.
-        family: the kind of model.
+        family: the kind of model; ``single_tower``, one modality alone, is none of the survey's.
         prompt: the kind of prompt; ``soft_prefix`` enters deeper layers too.
         task: the vision task studied.
         design: what its idea changes: the data it is told or shown, what is added to the model, or the objective.

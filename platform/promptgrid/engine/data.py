@@ -47,6 +47,7 @@ class Opened:
         device: ``cpu`` or ``cuda``.
         split_of: a cell to its split.
         learned: a key to what that cell learned.
+        cells: of the pack, wanted or not.
     """
 
     method: type[Method]
@@ -55,6 +56,7 @@ class Opened:
     device: str
     split_of: Callable[[Cell], Split]
     learned: Learned
+    cells: tuple[Cell, ...] = ()
 
 
 class PackData(ABC):
@@ -111,6 +113,10 @@ class PackData(ABC):
     ) -> Tensor:
         """(N, ...) what ``params`` make of the scored examples: of classifiers (N, C) logits."""
         return answers_of(ready.method, params, task, self.columns(split, indices), self.chunk)
+
+    def kept(self, ready: Prepared, params: Params) -> Params:
+        """What is kept of what a cell learned; a wing may leave out what is too large to be kept of every cell."""
+        return params
 
     @abstractmethod
     def about(self, ready: Prepared) -> Mapping[str, JsonValue]:
@@ -171,14 +177,14 @@ class PackData(ABC):
         self._splits.clear()
 
 
-def training_columns(data: Any, drawn: Any, sources: Sequence[Any], method: type[Method]) -> dict[str, Column]:
+def training_columns(data: Any, drawn: Any, sources: Sequence[Any], method: Method | type[Method]) -> dict[str, Column]:
     """The columns of a training set that ``method`` sees, by name."""
     found = {source.name: source.training(data, drawn) for source in sources if source.wanted(method)}
     return {name: column for name, column in found.items() if column is not None}
 
 
 def scoring_columns(
-    data: Any, split: str, indices: Sequence[int], sources: Sequence[Any], method: type[Method]
+    data: Any, split: str, indices: Sequence[int], sources: Sequence[Any], method: Method | type[Method]
 ) -> dict[str, Table]:
     """The columns of scored examples that ``method`` sees, by name."""
     found = {source.name: source.scoring(data, split, indices) for source in sources if source.wanted(method)}

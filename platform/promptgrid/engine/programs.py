@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Params
+from promptgrid.contract.method import Method, Params
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Task
 from promptgrid.engine.data import PackData, Prepared
@@ -181,7 +181,7 @@ def _fit(
     ]
     looked_at = [set_of(slot, data, own, turn) for slot, own in zip(slots, learned, strict=True)]
     schedules = schedules_for(program.rounds[turn], slots, looked_at, turn)
-    stacked = _starts(slots, data, turn) if before is None or data.method.afresh else before.params
+    stacked = _starts(slots, data, turn, learned)
     sampler = Sampler(looked_at, [slot.cell for slot in slots], schedules, turn)
     best = slots[0].cell.selection == "val"
     traced = data.opened.protocol.traced and bool(slots[0].split.val)
@@ -191,9 +191,19 @@ def _fit(
     return fit(packed, stacked, sampler, schedules, validate, progress, choose, keep_best=best)
 
 
-def _starts(slots: list[Prepared], data: PackData, turn: int) -> Params:
-    """What the slots start round ``turn`` from, each (slots, ...)."""
-    starts = {slot.cell.key: start(slot, data.device, turn) for slot in slots}
+def _starts(slots: list[Prepared], data: PackData, turn: int, learned: Sequence[Params | None]) -> Params:
+    """What the slots start round ``turn`` from, each (slots, ...); ``learned`` is what the round before made."""
+    plain = type(slots[0].method).resume is Method.resume and not data.method.afresh
+    starts: dict[str, Params] = {}
+    for slot, own in zip(slots, learned, strict=True):
+        if slot.cell.key in starts:
+            continue
+        if own is not None and plain:
+            starts[slot.cell.key] = own
+            continue
+        fresh = start(slot, data.device, turn)
+        task = replace(slot.task, turn=turn)
+        starts[slot.cell.key] = fresh if own is None else slot.method.resume(own, fresh, task)
     return {name: torch.stack([starts[slot.cell.key][name] for slot in slots]) for name in starts[slots[0].cell.key]}
 
 

@@ -202,7 +202,7 @@ class Resolver:
         if not request.source:
             return ()
         admit_source(method, request, protocol, dataset, self.dataset(request.source))
-        source = source_request(request)
+        source = source_request(request, protocol)
         memo = repr([value for name, value in vars(source).items() if name != "settings"]) + repr(method)
         if memo not in self._keys:
             self._keys[memo] = self.cell(source).key

@@ -21,14 +21,15 @@ def set_of(slot: Prepared, data: PackData, learned: Params | None, turn: int) ->
 
     ``learned`` is what the round before has made of its parameters, None in the first round.
     """
-    pool = slot.task.unlabelled
-    if pool is None or not slot.method.draws(slot.task, len(pool)):
+    pool = slot.split.unlabelled if "unlabelled" in slot.method.assets else ()
+    draws = slot.method.draws(slot.task, len(pool)) if pool else ()
+    if not draws:
         return slot.training
     logits, task = None, replace(slot.task, turn=turn)
-    if learned is not None:
+    if learned is not None and draws[turn]:
         logits = answers_of(slot.method, learned, task, data.pool_columns(slot), data.chunk)
     with torch.no_grad():
-        return data.pooled(slot, slot.method.relabel(task, logits))
+        return data.pooled(slot, slot.method.relabel(replace(task, seed=torch.tensor(slot.cell.seed)), logits))
 
 
 def schedules_for(

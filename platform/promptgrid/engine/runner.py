@@ -123,7 +123,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         provenance=provenance(run.pack, data.device, run.started, trained.speed if trained is not None else ""),
         notes=notes_of(data.opened.dataset, ready.split, ready.cell),
     )
-    kept = {} if as_it_is else params  # the source's cell keeps it already
+    kept = {} if as_it_is else data.kept(ready, params)  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}
     return Outcome(record, tuple(predictions), state, data.about(ready))
 
@@ -152,7 +152,8 @@ def _evaluate(
     names = [dataset.example_name(index) for index in indices]
     classes = [dataset.card.classes[label] for label in evaluation.classes]
     given = predictions_of(evaluation.name, list(indices), logits, labels, names, classes)
-    return scores_of(logits, labels), given
+    left_out = None if evaluation.left_out is None else evaluation.classes.index(evaluation.left_out)
+    return scores_of(logits, labels, data.opened.protocol.scores, left_out), given
 
 
 def _refuse_diverged(trained: Trained) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +40,74 @@ def answers_of(method: Method, params: Params, task: Task, columns: Mapping[str,
     return torch.cat(rows)
 
 
-def scores_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """``accuracy`` (micro) and ``macro_f1`` (mean over the classes that occur, as sklearn's macro average)."""
-    predicted = logits.argmax(1)
-    classes = logits.shape[1]
-    hit = torch.bincount(labels[predicted == labels], minlength=classes).double()
-    seen = torch.bincount(labels, minlength=classes) + torch.bincount(predicted, minlength=classes)
-    present = seen > 0
-    f1 = (2.0 * hit / seen.clamp(min=1))[present].mean()
-    return {"accuracy": float((predicted == labels).double().mean()), "macro_f1": float(f1)}
+def scores_of(
+    logits: Tensor, labels: Tensor, names: Sequence[str] = ("accuracy", "macro_f1"), left_out: int | None = None
+) -> dict[str, float]:
+    """The scores called ``names`` of (N, C) logits and (N,) labels.
+
+    Args:
+        logits: the greatest is the answer.
+        labels: positions in the classes.
+        names: of :data:`SCORES`.
+        left_out: the class that ``micro_f1`` does not count.
+    """
+    told = Told(logits.argmax(1), labels, logits.shape[1], left_out)
+    return {name: SCORES[name](told) for name in names}
+
+
+@dataclass(frozen=True)
+class Told:
+    """Answers (N,) and labels (N,), positions among ``classes`` classes; ``left_out`` is one of them or None."""
+
+    answers: Tensor
+    labels: Tensor
+    classes: int
+    left_out: int | None = None
+
+    def counts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(C,) float64 of each class: answered rightly, answered, and there."""
+        hit = self.labels[self.answers == self.labels]
+        right, said, there = (torch.bincount(own, minlength=self.classes) for own in (hit, self.answers, self.labels))
+        return right.double(), said.double(), there.double()
+
+
+def accuracy(told: Told) -> float:
+    """The share of right answers."""
+    return float((told.answers == told.labels).double().mean())
+
+
+def macro_f1(told: Told) -> float:
+    """The mean F1 of the classes that occur in labels or answers, as sklearn's macro average."""
+    right, said, there = told.counts()
+    seen = said + there
+    return float((2.0 * right / seen.clamp(min=1))[seen > 0].mean())
+
+
+def micro_f1(told: Told) -> float:
+    """F1 over all classes but the one that is left out, as sklearn's micro average over those; 0 where none occurs."""
+    right, said, there = (
+        own if told.left_out is None else own[torch.arange(told.classes, device=own.device) != told.left_out]
+        for own in told.counts()
+    )
+    return float(2.0 * right.sum() / (said.sum() + there.sum()).clamp(min=1))
+
+
+def matthews(told: Told) -> float:
+    """Matthews' correlation, -1 .. 1, for any number of classes (Gorodkin, 2004); 0 where it is not defined."""
+    right, said, there = told.counts()
+    total = there.sum()
+    over = right.sum() * total - (said * there).sum()
+    under = (total**2 - (said**2).sum()) * (total**2 - (there**2).sum())
+    return float(over / under.sqrt()) if under > 0 else 0.0
+
+
+SCORES: Mapping[str, Callable[[Told], float]] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "micro_f1": micro_f1,
+    "matthews": matthews,
+}
+"""What a protocol may name in ``scores``."""
 
 
 def predictions_of(

@@ -9,13 +9,13 @@ from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.spec import Refused, Request
 
-LEARNED_BY = "few_shot"
-"""The protocol under which sources learn: plain cells, shared by all suites."""
 
+def source_request(request: Request, protocol: Protocol) -> Request:
+    """The cell that ``request`` starts from: the same method, settings, shots and seed on the source dataset.
 
-def source_request(request: Request) -> Request:
-    """The cell that ``request`` starts from: the same method, settings, shots and seed on the source dataset."""
-    return replace(request, protocol=LEARNED_BY, dataset=request.source, source="", reading="")
+    It is a plain cell of the protocol that ``protocol`` names in ``learned_by``, shared by all suites.
+    """
+    return replace(request, protocol=protocol.learned_by, dataset=request.source, source="", reading="")
 
 
 def admit_source(method: Method, request: Request, protocol: Protocol, dataset: Dataset, source: Dataset) -> None:

@@ -118,6 +118,7 @@ class Wing(Track):
                 device=device,
                 split_of=self.resolver.split,
                 learned=learned,
+                cells=pack.cells,
             )
             data = self.data_of(cell, opened, cache, lambda: progress(0.0))
         except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from promptgrid.leaderboard.analysis.statistics import Interval
+from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import Leaderboard, Range, Row
 from promptgrid.leaderboard.numbers import DASH, amount, count, p_value, points, signed, span
 
@@ -26,7 +27,8 @@ class Entry:
 class Column:
     """A column: key in files, title and explanation for people, and how an entry is made.
 
-    ``{examples}`` in the explanation stands for what the track calls its examples.
+    In the explanation stand ``{examples}`` for what the track calls its examples, and ``{scale}``, ``{difference}``
+    and ``{tie}`` for how the metric gives scores, differences, and what ties.
     """
 
     key: str
@@ -37,6 +39,17 @@ class Column:
     interval: bool = False
     text: bool = False
     tex: bool = False
+
+    def explained(self, report: ReportInput) -> str:
+        """The explanation with the words of this report in place."""
+        metric = report.metric
+        words = {
+            "examples": report.examples.many,
+            "scale": metric.scale,
+            "difference": f", in{metric.steps}" if metric.steps else "",
+            "tie": f"{metric.factor * metric.tie:g}{metric.steps}",
+        }
+        return self.about.format(**words)
 
 
 def _place(row: Row) -> Entry:
@@ -65,11 +78,11 @@ def _mean(row: Row) -> Entry:
         note = "adjusted by the additive model (method + dataset): cells are missing, so this row is not ranked"
     value = None if row.mean.value != row.mean.value else row.mean.value
     return Entry(
-        points(row.mean.value) + (mark if value is not None else ""),
+        points(row.mean.value, metric=row.metric) + (mark if value is not None else ""),
         value,
         row.mean.low,
         row.mean.high,
-        span(row.mean),
+        span(row.mean, metric=row.metric),
         note,
     )
 
@@ -82,7 +95,12 @@ def _difference(interval: Interval | None, row: Row, why: str) -> Entry:
     partial = "" if row.complete else "†"
     note = why if not partial else f"{why}; over the {interval.n} datasets both finished"
     return Entry(
-        signed(interval.value) + partial, interval.value, interval.low, interval.high, span(interval, sign=True), note
+        signed(interval.value, metric=row.metric) + partial,
+        interval.value,
+        interval.low,
+        interval.high,
+        span(interval, sign=True, metric=row.metric),
+        note,
     )
 
 
@@ -145,7 +163,7 @@ def _verified(row: Row) -> Entry:
 def _score(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
     def entry(row: Row) -> Entry:
         value = pick(row)
-        return Entry(points(value), None if value is None or value != value else value)
+        return Entry(points(value, metric=row.metric), None if value is None or value != value else value)
 
     return entry
 
@@ -173,7 +191,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "mean",
         "Mean",
-        "Mean over datasets of means over seeds, in percent. Interval: 95 %, pooled-seed t, for new seeds on these "
+        "Mean over datasets of means over seeds, {scale}. Interval: 95 %, pooled-seed t, for new seeds on these "
         "datasets. † adjusted: see How to read this.",
         _mean,
         interval=True,
@@ -222,7 +240,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "difference",
         "Δ, these datasets",
-        "Mean minus the reference's, in points. 95 %, pooled-seed t on seed-by-seed differences: would new seeds on "
+        "Mean minus the reference's{difference}. 95 %, pooled-seed t on seed-by-seed differences: would new seeds on "
         "these datasets agree?",
         _seeds,
         _several,
@@ -248,7 +266,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "wins",
         "W/T/L",
-        "Datasets won, tied (within 0.05 points) and lost against the reference.",
+        "Datasets won, tied (within {tie}) and lost against the reference.",
         _wins,
         _several,
         tex=True,

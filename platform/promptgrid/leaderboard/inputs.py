@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
+from promptgrid.spec.metrics import Metric, metric_of
 from promptgrid.spec.searched import SearchFound
 
 Correct = npt.NDArray[np.bool_]
@@ -85,6 +87,11 @@ class ReportInput:
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     examples: Noun = EXAMPLES
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What the leaderboards rank by."""
+        return metric_of(self.headline)
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

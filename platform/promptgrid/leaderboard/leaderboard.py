@@ -22,9 +22,8 @@ from promptgrid.leaderboard.recipes import CUT, WRITTEN, Recipe, recipe_of
 from promptgrid.leaderboard.text import slug
 from promptgrid.leaderboard.transfer.matrices import Transfer, find_transfers
 from promptgrid.spec import canonical_json
+from promptgrid.spec.metrics import ACCURACY, Metric
 
-TIE = 0.0005
-"""Two dataset means closer than this (0.05 points) tie: they print alike."""
 SHOWN = 10
 """So many methods have a colour of their own in pictures; more cannot be told apart."""
 SEED = 20_230_621
@@ -45,8 +44,8 @@ class Row:
     """One method of a leaderboard. ``place`` counts ranked rows by mean; None for a row with holes or apart.
 
     ``apart`` says why a complete row is not ranked: empty where it is. ``source`` is the mean score on the tasks
-    learned from, where those are no part of ``mean``. ``parity`` says how the method stands to its authors' code; it
-    is empty where nobody said so.
+    learned from, where those are no part of ``mean``. ``metric`` is what the scores are of. ``parity`` says how the
+    method stands to its authors' code; it is empty where nobody said so.
     """
 
     label: str
@@ -60,6 +59,7 @@ class Row:
     adjusted: bool
     reference: bool
     recipe: Recipe = field(default_factory=Recipe)
+    metric: Metric = ACCURACY
     apart: str = ""
     place: int | None = None
     rank: st.Interval | None = None
@@ -103,6 +103,7 @@ class Leaderboard:
     scores: pd.DataFrame
     grid: tuple[PlannedCell, ...]
     comparison: Comparison
+    metric: Metric = ACCURACY
 
     @cached_property
     def counts(self) -> dict[tuple[str, str], int]:
@@ -204,7 +205,11 @@ def build_leaderboard(
         report, [_row(report, [s for s in grid if s.label == label], scores, means, reference) for label in labels]
     )
     whole = [row.label for row in rows if row.ranked]
-    ranks = st.rank_intervals(st.dataset_ranks(means.loc[whole]), np.random.default_rng(SEED)) if whole else {}
+    ranks = (
+        st.rank_intervals(st.dataset_ranks(report.metric.sign * means.loc[whole]), np.random.default_rng(SEED))
+        if whole
+        else {}
+    )
     rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), grid, labels, datasets)
     rows = _with_source(rows, grid, apart(every), report.headline)
     return Leaderboard(
@@ -216,7 +221,8 @@ def build_leaderboard(
         deviations=st.dataset_deviations(scores, labels, datasets),
         scores=scores,
         grid=tuple(grid),
-        comparison=compare_all(means.loc[whole]),
+        metric=report.metric,
+        comparison=compare_all(report.metric.sign * means.loc[whole]),
     )
 
 
@@ -239,6 +245,7 @@ def _row(
         adjusted=not complete,
         reference=label == reference,
         recipe=recipe_of(report, grid),
+        metric=report.metric,
         trainable=_range([s.record.cost.trainable_parameters for s in done if s.record]),
         train=_range([s.record.cost.train_seconds for s in done if s.record]),
         evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
@@ -253,7 +260,7 @@ def _row(
         row,
         seeds=st.seed_difference(scores, label, reference),
         datasets=st.dataset_difference(gaps),
-        wins=st.win_tie_loss(gaps, TIE),
+        wins=st.win_tie_loss(report.metric.sign * gaps, report.metric.tie),
     )
 
 
@@ -314,10 +321,10 @@ def _with_source(rows: list[Row], grid: Sequence[PlannedCell], own: Sequence[Pla
 
 
 def _ordered(rows: list[Row]) -> list[Row]:
-    """Ranked rows by mean with their places (equal means share one), those apart, then the others by adjusted mean."""
+    """Ranked rows, best mean first, with their places (equal means share one); those apart; the others, best first."""
 
     def by_mean(row: Row) -> tuple[bool, float]:
-        return math.isnan(row.mean.value), -row.mean.value
+        return math.isnan(row.mean.value), -row.metric.sign * row.mean.value
 
     ordered = sorted(rows, key=by_mean)
     means = [round(row.mean.value, st.SAME) for row in ordered if row.ranked]

@@ -1,24 +1,27 @@
-"""Numbers as people read them. Scores are fractions and print as percent points."""
+"""Numbers as people read them. Scores print in the unit of their metric, fractions in percent."""
 
 from __future__ import annotations
 
 import math
 
 from promptgrid.leaderboard.analysis.statistics import SAME, Interval
+from promptgrid.spec.metrics import ACCURACY, Metric
 
 DASH = "–"
 
 
-def points(value: float | None, digits: int = 1) -> str:
-    """A fraction in percent: 0.7123 is ``71.2``."""
-    return DASH if value is None or math.isnan(value) else _minus(f"{100 * value:.{digits}f}")
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """A difference of fractions in points, with its sign: ``+8.9``, ``−1.2``, ``0.0``."""
+def points(value: float | None, digits: int | None = None, metric: Metric = ACCURACY) -> str:
+    """A score of ``metric`` as it is printed: of a fraction 0.7123 is ``71.2``."""
     if value is None or math.isnan(value):
         return DASH
-    text = f"{100 * value:+.{digits}f}"
+    return _minus(f"{metric.factor * value:.{metric.digits if digits is None else digits}f}")
+
+
+def signed(value: float | None, digits: int | None = None, metric: Metric = ACCURACY) -> str:
+    """A difference of scores of ``metric`` with its sign: of fractions, in points, ``+8.9``, ``−1.2``, ``0.0``."""
+    if value is None or math.isnan(value):
+        return DASH
+    text = f"{metric.factor * value:+.{metric.digits if digits is None else digits}f}"
     return text[1:] if float(text) == 0 else _minus(text)
 
 
@@ -27,14 +30,14 @@ def correlation(value: float | None) -> str:
     return DASH if value is None or math.isnan(value) else _minus(f"{value:+.2f}")
 
 
-def span(interval: Interval | None, *, sign: bool = False) -> str:
+def span(interval: Interval | None, *, sign: bool = False, metric: Metric = ACCURACY) -> str:
     """``70.9 to 71.6``; empty where there is no interval, or one without width (nothing varies with the seed)."""
     if interval is None or interval.low is None or interval.high is None:
         return ""
     if interval.high - interval.low < 10**-SAME:
         return ""
     show = signed if sign else points
-    return f"{show(interval.low)} to {show(interval.high)}"
+    return f"{show(interval.low, metric=metric)} to {show(interval.high, metric=metric)}"
 
 
 def count(value: float | None) -> str:

@@ -14,6 +14,7 @@ from promptgrid.leaderboard import numbers
 from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Figures, Section
 from promptgrid.leaderboard.text import FULL_LIMIT, NAME_LIMIT, json_island, shorten
+from promptgrid.spec.metrics import Metric
 
 FOLDER = Path(__file__).parent / "page"
 ISLAND_LIMIT = 300_000
@@ -23,7 +24,7 @@ def render_page(
     board: Board, sections: list[tuple[Section, Facts]], leaderboard: list[dict[str, Any]], figures: Figures
 ) -> str:
     """``report.html`` as text. ``leaderboard`` rows become a JSON island, left out where they would be too large."""
-    environment = _environment()
+    environment = _environment(board.report.metric)
     script = (FOLDER / "tables.js").read_text(encoding="utf-8")
     island = json_island(leaderboard)
     return environment.get_template("page.html.j2").render(
@@ -53,7 +54,7 @@ def _body(environment: Environment, board: Board, section: Section, facts: Facts
     )
 
 
-def _environment() -> Environment:
+def _environment(metric: Metric) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -64,8 +65,10 @@ def _environment() -> Environment:
     environment.filters.update(
         short=lambda text, limit=NAME_LIMIT: shorten(str(text), limit),
         full=lambda text: shorten(str(text), FULL_LIMIT),
-        points=numbers.points,
-        signed=numbers.signed,
+        points=lambda value, digits=None: numbers.points(value, digits, metric),
+        signed=lambda value, digits=None: numbers.signed(value, digits, metric),
+        percent=numbers.points,
+        signed_percent=numbers.signed,
         correlation=numbers.correlation,
         sortable=lambda value: "" if value is None or value != value else value,
         amount=numbers.amount,

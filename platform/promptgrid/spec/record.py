@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, Self
@@ -10,6 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from promptgrid.spec.cell import Cell
+from promptgrid.spec.metrics import metric_of
 
 
 class Reason(StrEnum):
@@ -83,9 +85,10 @@ class Provenance(BaseModel):
 class Record(BaseModel):
     """The result of one cell. ``promptgrid/store/RECORDS.md`` tells the whole format, files beside this one included.
 
-    ``metrics`` are fractions in [0, 1] unless their name says otherwise; ``curves`` are lists over training
-    (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are sentences about the data: a class
-    with fewer examples than shots, files that were left out. Version 1 of the schema has none; it is read for ever.
+    ``metrics`` are in the unit and range of the metric that their name says (:mod:`promptgrid.spec.metrics`);
+    ``curves`` are lists over training (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are
+    sentences about the data: a class with fewer examples than shots, files that were left out. Version 1 of the schema
+    has none; it is read for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,8 +115,10 @@ class Record(BaseModel):
         if self.status == "done" and not self.metrics:
             raise ValueError("a finished record needs metrics")
         for name, value in self.metrics.items():
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"metric {name} = {value!r} is outside [0, 1]")
+            metric = metric_of(name)
+            if not metric.allows(value):
+                end = "]" if math.isfinite(metric.high) else ")"
+                raise ValueError(f"metric {name} = {value!r} is outside [{metric.low:g}, {metric.high:g}{end}")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Which test examples a cell answered right: what paired tests between cells need of its predictions."""
+"""Which test examples each cell answered right, for paired tests between cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of records: what is finished stays finished, and what is damaged is noticed."""
+"""The store of records: finished records never change, and damage to them is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a store without belonging there."""
+"""Finds files in a store that the platform did not put there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ATTEMPT = re.compile(r"[1-9]\d*\.json")
 
 
 def unknown_beside(root: Path) -> list[str]:
-    """Names at the top of the store that are not the platform's: told and left alone, as somebody may have put them."""
+    """Names at the top of the store that are not the platform's. They are reported and left alone."""
     return [name for name in _names(root) if name not in OURS and not _in_progress(root / name)]
 
 

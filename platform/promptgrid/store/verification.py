@@ -1,4 +1,4 @@
-"""Reading everything again: what is damaged goes to quarantine, what dead processes left is removed."""
+"""Verifies a store: reads every file, moves damaged ones to quarantine, removes what dead processes left."""
 
 from __future__ import annotations
 

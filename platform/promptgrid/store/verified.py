@@ -1,4 +1,4 @@
-"""What was read and found sound before: a record whose files have not changed since need not be hashed again."""
+"""An index of verified records: one whose files have not changed since need not be hashed again."""
 
 from __future__ import annotations
 

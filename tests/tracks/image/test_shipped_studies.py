@@ -7,10 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from promptgrid.contract.practice import PracticeBackbone
 
+from promptgrid import catalog
 from promptgrid.cluster.search.search import knobs_of, make_search
 from promptgrid.contract.clip import Task
+from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.spec import Cell, Machine, Suite, read_suite
 from promptgrid.store import Store
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
@@ -118,7 +119,8 @@ def _plain(cell: Cell):  # type: ignore[no-untyped-def]
     from promptgrid.spec import Request
 
     named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}
-    return source_request(Request(**named))
+    request = Request(**named)
+    return source_request(request, catalog.track("image").resolver.protocol(request.protocol))
 
 
 @pytest.mark.parametrize(("machine", "packs"), [("cpu", 16), ("cuda", 2)])

@@ -1,4 +1,4 @@
-"""Whether the Ray that a grid runs on is alive, and what it offers: asked from a thread, so that nobody waits."""
+"""Watches the Ray that a grid runs on from a thread: whether it is alive, and which machines it offers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ VITAL = {"raylet": "its raylet has died", "gcs_server": "its GCS has died"}
 
 @dataclass(frozen=True)
 class Health:
-    """What a look at Ray showed: what it offers, and what is wrong with it (nothing, where empty)."""
+    """What Ray answered: the machines that it offers, and what is wrong with it (empty where nothing is)."""
 
     machines: Machines | None = None
     trouble: str = ""
 
 
 class HealthMonitor:
-    """Looks at Ray once a second. Use as a context.
+    """Asks Ray once a second. Use as a context.
 
     Args:
         look: asks Ray; may hang, or raise anything.
@@ -76,7 +76,7 @@ class HealthMonitor:
         return found
 
     def guard(self) -> None:
-        """Tell of a trouble that has been there for a while without anybody asking."""
+        """Report a trouble that has been there for a while and that nobody has asked for."""
         found, now = self._found(), self._clock()
         if not found or self._taken:
             return

@@ -1,4 +1,4 @@
-"""Processes that a Ray of ours leaves behind: known by the files they hold open in its own folder."""
+"""Orphaned processes of a Ray that we started, found by the files they hold open in its folder."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class _HaltGently(Exception):
 
 
 class PackFeed:
-    """Between Tune's trials and the dispatcher's packs, for one resource class."""
+    """Gives Tune's trials the dispatcher's packs, for one resource class."""
 
     def __init__(self, run: TuneRun, worker: Worker) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""What a suite's report may say of its searches: which still hold, what of the others is stale, and what was chosen."""
+"""The stored searches of a suite: which are still valid, why others are stale, and the rows that they chose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredSearch:
-    """A search of a suite; ``stale`` says what of it the suite as it is now no longer bears out, nothing where all."""
+    """A stored search of a suite. ``stale`` lists what has changed in the suite since; empty where nothing has."""
 
     found: SearchFound
     stale: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
 
 
 def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
-    """What of ``found`` the test cells of a suite, by place, no longer bear out; None where they share no cell."""
+    """What has changed since ``found`` was made, against the test cells ``now``; None where they share no cell."""
     then = {(place.label, place.backbone, place.dataset, place.shots): set(place.keys(0)) for place in found.places}
     if not any(keys & set(now.get(where, ())) for where, keys in then.items()):
         return None
@@ -89,7 +89,7 @@ def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple
 
 
 def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) -> list[Chosen]:
-    """A row for each method variant that a search which still holds has chosen for at every place."""
+    """One row for each method variant for which a valid search made a choice at every place."""
     valid = [stored.found for stored in searches if not stored.stale and stored.found.trials > 1]
     if not valid:
         return []

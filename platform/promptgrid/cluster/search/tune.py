@@ -1,4 +1,4 @@
-"""Optuna, ASHA and PBT through Ray Tune: they say what to try next, ordinary cells in the store say how good it was.
+"""Runs Optuna, ASHA and PBT through Ray Tune. They choose the trials; ordinary cells in the store score them.
 
 A Tune trial is one configuration of one study over all its datasets, shots and seeds. Its cells are run in the worker
 by the ordinary packs, and a pack shares backbone and dataset: the cells of a trial are one pack for each dataset, which

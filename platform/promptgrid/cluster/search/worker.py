@@ -1,4 +1,4 @@
-"""The Ray side of a search: a Tune trainable that scores one configuration after another by ordinary packs."""
+"""The Tune trainable of a search: scores one configuration after another by running ordinary packs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TrialWorker(ReusedWorker):
 def evaluate(order: StudyOrder, knobs: Mapping[str, float], epochs: int | None) -> tuple[float, int, int]:
     """Mean validation accuracy over the study's datasets and shots, and the cells that this call finished and failed.
 
-    A dataset where a cell failed counts as 0: a configuration that diverges is a bad one.
+    A place (dataset and shots) where a cell failed counts as 0: a configuration that diverges is a bad one.
     """
     search, study = order.study()
     settings = configuration_of(study, knobs) | ({} if epochs is None else {"epochs": epochs})

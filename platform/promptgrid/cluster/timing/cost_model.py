@@ -1,4 +1,4 @@
-"""What a cell takes, learned from cells like it: how far records lie from the track's own guess, level by level."""
+"""Corrects the estimated seconds of a cell by how long similar finished cells took, from coarse to fine groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a grid will end: what is left, over how much of it is got through in a second."""
+"""When a grid will end: the seconds of work that are left, divided by the seconds of work done in each second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GAP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """``seconds`` of wall time to the end, when ``at_once`` seconds of work are got through in each."""
+    """``seconds`` of wall time to the end, with ``at_once`` seconds of work done in each of them."""
 
     seconds: float
     at_once: float
@@ -26,7 +26,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class RunningPack:
-    """A pack that a worker is at: the keys it was sent for, and when (seconds since 1970)."""
+    """A pack that runs now: the keys of the cells it computes, and when it started (seconds since 1970)."""
 
     keys: frozenset[str]
     started: float
@@ -57,7 +57,7 @@ def predict(expected: Mapping[str, float], ages: Mapping[str, float], done: floa
 def forecast(
     packs: Sequence[Pack], records: Iterable[Record], running_packs: Sequence[RunningPack], now: float
 ) -> Forecast | None:
-    """The end of a grid that runs or was interrupted, from what its store holds; None while that says nothing.
+    """When a running or interrupted grid will end, computed from its store; None while that says too little.
 
     Args:
         packs: what is missing, with seconds corrected by the records.

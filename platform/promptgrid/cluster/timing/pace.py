@@ -1,4 +1,4 @@
-"""How a running grid goes, against what was expected of it: the live estimate of its end, and better estimates."""
+"""Measured against expected seconds of a running grid: when it will end, and corrected estimates for what waits."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Pace:
             self._elapsed[pack.key] += worked
 
     def factor(self, pack: Pack) -> float:
-        """What the expected seconds of ``pack`` are to be multiplied with, as far as this run has shown."""
+        """The factor by which this run corrects the estimated seconds of ``pack``."""
         sort = sort_of(pack.cells[0])
         return self._factors().get(sort, self._overall())
 
     def shifted(self) -> bool:
-        """Whether factors have moved so far since this was last true that packs should be put in a new order."""
+        """Whether the factors have changed enough, since this was last true, to sort the packs again."""
         now = self._factors()
         moved = max((abs(math.log(value / self._known.get(sort, 1.0))) for sort, value in now.items()), default=0.0)
         if moved < SHIFT:

@@ -1,4 +1,4 @@
-"""A cell that hangs: recorded as TIMEOUT, and its process ended so that the slot is free again."""
+"""Ends a worker that hangs, and records its cell as TIMEOUT."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from promptgrid.contract.method import Recipe
+from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.problem import Problem
 from promptgrid.engine.bench.rate import matmul_rate
@@ -285,11 +285,11 @@ def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
 class Stepping(Protocol):
     """A loop over the steps of the first cell of ``problem``."""
 
-    problem: Problem
+    problem: Any
     recipe: Recipe
 
-    def step(self, chosen: Tensor, epoch: int, epochs: int, step: int, steps: int, seed: Tensor) -> float:
-        """One step on the examples at ``chosen`` (B,); the loss before it."""
+    def step(self, chosen: Tensor, rate: float, seed: Tensor) -> float:
+        """One step at learning rate ``rate`` on the examples at ``chosen`` (B,); the loss before it."""
 
 
 def looped(loop: Stepping) -> Tensor:

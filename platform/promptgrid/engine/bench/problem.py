@@ -9,8 +9,9 @@ from typing import Any, Self
 from torch import Tensor
 
 from promptgrid.contract.columns import Column
-from promptgrid.contract.method import Method, Params, Recipe
+from promptgrid.contract.method import Method, Params
 from promptgrid.contract.randomness import stream
+from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.task import Task
 from promptgrid.spec import Cell
 
@@ -59,7 +60,7 @@ class Problem:
 
     def recipe(self) -> Recipe:
         """How the method is fitted."""
-        recipe = self.method.recipe(self.task)
+        recipe: Recipe | None = self.method.recipe(self.task)
         if recipe is None:
             raise ValueError(f"{self.method.name} is not fitted by descent")
         return recipe

@@ -18,14 +18,23 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
-from promptgrid.contract import Dataset, Selection
+from promptgrid.contract.dataset import Dataset
+from promptgrid.contract.protocol import Selection
 from promptgrid.spec import DatasetCard, Refused
 
 VAL_SHOTS = 4
 
 
-def few_shot_sample(dataset: Dataset, shots: int, seed: int) -> tuple[list[int], list[int]]:
-    """Indices of (train, val) images for one run, in the order drawn.
+def few_shot_sample(
+    dataset: Dataset, shots: int, seed: int, val_shots: int | None = None
+) -> tuple[list[int], list[int]]:
+    """Indices of (train, val) examples for one run, in the order drawn.
+
+    Args:
+        dataset: with a train split.
+        shots: training examples a class.
+        seed: of the run.
+        val_shots: validation examples a class; ``min(shots, 4)`` when None.
 
     Raises:
         Refused: there are no training images, or a test image stands in train or val.
@@ -37,7 +46,7 @@ def few_shot_sample(dataset: Dataset, shots: int, seed: int) -> tuple[list[int],
     draw = random.Random(seed)
     strata = _strata(dataset)
     train = _per_label(splits["train"], strata, shots, draw)
-    val = _per_label(splits.get("val", []), strata, min(shots, VAL_SHOTS), draw)
+    val = _per_label(splits.get("val", []), strata, min(shots, VAL_SHOTS) if val_shots is None else val_shots, draw)
     return train, val
 
 

@@ -46,13 +46,14 @@ def matrix_cells(leaderboard: Leaderboard) -> dict[tuple[str, str], MatrixCell]:
             if label not in apart and all(planned.status == "done" for planned in grid[label, dataset])
         ]
         means = {label: float(leaderboard.means.loc[label, dataset]) for label in column}
+        scores = {label: leaderboard.metric.sign * mean for label, mean in means.items()}  # the higher, the better
         spreads = {label: float(leaderboard.deviations.loc[label, dataset]) for label in column}
-        leader = max(whole, key=lambda label: means[label], default=None)
-        floor = math.inf if leader is None else means[leader] - _half(spreads[leader], _seeds(grid[leader, dataset]))
-        top = math.inf if leader is None else means[leader]
+        leader = max(whole, key=lambda label: scores[label], default=None)
+        floor = math.inf if leader is None else scores[leader] - _half(spreads[leader], _seeds(grid[leader, dataset]))
+        top = math.inf if leader is None else scores[leader]
         for label in column:
             group = grid[label, dataset]
-            best = label in whole and means[label] >= top - 1e-12
+            best = label in whole and scores[label] >= top - 1e-12
             found[label, dataset] = MatrixCell(
                 means[label],
                 spreads[label],
@@ -60,7 +61,7 @@ def matrix_cells(leaderboard: Leaderboard) -> dict[tuple[str, str], MatrixCell]:
                 len(group),
                 _reason(group),
                 best=best,
-                near=label in whole and not best and means[label] >= floor,
+                near=label in whole and not best and scores[label] >= floor,
             )
         for label in set(leaderboard.means.index) - set(column):
             found[label, dataset] = MatrixCell(math.nan, math.nan, 0, 0, "NOT_PLANNED")

@@ -1,10 +1,11 @@
-"""What a table says in words: whose mean is highest, against what, and whether the first beats the second."""
+"""What a table says in words: whose mean is best, against what, and whether the first beats the second."""
 
 from __future__ import annotations
 
 from promptgrid.leaderboard.analysis import statistics as st
 from promptgrid.leaderboard.leaderboard import Leaderboard, Row
 from promptgrid.leaderboard.numbers import p_value, points, signed, span
+from promptgrid.spec.metrics import Metric
 
 
 def summary(leaderboard: Leaderboard, reference: str) -> str:
@@ -24,12 +25,13 @@ def summary(leaderboard: Leaderboard, reference: str) -> str:
 
 def _leader(first: list[Row], ranked: int) -> str:
     best = first[0]
-    interval = f" ({span(best.mean)})" if span(best.mean) else ""
-    mean = f"{points(best.mean.value)} %{interval}"
+    told, end = span(best.mean, metric=best.metric), "highest" if best.metric.better == "higher" else "lowest"
+    interval = f" ({told})" if told else ""
+    mean = f"{points(best.mean.value, metric=best.metric)}{best.metric.symbol}{interval}"
     if len(first) > 1:
         names = f"{', '.join(row.label for row in first[:-1])} and {first[-1].label}"
-        return f"{names} share the highest mean of {ranked} ranked methods, {mean}"
-    leads = f"has the highest mean of {ranked} ranked methods," if ranked > 1 else "is the only ranked method:"
+        return f"{names} share the {end} mean of {ranked} ranked methods, {mean}"
+    leads = f"has the {end} mean of {ranked} ranked methods," if ranked > 1 else "is the only ranked method:"
     return f"{best.label} {leads} {mean}"
 
 
@@ -39,9 +41,10 @@ def _against_reference(best: Row, reference: str) -> str:
         return "It is the reference itself"
     if best.seeds is None:
         return ""
-    gap = f"{signed(best.seeds.value)} points to the reference {reference}"
-    interval = f" ({span(best.seeds, sign=True)})" if span(best.seeds) else ""
-    told = verdict(best.seeds, "better than it on these datasets", "worse than it on these datasets")
+    gap = f"{signed(best.seeds.value, metric=best.metric)}{best.metric.steps} to the reference {reference}"
+    width = span(best.seeds, sign=True, metric=best.metric)
+    interval = f" ({width})" if width else ""
+    told = verdict(best.seeds, best.metric, "better than it on these datasets", "worse than it on these datasets")
     others = "" if best.p_holm is None else f"; would other datasets agree: p (Holm) {p_value(best.p_holm)}"
     return f"{gap}{interval}: {told}{others}"
 
@@ -49,16 +52,23 @@ def _against_reference(best: Row, reference: str) -> str:
 def _against_second(leaderboard: Leaderboard, best: Row, second: Row) -> str:
     """Whether the seeds tell the first from the second."""
     gap = st.seed_difference(leaderboard.scores, best.label, second.label)
-    interval = f" ({span(gap, sign=True)})" if span(gap) else ""
-    told = verdict(gap, f"it beats {second.label} on these datasets", f"{second.label} beats it seed by seed")
-    return f"Second is {second.label}, {points(gap.value)} points behind{interval}: {told}"
+    metric = best.metric
+    width = span(gap, sign=True, metric=metric)
+    interval = f" ({width})" if width else ""
+    told = verdict(gap, metric, f"it beats {second.label} on these datasets", f"{second.label} beats it seed by seed")
+    behind = f"{points(metric.sign * gap.value, metric=metric)}{metric.steps} behind"
+    return f"Second is {second.label}, {behind}{interval}: {told}"
 
 
-def verdict(gap: st.Interval, above: str, below: str) -> str:
-    """``above`` where the whole interval is above 0, ``below`` where it is below, else that they are not told apart."""
+def verdict(gap: st.Interval, metric: Metric, better: str, worse: str) -> str:
+    """``better`` where the whole interval is on the better side of 0, ``worse`` where it is on the other.
+
+    Else that the two are not told apart.
+    """
     if gap.low is None or gap.high is None:
         return "one seed, so no verdict"
-    return above if gap.low > 0 else below if gap.high < 0 else "these seeds do not tell the two apart"
+    low, high = sorted((metric.sign * gap.low, metric.sign * gap.high))
+    return better if low > 0 else worse if high < 0 else "these seeds do not tell the two apart"
 
 
 def _left_out(leaderboard: Leaderboard) -> str:

@@ -7,6 +7,7 @@ from promptgrid.leaderboard.columns import Column, Entry, shown_columns
 from promptgrid.leaderboard.leaderboard import Board, Leaderboard, Row
 from promptgrid.leaderboard.numbers import DASH, points
 from promptgrid.leaderboard.text import latex, shorten
+from promptgrid.spec.metrics import Metric
 
 HEAD = "% Needs \\usepackage{booktabs}. Written by promptgrid; the same records give the same table.\n"
 TITLES = {"difference": "$\\Delta$", "trainable_parameters": "Params"}
@@ -34,7 +35,7 @@ def main_table(leaderboard: Leaderboard) -> str:
 def _entry(column: Column, entry: Entry, row: Row) -> str:
     text = latex(shorten(entry.text)).replace("−", "$-$").replace("†", "$^\\dagger$").replace(DASH, "--")
     if column.key in {"mean", "difference"} and entry.low is not None and entry.high is not None:
-        text += f" {{\\scriptsize$\\pm${points((entry.high - entry.low) / 2)}}}"
+        text += f" {{\\scriptsize$\\pm${points((entry.high - entry.low) / 2, metric=row.metric)}}}"
     return f"\\textbf{{{text}}}" if column.key == "mean" and row.place == 1 else text
 
 
@@ -47,30 +48,35 @@ def matrix_table(board: Board, leaderboard: Leaderboard) -> str:
         "Mean",
     ]
     lines = [
-        [latex(shorten(row.label)), *(_cell(cells[row.label, name]) for name in leaderboard.datasets), _mean(row)]
+        [
+            latex(shorten(row.label)),
+            *(_cell(cells[row.label, name], row.metric) for name in leaderboard.datasets),
+            _mean(row),
+        ]
         for row in leaderboard.rows
     ]
     layout = "l" + "r" * (len(leaderboard.datasets) + 1)
     return _tabular(layout, head, lines, notes=_notes(leaderboard), ranked=sum(row.ranked for row in leaderboard.rows))
 
 
-def _cell(cell: MatrixCell) -> str:
+def _cell(cell: MatrixCell, metric: Metric) -> str:
     if cell.mean != cell.mean:
         return f"{{\\scriptsize {latex(cell.reason)}}}"
-    text = points(cell.mean)
+    text = points(cell.mean, metric=metric)
     text = f"\\textbf{{{text}}}" if cell.best else f"\\underline{{{text}}}" if cell.near else text
-    spread = "" if cell.sd != cell.sd else f" {{\\scriptsize$\\pm${points(cell.sd)}}}"
+    spread = "" if cell.sd != cell.sd else f" {{\\scriptsize$\\pm${points(cell.sd, metric=metric)}}}"
     partial = f" {{\\scriptsize ({cell.done}/{cell.planned})}}" if cell.done < cell.planned else ""
     return text + spread + partial
 
 
 def _mean(row: Row) -> str:
-    text = points(row.mean.value).replace(DASH, "--") + ("$^\\dagger$" if row.adjusted else "")
+    text = points(row.mean.value, metric=row.metric).replace(DASH, "--") + ("$^\\dagger$" if row.adjusted else "")
     return f"\\textbf{{{text}}}" if row.place == 1 else text
 
 
 def _notes(leaderboard: Leaderboard) -> str:
-    where = f"% {leaderboard.shots} shots, backbone {latex(shorten(leaderboard.backbone))}; percent"
+    scale = leaderboard.metric.scale.removeprefix("in ")
+    where = f"% {leaderboard.shots} shots, backbone {latex(shorten(leaderboard.backbone))}; {scale}"
     marks = "; $\\pm$: 95 % half interval (main) or standard deviation over seeds (datasets)"
     dagger = "; dagger: adjusted for missing cells, not ranked" if any(row.adjusted for row in leaderboard.rows) else ""
     apart = "; below the second rule: not ranked" if any(not row.ranked for row in leaderboard.rows) else ""

@@ -80,7 +80,7 @@ def mean_figure(board: Board, backbone: str) -> str:
         _draw(axes, board, line)
     _shots_axis(axes, board, backbone)
     _score_axis(axes, lines, board)
-    axes.set_ylabel(f"{shorten(board.report.headline, 40)}, mean over datasets (%)")
+    axes.set_ylabel(f"{shorten(board.report.headline, 40)}, mean over datasets{board.report.metric.axis}")
     axes.set_xlabel("shots per class (log scale)")
     _end_labels(axes, board, [line for line in lines if line.label in board.shown])
     if len(lines) > len(board.shown):
@@ -157,9 +157,13 @@ def rank_figure(board: Board, leaderboard: Leaderboard) -> str:
 
 
 def _draw(axes: Any, board: Board, line: Curve, size: float = 4.2, width: float = 1.7) -> None:
-    style = _style(board, line.label)
-    shots, values = np.asarray(line.shots, dtype=float), 100 * np.asarray(line.values)
-    low, high, hollow = 100 * np.asarray(line.low), 100 * np.asarray(line.high), np.asarray(line.hollow, dtype=bool)
+    style, factor = _style(board, line.label), board.report.metric.factor
+    shots, values = np.asarray(line.shots, dtype=float), factor * np.asarray(line.values)
+    low, high, hollow = (
+        factor * np.asarray(line.low),
+        factor * np.asarray(line.high),
+        np.asarray(line.hollow, dtype=bool),
+    )
     if line.label not in board.shown:
         axes.plot(shots, values, linewidth=width / 2, zorder=1, **style)
         return
@@ -179,7 +183,8 @@ def _score_axis(axes: Any, lines: list[Curve], board: Board) -> None:
     if not ends:
         return
     room = max(0.05 * (max(ends) - min(ends)), 1e-3)
-    axes.set_ylim(100 * (min(ends) - room), 100 * (max(ends) + room))
+    factor = board.report.metric.factor
+    axes.set_ylim(factor * (min(ends) - room), factor * (max(ends) + room))
 
 
 def _shots_axis(axes: Any, board: Board, backbone: str) -> None:
@@ -197,7 +202,8 @@ def _shots_axis(axes: Any, board: Board, backbone: str) -> None:
 def _end_labels(axes: Any, board: Board, lines: list[Curve]) -> None:
     """Names at the right end of their lines, pushed apart where they would overlap."""
     ends = sorted(
-        ((100 * line.values[-1], line) for line in lines if np.isfinite(line.values[-1])), key=lambda end: end[0]
+        ((board.report.metric.factor * line.values[-1], line) for line in lines if np.isfinite(line.values[-1])),
+        key=lambda end: end[0],
     )
     if not ends:
         return

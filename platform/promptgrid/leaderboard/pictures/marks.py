@@ -20,8 +20,9 @@ def dot(colour: str) -> Markup:
 
 
 def forest(leaderboard: Leaderboard) -> dict[str, Any]:
-    """One interval plot a row of the difference to the reference, and the ends of their common axis, in points."""
-    ends = [100 * end for row in leaderboard.rows for end in _ends(row)]  # in points
+    """One interval plot a row of the difference to the reference, and the ends of their common axis, as printed."""
+    factor = leaderboard.metric.factor
+    ends = [factor * end for row in leaderboard.rows for end in _ends(row)]
     left, right = (min([0.0, *ends]), max([0.0, *ends])) if ends else (0.0, 0.0)
     room = max(right - left, 0.1) * 0.04
     left, right = left - room, right + room
@@ -42,7 +43,7 @@ def _ends(row: Row) -> list[float]:
 
 def _mark(row: Row, left: float, right: float) -> Markup:
     def place(value: float) -> str:
-        return f"{min(max((100 * value - left) / (right - left), 0.0), 1.0) * WIDTH:.1f}"
+        return f"{min(max((row.metric.factor * value - left) / (right - left), 0.0), 1.0) * WIDTH:.1f}"
 
     zero = Markup('<line class="zero" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(place(0.0), HEIGHT)
     body = Markup("")

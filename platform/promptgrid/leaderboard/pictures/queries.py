@@ -46,7 +46,13 @@ def query_figure(board: Board, leaderboard: Leaderboard) -> str:
     for axes, dataset in zip(grid.ravel(), datasets, strict=False):
         for scores in flat.values():
             if dataset in scores:
-                axes.axhline(100 * scores[dataset], color=GREY, linestyle=(0, (4, 2.2)), linewidth=1.2, zorder=1)
+                axes.axhline(
+                    board.report.metric.factor * scores[dataset],
+                    color=GREY,
+                    linestyle=(0, (4, 2.2)),
+                    linewidth=1.2,
+                    zorder=1,
+                )
         for curve in curves:
             if curve.dataset == dataset:
                 _draw(axes, board, curve)
@@ -54,7 +60,7 @@ def query_figure(board: Board, leaderboard: Leaderboard) -> str:
     for axes in grid.ravel()[len(datasets) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_ylabel(f"{shorten(board.report.headline, 24)} (%)", fontsize=8)
+        axes.set_ylabel(f"{shorten(board.report.headline, 24)}{board.report.metric.axis}", fontsize=8)
     for place, axes in enumerate(grid.ravel()[: len(datasets)]):
         if place + columns >= len(datasets):
             axes.set_xlabel(f"queries ({board.report.examples.many} asked about)", fontsize=8)
@@ -73,7 +79,15 @@ def query_figure(board: Board, leaderboard: Leaderboard) -> str:
 def _draw(axes: Any, board: Board, curve: QueryCurve) -> None:
     shade = colour(board, curve.label)
     axes.plot(curve.queries, 100 * np.asarray(curve.validation), color=shade, linewidth=1.2, zorder=2)
-    axes.plot([curve.asked], [100 * curve.test], "o", color=shade, markersize=5, zorder=3, clip_on=False)
+    axes.plot(
+        [curve.asked],
+        [board.report.metric.factor * curve.test],
+        "o",
+        color=shade,
+        markersize=5,
+        zorder=3,
+        clip_on=False,
+    )
 
 
 def _frame(axes: Any, title: str) -> None:

@@ -27,15 +27,15 @@ class Panel:
     y: Sequence[float]
 
 
-def scatter_svg(panels: Sequence[Panel], y_axis: str) -> str:
-    """Panels on one vertical axis (fractions, shown as points); a line at 0."""
-    every = [100 * y for panel in panels for y in panel.y if math.isfinite(y)] or [0.0]
+def scatter_svg(panels: Sequence[Panel], y_axis: str, factor: float = 100.0) -> str:
+    """Panels on one vertical axis; a line at 0. Values are printed ``factor`` times as large: fractions as points."""
+    every = [factor * y for panel in panels for y in panel.y if math.isfinite(y)] or [0.0]
     low, high = min(0.0, *every), max(0.0, *every)
     room = max(high - low, 1e-9) * 0.05
     low, high = low - room, high + room
     width = LEFT + len(panels) * (WIDE + GAP)
     height = TOP + HIGH + 34
-    body = "".join(_panel(panel, LEFT + k * (WIDE + GAP), low, high) for k, panel in enumerate(panels))
+    body = "".join(_panel(panel, LEFT + k * (WIDE + GAP), low, high, factor) for k, panel in enumerate(panels))
     middle = TOP + HIGH / 2
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}pt" height="{height:.0f}pt" '
@@ -46,8 +46,8 @@ def scatter_svg(panels: Sequence[Panel], y_axis: str) -> str:
     )
 
 
-def _panel(panel: Panel, left: float, low: float, high: float) -> str:
-    x, y = np.asarray(panel.x, dtype=float), 100 * np.asarray(panel.y, dtype=float)
+def _panel(panel: Panel, left: float, low: float, high: float, factor: float) -> str:
+    x, y = np.asarray(panel.x, dtype=float), factor * np.asarray(panel.y, dtype=float)
     seen = np.isfinite(x) & np.isfinite(y)
     x, y = x[seen], y[seen]
     first, last = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)

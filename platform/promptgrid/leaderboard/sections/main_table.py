@@ -24,7 +24,7 @@ def facts(board: Board) -> Facts:
 
 
 def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
-    places, examples = board.report.axes, board.report.examples.many
+    places = board.report.axes
     columns = shown_columns(leaderboard)
     return {
         "backbone": leaderboard.backbone,
@@ -34,7 +34,7 @@ def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
             {
                 "key": c.key,
                 "title": c.title,
-                "about": c.about.replace("{examples}", examples),
+                "about": c.explained(board.report),
                 "text": c.text,
             }
             for c in columns

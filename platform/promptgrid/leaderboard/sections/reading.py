@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from promptgrid.leaderboard.leaderboard import SEED, TIE, Board
+from promptgrid.leaderboard.leaderboard import SEED, Board
 from promptgrid.leaderboard.section import Facts, Section, beside
 
 
 def facts(board: Board) -> Facts:
     """The constants behind the words."""
     return {
-        "tie": 100 * TIE,
+        "tie": board.report.metric.factor * board.report.metric.tie,
         "draws": 10_000,
         "bootstrap_seed": SEED,
         "metric": board.report.headline,

@@ -11,7 +11,15 @@ from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 from promptgrid.leaderboard.transfer import gains as tr
 from promptgrid.leaderboard.transfer.matrices import Transfer
-from promptgrid.leaderboard.transfer.pictures import MEASURES, SHORT, drawn, map_name, orders, scatter_name
+from promptgrid.leaderboard.transfer.pictures import (
+    MEASURES,
+    SHORT,
+    drawn,
+    map_name,
+    measure_title,
+    orders,
+    scatter_name,
+)
 from promptgrid.leaderboard.transfer.summary import GROUP, best_sources, correlations, groups, summary
 
 PAGE_SHARE = 1_300_000
@@ -78,7 +86,9 @@ def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     for (k, kind), name in names.items():
         if name not in figures:
             continue
-        picture = inline(figures[name], name, str(escape(f"{MEASURES.get(kind, kind)}: {items[k].label}")))
+        picture = inline(
+            figures[name], name, str(escape(f"{measure_title(kind, board.report.metric)}: {items[k].label}"))
+        )
         room -= len(picture)
         if room < 0:
             pictures[k]["files"].append(name)
@@ -87,8 +97,10 @@ def drawings(board: Board, figures: Figures) -> dict[str, Any]:
         elif kind == "similarity":
             pictures[k] |= {"similarity": Markup(picture), "similarity_width": 250 * len(items[k].correlations) + 50}
         else:
-            pictures[k]["others"].append({"title": MEASURES[kind], "picture": Markup(picture)})
-    titles = {item.base: MEASURES[item.base] for item in items}
+            pictures[k]["others"].append(
+                {"title": measure_title(kind, board.report.metric), "picture": Markup(picture)}
+            )
+    titles = {item.base: measure_title(item.base, item.metric) for item in items}
     return {"pictures": pictures, "measure_titles": titles, "people": board.report.titles}
 
 

@@ -13,6 +13,7 @@ from promptgrid.leaderboard.inputs import Correct, ReportInput, Similarities
 from promptgrid.leaderboard.planned_grid import PlannedCell, is_multitask, is_zero_shot, parts_of
 from promptgrid.leaderboard.transfer import gains as tr
 from promptgrid.spec import canonical_json
+from promptgrid.spec.metrics import ACCURACY, Metric
 
 SCRATCH, ZERO_SHOT = "scratch", "zero_shot"
 SEED = 20_221_121
@@ -44,6 +45,7 @@ class Transfer:
     counts: Mapping[str, tr.Array]
     similarities: Similarities | None = field(default=None, repr=False)
     examples: str = "examples"
+    metric: Metric = ACCURACY
 
     @cached_property
     def own(self) -> tr.Mask:
@@ -70,16 +72,18 @@ class Transfer:
 
     @cached_property
     def gains(self) -> dict[str, tr.Array]:
-        """By baseline (``scratch``, ``zero_shot``): (S, T, N) gains seed by seed."""
-        return {SCRATCH: tr.gains(self.raw, self.scratch), ZERO_SHOT: tr.gains(self.raw, self.zero_shot)}
+        """By baseline (``scratch``, ``zero_shot``): (S, T, N) gains seed by seed, above 0 where transfer is better."""
+        raw, scratch, zero_shot = (self.metric.sign * each for each in (self.raw, self.scratch, self.zero_shot))
+        return {SCRATCH: tr.gains(raw, scratch), ZERO_SHOT: tr.gains(raw, zero_shot)}
 
     @cached_property
     def measures(self) -> dict[str, tr.Array]:
         """(S, T) means over seeds: ``raw``, ``scratch`` and ``zero_shot`` gains, ``normalised``."""
+        sign = self.metric.sign
         return {
             SCRATCH: tr.seed_mean(self.gains[SCRATCH]),
             ZERO_SHOT: tr.seed_mean(self.gains[ZERO_SHOT]),
-            "normalised": tr.normalised(self.raw, self.scratch, self.zero_shot),
+            "normalised": tr.normalised(sign * self.raw, sign * self.scratch, sign * self.zero_shot),
             "raw": tr.seed_mean(self.raw),
         }
 
@@ -196,6 +200,7 @@ def _transfer(
         counts={base: found for base, found in counts.items() if np.isfinite(found).any()},
         similarities=report.similarities.get(first.cell.backbone),
         examples=report.examples.many,
+        metric=report.metric,
     )
 
 

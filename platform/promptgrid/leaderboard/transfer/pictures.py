@@ -14,15 +14,23 @@ from promptgrid.leaderboard.pictures.scatter import Panel, scatter_svg
 from promptgrid.leaderboard.text import shorten, slug
 from promptgrid.leaderboard.transfer import gains as tr
 from promptgrid.leaderboard.transfer.matrices import SCRATCH, ZERO_SHOT, Transfer
+from promptgrid.spec.metrics import ACCURACY, Metric
 
-MEASURES = {
-    SCRATCH: "gain over scratch, points",
-    ZERO_SHOT: "gain over zero-shot, points",
-    "normalised": "share of the headroom reached, %",
-    "raw": "score, %",
-}
+MEASURES = (SCRATCH, ZERO_SHOT, "normalised", "raw")
 """The matrices of a study, the one that is drawn large first."""
 SHORT = {SCRATCH: "gain_over_scratch", ZERO_SHOT: "gain_over_zero_shot", "normalised": "normalised", "raw": "raw"}
+
+
+def measure_title(measure: str, metric: Metric) -> str:
+    """What people call one of :data:`MEASURES`, with its unit."""
+    gain, score = (f", {unit.strip()}" if unit else "" for unit in (metric.steps, metric.symbol))
+    titles = {
+        SCRATCH: f"gain over scratch{gain}",
+        ZERO_SHOT: f"gain over zero-shot{gain}",
+        "normalised": "share of the headroom reached, %",
+        "raw": f"score{score}",
+    }
+    return titles.get(measure, measure)
 
 
 def drawn(board: Board) -> list[Transfer]:
@@ -81,7 +89,7 @@ def map_svg(board: Board, item: Transfer, measure: str, rows: Sequence[int], col
     """The heat map of one measure."""
     names = board.report.titles
     values = item.apart(measure)
-    scale = _scale(values[np.isfinite(values)], measure)
+    scale = _scale(values[np.isfinite(values)], measure, item.metric)
     cells = [[_cell(board, item, measure, i, j, scale) for j in columns] for i in rows]
     tests = len(item.q_values.get(measure, {}))
     marked = {0: "", 1: "negative transfer"}.get(tests, "negative transfer: by both tests, by one")
@@ -90,28 +98,37 @@ def map_svg(board: Board, item: Transfer, measure: str, rows: Sequence[int], col
             rows=[names.get(item.sources[i], item.sources[i]) for i in rows],
             columns=[names.get(item.targets[j], item.targets[j]) for j in columns],
             cells=cells,
-            key=_key(scale, measure),
+            key=_key(scale, measure, item.metric),
             marked=f"{marked} (false discovery rate {tr.DISCOVERY:.0%})" if marked else "",
         )
     )
 
 
-def _scale(values: tr.Array, measure: str) -> tuple[float, float]:
+def _scale(values: tr.Array, measure: str, metric: Metric) -> tuple[float, float]:
     """(middle, reach) of the colours: gains around 0 up to their 95th percentile, scores over their range."""
     if not len(values):
         return 0.0, 1.0
     if measure == "raw":
         return float(values.min()), max(float(np.ptp(values)), 1e-9)
-    return 0.0, max(float(np.quantile(np.abs(values), 0.95)), 0.005)
+    return 0.0, max(float(np.quantile(np.abs(values), 0.95)), 10 * metric.tie)
 
 
-def _key(scale: tuple[float, float], measure: str) -> list[Swatch]:
+def _key(scale: tuple[float, float], measure: str, metric: Metric) -> list[Swatch]:
     middle, reach = scale
     if measure == "raw":
-        return [Swatch(points(middle + reach * part, 0), part) for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        return [
+            Swatch(points(middle + reach * part, metric.digits - 1, metric), part)
+            for part in (0.0, 0.25, 0.5, 0.75, 1.0)
+        ]
     ends = (-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
-    texts = [signed(reach * part, 0 if reach >= 0.05 else 1) for part in ends]
+    digits = metric.digits - 1 if reach >= 100 * metric.tie else metric.digits
+    texts = [signed(reach * part, digits, _printed(measure, metric)) for part in ends]
     return [Swatch(text, part) for text, part in zip(texts, ends, strict=True)]
+
+
+def _printed(measure: str, metric: Metric) -> Metric:
+    """What a measure prints as: a share of the headroom is a fraction, whatever the scores are."""
+    return ACCURACY if measure == "normalised" else metric
 
 
 def _cell(board: Board, item: Transfer, measure: str, i: int, j: int, scale: tuple[float, float]) -> HeatCell:
@@ -119,12 +136,15 @@ def _cell(board: Board, item: Transfer, measure: str, i: int, j: int, scale: tup
     reason = item.reasons.get((i, j), "")
     if item.own[i, j]:
         own = float(item.measures["raw"][i, j] if measure == "raw" else item.baseline(SCRATCH)[i, j])
-        return HeatCell(points(own) if math.isfinite(own) else "", about=about, quiet=True, framed=True)
+        return HeatCell(
+            points(own, metric=item.metric) if math.isfinite(own) else "", about=about, quiet=True, framed=True
+        )
     value = float(item.measures[measure][i, j])
     if math.isnan(value):
         text = {"": DASH, "MISSING": "·", "NOT_PLANNED": ""}.get(reason, "×")
         return HeatCell(text, about=about, quiet=True)
-    text = signed(value) if measure in (SCRATCH, ZERO_SHOT) else points(value, 0 if measure == "normalised" else 1)
+    show = signed if measure in (SCRATCH, ZERO_SHOT) else points
+    text = show(value, 0 if measure == "normalised" else None, _printed(measure, item.metric))
     mark = item.marks(measure)[i][j] if measure in item.q_values else ""
     tint = (value - scale[0]) / scale[1]
     return HeatCell(text + ("†" if reason else ""), tint, mark, about)  # type: ignore[arg-type]  # one of the marks
@@ -134,10 +154,11 @@ def _about(board: Board, item: Transfer, i: int, j: int) -> str:
     """The tooltip: every number of a pair."""
     names = board.report.titles
     pair = " → ".join(shorten(names.get(task, task), 40) for task in (item.sources[i], item.targets[j]))
-    parts = [f"score {points(float(item.measures['raw'][i, j]))}"]
+    parts = [f"score {points(float(item.measures['raw'][i, j]), metric=item.metric)}"]
     for base, word in ((SCRATCH, "scratch"), (ZERO_SHOT, "zero-shot")):
         score = float(item.baseline(base)[i, j])
-        parts.append(f"{word} {points(score)} ({signed(float(item.measures[base][i, j]))})")
+        gain = signed(float(item.measures[base][i, j]), metric=item.metric)
+        parts.append(f"{word} {points(score, metric=item.metric)} ({gain})")
     tests = item.q_values[item.base]
     parts += [f"q {p_value(float(q[i, j]))} over {name}" for name, q in tests.items() if math.isfinite(q[i, j])]
     reason = item.reasons.get((i, j))
@@ -152,7 +173,8 @@ def similarity_svg(item: Transfer) -> str:
         x, y = similarity_pairs(item, name)
         told = f"ρ = {correlation(found.rho)}, p {_p(found.p)}; within targets {correlation(found.within)}"
         panels.append(Panel(f"similarity: {name}", told, x, y))
-    return scatter_svg(panels, f"gain over {word}, points")
+    unit = f", {item.metric.steps.strip()}" if item.metric.steps else ""
+    return scatter_svg(panels, f"gain over {word}{unit}", item.metric.factor)
 
 
 def similarity_pairs(item: Transfer, name: str) -> tuple[list[float], list[float]]:

@@ -1,4 +1,4 @@
-"""The MLflow mirror: written after the commit, never the truth, never a reason for a cell to fail.
+"""Copies records to MLflow after their commit. MLflow is never the truth, and no cell fails because of it.
 
 An experiment a suite (another for the cells of its searches), a parent run a submission, a child run a cell. A run is
 found again by its tag ``cell_key``; where its record has changed it is deleted and written anew. One writer a store:

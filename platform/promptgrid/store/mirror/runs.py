@@ -1,4 +1,4 @@
-"""How runs get into MLflow: through its client one call after the other, or into a SQLite file of it a hundred at once.
+"""Writes runs into MLflow: through its client one by one, or straight into its SQLite file many at once.
 
 The client takes 20 to 40 ms of CPU a run, nearly all of it in one object a value. Into a file of this machine the same
 rows are written directly, in one transaction: 1 to 2 ms a run. Tests hold both ways to the same outcome.

@@ -156,4 +156,4 @@ def test_rates_are_those_of_the_formula(name: str, turn: int, plain: Plain, shot
 
 
 def _task(shots: int, turn: int) -> Task:
-    return Task("meadow", CLASSES, "{}", None, shots=shots, turn=turn)  # type: ignore[arg-type]
+    return Task.of("meadow", CLASSES, "{}", None, shots=shots, turn=turn)  # type: ignore[arg-type]

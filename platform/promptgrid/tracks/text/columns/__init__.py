@@ -1,0 +1,1 @@
+"""What a batch of texts can hold, one file a column."""

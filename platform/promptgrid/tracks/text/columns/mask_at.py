@@ -1,0 +1,13 @@
+"""Column ``mask_at``: where the mask stands."""
+
+from __future__ import annotations
+
+from promptgrid.tracks.text.data.wanted import TokenColumn
+
+
+class MaskAt(TokenColumn):
+    """(B,) where the mask stands in ``templated``."""
+
+    name = "mask_at"
+    beside = "templated"
+    long = False

@@ -1,0 +1,12 @@
+"""Column ``mask_state``: frozen states at the mask."""
+
+from __future__ import annotations
+
+from promptgrid.tracks.text.data.wanted import FrozenColumn
+
+
+class MaskState(FrozenColumn):
+    """(B, d) the frozen last hidden state at the mask of the templated text."""
+
+    name = "mask_state"
+    beside = "mask_state"

@@ -1,0 +1,1 @@
+"""What several text methods share."""

@@ -1,0 +1,1 @@
+"""Which texts train and which are scored."""

@@ -1,0 +1,56 @@
+"""Cards and published figures of the text wing are read as those of any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.tracks.text.methods.test_every_method import METHODS
+
+import promptgrid.tracks.text.published as published
+from promptgrid.contract.method import Method
+from promptgrid.spec.reading import read_yaml
+
+EVIDENCE = "RCSAMDP"
+"""The marks that figures of the image wing bear."""
+KEYS = {"learns", "selection", "ours", "parity", "quirks", "reading", "open_choices", "found"}
+
+
+def folders() -> list[Path]:
+    import promptgrid.towers.methods as of_towers
+    import promptgrid.tracks.text.methods as of_texts
+
+    return [Path(package.__path__[0]) / "cards" for package in (of_towers, of_texts)]
+
+
+def test_there_is_no_card_without_a_method() -> None:
+    assert {path.stem for folder in folders() for path in folder.glob("*.yaml")} == METHODS.keys()
+
+
+@pytest.mark.parametrize(
+    "path", [p for folder in folders() for p in sorted(folder.glob("*.yaml"))], ids=lambda p: p.stem
+)
+def test_a_card_says_what_cards_say(path: Path) -> None:
+    card = read_yaml(path)
+    assert card.keys() <= KEYS
+    parity = card["parity"]
+    assert parity["result"] in ("not compared", "no public code")
+    assert bool(parity.get("code")) == (parity["result"] == "not compared")
+    assert all(set(quirk) == {"quirk", "here"} for quirk in card["quirks"])
+    assert bool(card.get("reading")) == bool(card.get("open_choices"))
+
+
+def test_published_figures_are_of_our_methods_and_marked() -> None:
+    import csv
+
+    for path in Path(published.__path__[0]).glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        for row in rows:
+            kind: type[Method] = METHODS[row["method"]]
+            assert kind.name == row["method"]
+            assert row["evidence"] in EVIDENCE
+            assert 0 <= float(row["value"]) <= 100
+            assert row["metric"].startswith("gain_")
+            assert row["source"]
