@@ -83,7 +83,7 @@ class ImageTrack(Wing):
         method = self.resolver.method(cell.method)(**cell.settings)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         task = task_from(about, face_of(method, backbone))
-        return LearnedMethod(method, params, task, self._second(cell, device), title_of(cell))
+        return LearnedMethod(method, params, task, title_of(cell), self._second(cell, device))
 
     def timed(self) -> Bench:
         from promptgrid.tracks.image.bench.run import ImageBench
