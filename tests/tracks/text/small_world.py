@@ -55,6 +55,9 @@ def dataset(name: str = "sentences") -> TextDataset:
     rows = _texts(name == "pairs", name == "relations")
     if name == "other":
         rows = {split: some[::-1] for split, some in rows.items()}
+    if name == "fewer":
+        facts |= {"words": {own: ABOUT[own] for own in list(ABOUT)[:2]}, "classes": tuple(ABOUT)[:2]}
+        rows = {split: [row for row in some if row.label != "science"] for split, some in rows.items()}
     draws = None
     if name == "drawn":
         draws = {(2, 13): ([0, 1, 8, 9, 16, 17], [24, 25, 27, 28, 30, 31])}
@@ -70,7 +73,7 @@ class SmallDatasets(DatasetFamily):
         return [dataset().card]
 
     def knows(self, name: str) -> bool:
-        return name in ("sentences", "other", "pairs", "relations", "drawn")
+        return name in ("sentences", "other", "pairs", "relations", "drawn", "fewer")
 
     def open(self, name: str) -> Dataset:
         return dataset(name)

@@ -110,7 +110,9 @@ def test_zero_shot_is_the_models_own_words(calibration: Any, words: Any) -> None
         total = torch.cat(ratios).sum()
         wanted.append(torch.stack([(ratio / total).log().mean() for ratio in ratios]))
     method = ZeroShot(words=words, calibration=calibration)
-    found = method.predict({}, batch, task, method.once({}, task))
+    params = method.init(task, torch.Generator())
+    alone = task.without_examples()
+    found = method.predict(params, batch, alone, method.once(params, alone))
     torch.testing.assert_close(found, torch.stack(wanted), rtol=0, atol=1e-8)
     assert ("unlabelled" in method.assets) == (calibration == "pool")
 
@@ -118,7 +120,7 @@ def test_zero_shot_is_the_models_own_words(calibration: Any, words: Any) -> None
 def test_calibration_on_texts_that_are_not_there_is_an_error() -> None:
     task = world()
     with pytest.raises(ValueError, match="not given"):
-        ZeroShot(calibration="pool").once({}, task.but(pool=None))
+        ZeroShot(calibration="pool").init(task.but(pool=None), torch.Generator())
     with pytest.raises(ValueError, match="not given"):
         KPT(calibration="support").init(task.without_examples(), torch.Generator())
 

@@ -25,7 +25,7 @@ class ZeroShot(Method):
     ``words: first`` takes the word that names a class, ``all`` the mean log chance of all its words. ``calibration``
     divides chances by the mean chance over texts without an answer: ``empty`` (the template around nothing, the
     paper's content-free input), ``support`` or ``pool`` (unlabelled texts of the train split: needs ``unlabelled``).
-    Learns nothing.
+    Learns nothing; the states of those texts are kept.
     Deviations: one empty input in the place of the mean over "N/A", "[MASK]" and the empty string.
     """
 
@@ -37,6 +37,7 @@ class ZeroShot(Method):
         family="single_tower",
     )  # fmt: skip
     needs: ClassVar[frozenset[str]] = frozenset({"mask", "unlabelled"})
+    frozen: ClassVar[frozenset[str]] = frozenset({"texts"})
 
     words: Literal["first", "all"] = "first"
     calibration: Calibration = "none"
@@ -54,7 +55,8 @@ class ZeroShot(Method):
         return frozenset({"mask_state"})
 
     def init(self, task: TextTask, rng: torch.Generator) -> Params:
-        return {}
+        kept = self.calibration in ("support", "pool")
+        return {"texts": prior_states(task, self.calibration) if kept else torch.zeros(0, task.backbone.width)}
 
     def once(self, params: Params, task: TextTask) -> tuple[Tensor, Tensor | None]:
         known = task.label_words.known
@@ -62,7 +64,8 @@ class ZeroShot(Method):
             known = torch.cat([known[:, :1], torch.zeros_like(known[:, 1:])], 1)
         if self.calibration == "none":
             return known, None
-        return known, word_prior(task, prior_states(task, self.calibration), known)
+        empty = self.calibration == "empty"
+        return known, word_prior(task, prior_states(task, "empty") if empty else params["texts"], known)
 
     def predict(self, params: Params, batch: Batch, task: TextTask, once: Any = None) -> Tensor:
         known, prior = self.once(params, task) if once is None else once

@@ -1,0 +1,76 @@
+"""What the text protocols train on, score and refuse."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tests.tracks.text.small_world import dataset, request, track
+
+from promptgrid.contract.protocol import Protocol
+from promptgrid.spec import Refused
+
+
+def protocol(name: str) -> Protocol:
+    return track().resolver.protocol(name)
+
+
+def test_as_many_texts_select_as_train() -> None:
+    own = dataset()
+    split = protocol("text_few_shot").split(own, 2, 1)
+    assert Counter(own.labels[index] for index in split.train) == {0: 2, 1: 2, 2: 2}
+    assert Counter(own.labels[index] for index in split.val) == {0: 2, 1: 2, 2: 2}
+    assert set(split.train) <= set(own.splits["train"])
+    assert set(split.val) <= set(own.splits["val"])
+    (evaluation,) = split.evaluations
+    assert evaluation.indices == tuple(own.splits["test"])
+
+
+def test_published_draws_are_taken_and_no_others() -> None:
+    split = protocol("text_few_shot").split(dataset("drawn"), 2, 13)
+    assert split.train == (0, 1, 8, 9, 16, 17)
+    assert split.val == (24, 25, 27, 28, 30, 31)
+    with pytest.raises(Refused, match="no such draw"):
+        protocol("text_few_shot").split(dataset("drawn"), 2, 1)
+
+
+def test_relations_leave_out_the_class_without_one() -> None:
+    (evaluation,) = protocol("relation").split(dataset("relations"), 2, 1).evaluations
+    assert evaluation.left_out == 2
+    with pytest.raises(Refused, match="two marked words"):
+        protocol("relation").split(dataset(), 2, 1)
+
+
+def test_zero_shot_labels_nothing() -> None:
+    own = protocol("text_zero_shot")
+    split = own.split(dataset(), 0, 1)
+    assert not split.train
+    assert set(split.unlabelled) == set(dataset().splits["train"])
+    assert track().resolve([request("zero_shot", protocol="text_zero_shot", shots=0)])
+    with pytest.raises(Refused, match="learns from labelled"):
+        track().resolve([request("prompt_tuning", protocol="text_zero_shot", shots=0)])
+    with pytest.raises(Refused, match="no labelled text"):
+        own.check(dataset().card, 2, "last")
+
+
+def test_a_pool_has_no_labelled_text() -> None:
+    split = protocol("text_semi_supervised").split(dataset(), 2, 1)
+    assert split.train == protocol("text_few_shot").split(dataset(), 2, 1).train
+    assert not set(split.unlabelled) & {*split.train, *split.val}
+    assert len(split.unlabelled) == len(dataset().splits["train"]) - 6
+
+
+def test_a_pool_is_refused_where_the_protocol_has_none() -> None:
+    with pytest.raises(Refused, match="does not offer"):
+        track().resolve([request("tapt", protocol="text_few_shot")])
+
+
+def test_transfer_wants_the_same_classes_and_starts_from_few_shot_cells() -> None:
+    asked = request("prompt_tuning", protocol="text_transfer", source="sentences", reading="adapt", dataset="other")
+    (cell,) = track().resolve([asked])
+    (source,) = track().resolve([request("prompt_tuning")])
+    assert cell.needs == (source.key,)
+    with pytest.raises(Refused, match="other classes"):
+        protocol("text_transfer").from_source(
+            protocol("text_transfer").split(dataset("fewer"), 2, 1), dataset("fewer"), dataset()
+        )
