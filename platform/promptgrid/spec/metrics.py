@@ -85,6 +85,7 @@ METRICS = {
         ACCURACY,
         Metric("macro_f1", "macro F1"),
         Metric("micro_f1", "micro F1"),
+        Metric("matthews", "Matthews' correlation", low=-1.0),
         Metric("mean_per_class", "mean per class"),
         Metric("harmonic_mean", "harmonic mean"),
         Metric("mean_average_precision", "mean average precision"),
