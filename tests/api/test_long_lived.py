@@ -15,8 +15,8 @@ from tests.api import tiny
 import promptgrid
 from promptgrid import api
 from promptgrid.cluster import Options, execute
-from promptgrid.spec import Reason, Refused
 from promptgrid.engine import wing
+from promptgrid.spec import Reason, Refused
 
 
 class Home:

@@ -10,8 +10,8 @@ from tests.store.synthetic import make_cell, make_outcome
 
 from promptgrid.store import Store, records
 from promptgrid.store import verified as seen
-from promptgrid.store.verification import verify
 from promptgrid.store.files import manifest
+from promptgrid.store.verification import verify
 
 KEYS = [make_cell(seed).key for seed in range(4)]
 

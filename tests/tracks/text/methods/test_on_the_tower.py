@@ -16,8 +16,8 @@ from promptgrid.contract.method import Params
 from promptgrid.contract.task import Batch
 from promptgrid.tracks.text.backbone import Piece, Tokens
 from promptgrid.tracks.text.backbones.shape import Shape
-from promptgrid.tracks.text.backbones.tower import TextTower
-from promptgrid.tracks.text.tower import TextTower as SeenByMethods
+from promptgrid.tracks.text.backbones.tower import Transformer
+from promptgrid.tracks.text.tower import TextTower
 
 SHAPE = Shape(
     width=WIDTH, layers=LAYERS, heads=HEADS, head_width=WIDTH // HEADS, inner=MLP, vocabulary=VOCABULARY, most=MOST,
@@ -25,7 +25,7 @@ SHAPE = Shape(
 )  # fmt: skip
 
 
-class Tower(TextTower):
+class Tower(Transformer):
     """The wing's tower with the weights and the tokenizer of the plain one."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ def test_cells_at_once_are_cells_alone_on_the_tower(name: str, turn: int) -> Non
 
 def test_the_tower_says_its_norms_and_the_width_of_its_mlp() -> None:
     for backbone in (TOWER, TinyBert()):
-        seen = SeenByMethods(backbone)
+        seen = TextTower(backbone)
         assert seen.norms == ("pre", (0, "first"), (0, "second"), (1, "first"), (1, "second"))
         assert seen.mlp_width == MLP
         assert not any(name.startswith("mask.") for name in seen.weights())

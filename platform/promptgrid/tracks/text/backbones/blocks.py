@@ -14,8 +14,6 @@ from promptgrid.tracks.text.backbones.reading import ACTS, Reader
 from promptgrid.tracks.text.backbones.relative import Distances
 from promptgrid.tracks.text.edits import Prefix, TextEdits
 
-NONE = TextEdits()
-
 
 def encoded(
     read: Reader, embeddings: Tensor, mask: Tensor, segments: Tensor | None, slot: int, at: Tensor | None
