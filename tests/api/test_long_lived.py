@@ -15,8 +15,8 @@ from tests.api import tiny
 import promptgrid
 from promptgrid import api
 from promptgrid.cluster import Options, execute
+from promptgrid.engine import wing
 from promptgrid.spec import Reason, Refused
-from promptgrid.tracks.image import track
 
 
 class Home:
@@ -123,7 +123,7 @@ def test_what_changes_behind_a_plan_is_never_put_under_its_keys(home: Home, chan
 def test_a_worker_with_other_code_fails_the_cells_of_the_method(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method edited between the plan and the start of the process that runs it."""
     planned = api.plan(str(home.file), home.store)
-    monkeypatch.setattr(track, "source_digest", lambda method: "0" * 64)
+    monkeypatch.setattr(wing, "source_digest", lambda method: "0" * 64)
     execute(planned, api.open_store(home.store), local=True, options=Options(mirror=False, inline=True))
     (lost,) = api.open_store(home.store).failures(planned.cells).values()
     assert lost.reason is Reason.CHECKSUM

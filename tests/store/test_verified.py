@@ -11,6 +11,7 @@ from tests.store.synthetic import make_cell, make_outcome
 from promptgrid.store import Store, records
 from promptgrid.store import verified as seen
 from promptgrid.store.files import manifest
+from promptgrid.store.verification import verify
 
 KEYS = [make_cell(seed).key for seed in range(4)]
 
@@ -91,5 +92,5 @@ def test_a_damaged_memory_costs_time_alone(root: Path, reads: list[str], text: s
 def test_verify_believes_no_memory(root: Path, reads: list[str]) -> None:
     Store(root).sound(KEYS)
     reads.clear()
-    assert Store(root).verify().sound
+    assert verify(Store(root)).sound
     assert reads.count("predictions.parquet") >= 4

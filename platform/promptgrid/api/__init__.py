@@ -302,7 +302,7 @@ def load_method(
             (architecture, tokenizer, preprocessing, weights) are not those of the record, naming what differs.
     """
     from promptgrid import catalog
-    from promptgrid.contract.devices import refuse_no_gpu
+    from promptgrid.spec.devices import refuse_no_gpu
 
     if device.startswith("cuda"):
         refuse_no_gpu("load_method")

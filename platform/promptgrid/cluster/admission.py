@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptgrid.cluster.on_ray.address import is_own, named, wants_token
-from promptgrid.contract.devices import refuse_no_gpu
 from promptgrid.spec import Refused
+from promptgrid.spec.devices import refuse_no_gpu
 from promptgrid.store.files.writable import refuse_unwritable
 
 MOST_WORKERS, MOST_THREADS = 100_000, 4096

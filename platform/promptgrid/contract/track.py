@@ -189,6 +189,14 @@ class Track(ABC):
         """
         raise Refused(f"track {self.name!r} has no benchmark")
 
+    def method_stub(self) -> str:
+        """A method's file to begin with, ``{name}`` and ``{title}`` in it to be put in, other braces doubled.
+
+        Raises:
+            Refused: a track that has none.
+        """
+        raise Refused(f"track {self.name!r} has no stub of a method")
+
     def card(self, method: str) -> dict[str, Any]:
         """Everything known about one method, for people and scripts; empty for a track that keeps no cards."""
         return {}

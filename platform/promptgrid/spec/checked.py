@@ -16,7 +16,7 @@ def make_card(where: str, facts: Mapping[str, Any]) -> DatasetCard:
     """The card of ``facts``; ``where`` names their file in errors.
 
     Raises:
-        Refused: an unknown or missing key, an unspeakable class name, a broken template, no test images.
+        Refused: an unknown or missing key, an unspeakable class name, a broken template, no test examples.
     """
     return checked(DatasetCard, where, facts)
 

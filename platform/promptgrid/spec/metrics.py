@@ -49,7 +49,7 @@ class Metric:
     @property
     def tie(self) -> float:
         """Values closer than this, half a printed digit, tie: they print alike."""
-        return 0.5 * float(10**-self.digits) / self.factor
+        return 0.5 * 10.0**-self.digits / self.factor
 
     @property
     def symbol(self) -> str:

@@ -14,46 +14,6 @@ from promptgrid.default_track import DEFAULT_TRACK
 from promptgrid.spec import Refused
 from promptgrid.spec.paths import user_path
 
-METHOD = '''"""{title}: say in one sentence what is learned and where (Author et al., venue year).
-
-Equations: name those you implement. Deviations from the paper: list every one.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
-
-from promptgrid.contract.clip import Axes, Number, Params, Task, Trained, knob
-from promptgrid.contract.clip.method import Kind
-
-
-@dataclass(frozen=True)
-class {title}(Trained):
-    """{title}: a learned shift of every class's text feature."""
-
-    name: ClassVar[str] = "{name}"
-    kind: ClassVar[Kind] = "head"
-    paper: ClassVar[str] = "Author et al., venue year"
-    axes: ClassVar = Axes("class_offsets", "head", access="features")  # its place in `promptgrid taxonomy`
-    zero_shot_at_start: ClassVar[bool] = True
-
-    strength: Number = knob(1.0, low=0.0, high=10.0)  # a knob changes numbers only; a plain field changes shapes
-
-    @property
-    def open_vocabulary(self) -> bool:
-        return False
-
-    def init(self, task: Task, rng: torch.Generator) -> Params:
-        return {{"shift": torch.zeros(task.text.shape)}}
-
-    def text(self, params: Params, task: Task) -> Tensor:
-        return task.text + self.strength * params["shift"]
-'''
-
 TEST = '''"""{title} keeps the contract of a method."""
 
 from __future__ import annotations
@@ -82,11 +42,6 @@ dependencies = ["promptgrid"]
 only-include = ["{module}.py"]
 """
 
-TAKEN = frozenset({*keyword.kwlist, *dir(builtins)}) | frozenset(
-    name for line in re.findall(r"^(?:from [\w.]+ )?import (.+)$", METHOD, re.MULTILINE) for name in line.split(", ")
-)
-"""What Python or the stub itself already calls so."""
-
 
 def new_method(
     name: Annotated[str, typer.Argument(metavar="NAME", help="snake_case, as suites will spell it.")],
@@ -99,17 +54,19 @@ def new_method(
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         raise Refused("not a method name", got=name, expected="snake_case: a letter, then letters, digits, _")
     title = "".join(part.capitalize() for part in name.split("_"))
-    if keyword.iskeyword(name) or title in TAKEN:
-        raise Refused("that name means something else in the code", got=name, hint="choose another name")
     from promptgrid import catalog
 
-    if name in {row["name"] for row in catalog.track(DEFAULT_TRACK).describe("methods")}:
+    track = catalog.track(DEFAULT_TRACK)
+    written = track.method_stub()
+    if keyword.iskeyword(name) or title in taken(written):
+        raise Refused("that name means something else in the code", got=name, hint="choose another name")
+    if name in {row["name"] for row in track.describe("methods")}:
         raise Refused("a method of that name exists", got=name, hint="choose another name")
     folder = user_path(out, "--out") if out is not None else Path(f"promptgrid-{name.replace('_', '-')}")
     module = f"promptgrid_{name}"
     words = {"name": name, "module": module, "dashed": name.replace("_", "-")}
     words["title"] = title
-    for file, text in {f"{module}.py": METHOD, f"test_{module}.py": TEST, "pyproject.toml": PROJECT}.items():
+    for file, text in {f"{module}.py": written, f"test_{module}.py": TEST, "pyproject.toml": PROJECT}.items():
         path = folder / file
         if path.exists():
             raise Refused("this file exists already and is left as it is", where=str(path))
@@ -121,3 +78,9 @@ def new_method(
                 f"cannot be written: {error.strerror}", where=str(path), hint="choose another --out"
             ) from error
         typer.echo(f"wrote {path}")
+
+
+def taken(stub: str) -> frozenset[str]:
+    """What Python, or the stub itself, already calls so."""
+    imported = re.findall(r"^(?:from [\w.]+ )?import (.+)$", stub, re.MULTILINE)
+    return frozenset({*keyword.kwlist, *dir(builtins)}) | {name for line in imported for name in line.split(", ")}

@@ -10,7 +10,7 @@ from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.pictures.svg import inline
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 from promptgrid.leaderboard.transfer import gains as tr
-from promptgrid.leaderboard.transfer.matrices import Transfer
+from promptgrid.leaderboard.transfer.matrices import Transfer, least_headroom
 from promptgrid.leaderboard.transfer.pictures import (
     MEASURES,
     SHORT,
@@ -33,7 +33,7 @@ def facts(board: Board) -> Facts | None:
     with_map = drawn(board)
     return {
         "metric": board.report.headline,
-        "floor": tr.FLOOR,
+        "floor": least_headroom(board.report.metric),
         "discovery": tr.DISCOVERY,
         "permutations": tr.PERMUTATIONS,
         "group_size": GROUP,

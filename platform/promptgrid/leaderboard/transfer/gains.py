@@ -18,8 +18,6 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
-FLOOR = 0.02
-"""A headroom m_jj - zs_j smaller than this (2 points) divides nothing: the normalised gain is masked."""
 DISCOVERY = 0.05
 """Expected share of false marks among the marks of one matrix (q of Benjamini and Hochberg)."""
 PERMUTATIONS = 1_999
@@ -46,7 +44,7 @@ def gains(raw: Array, base: Array) -> Array:
     return raw - base
 
 
-def normalised(raw: Array, scratch: Array, zero_shot: Array, floor: float = FLOOR) -> Array:
+def normalised(raw: Array, scratch: Array, zero_shot: Array, floor: float = 0.02) -> Array:
     """(S, T): (m_ij - zs_j) / (m_jj - zs_j), the share of the headroom that transfer reaches; 1 is as good as scratch.
 
     A ratio of means over the seeds on which all three finished; NaN where the headroom is within ``floor`` of 0.

@@ -30,7 +30,7 @@ def pretrain(
     ] = None,
 ) -> None:
     """Train a bundled backbone again, from a packed corpus, or from pinned public sources (the `pretrain` extra)."""
-    from promptgrid.contract.devices import refuse_no_gpu
+    from promptgrid.spec.devices import refuse_no_gpu
     from promptgrid.tracks.image.pretrain.from_sources import (
         PACKED,
         pack_from_sources,

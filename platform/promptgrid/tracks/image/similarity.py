@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset
 from promptgrid.contract.clip.task import spoken
-from promptgrid.tracks.image.data.features import WHOLE_SPLIT, feature_table
+from promptgrid.engine.feature_tables import WHOLE_SPLIT
+from promptgrid.tracks.image.data.features import feature_table
 
 TEMPLATE = "a photo of a {}."
 """One sentence for all tasks: label similarity is about names, not about how each dataset speaks of them."""

@@ -26,6 +26,7 @@ from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
+from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver
 from promptgrid.tracks.image.similarity import similarities
@@ -82,12 +83,15 @@ class ImageTrack(Wing):
         method = self.resolver.method(cell.method)(**cell.settings)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         task = task_from(about, face_of(method, backbone))
-        return LearnedMethod(method, params, task, self._second(cell, device), title_of(cell))
+        return LearnedMethod(method, params, task, title_of(cell), self._second(cell, device))
 
     def timed(self) -> Bench:
         from promptgrid.tracks.image.bench.run import ImageBench
 
         return ImageBench(self.resolver)
+
+    def method_stub(self) -> str:
+        return STUB
 
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)

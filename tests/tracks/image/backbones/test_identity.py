@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused, digest
-from promptgrid.tracks.image.backbones import hub, torchvision_cure
+from promptgrid.tracks.image.backbones import model_files, torchvision_cure
 from promptgrid.tracks.image.backbones.architecture import OF_LOADING, TEXT, VISION, resolved
 from promptgrid.tracks.image.backbones.bundled_models import BundledModels
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
@@ -237,20 +237,20 @@ def test_weights_that_are_not_here_are_named_by_what_the_hub_says(
     tag, repo, content = "ViT-B-16-quickgelu@openai", "timm/vit_base_patch16_clip_224.openai", b"weights"
 
     def said(url: str, timeout: float) -> Any:
-        if url.endswith(hub.SAFE):
+        if url.endswith(model_files.SAFE):
             raise huggingface_hub.errors.EntryNotFoundError("no such entry")
         return huggingface_hub.HfFileMetadata("a" * 40, digest(content), url, len(content), None)
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", said)
     told = FAMILY.facts(tag)["digest"]
-    cached(hub_home, repo, "a" * 40, {hub.PLAIN: content})
+    cached(hub_home, repo, "a" * 40, {model_files.PLAIN: content})
     assert FAMILY.facts(tag)["digest"] == told
 
 
 def test_a_pin_names_weights_that_are_elsewhere(hub_home: Path) -> None:
     pinned = f"ViT-B-16-quickgelu@openai#{digest(b'weights')}"
     told = FAMILY.facts(pinned)["digest"]
-    cached(hub_home, "timm/vit_base_patch16_clip_224.openai", "a" * 40, {hub.SAFE: b"weights"})
+    cached(hub_home, "timm/vit_base_patch16_clip_224.openai", "a" * 40, {model_files.SAFE: b"weights"})
     assert FAMILY.facts(pinned)["digest"] == told == FAMILY.facts(pinned.partition("#")[0])["digest"]
 
 

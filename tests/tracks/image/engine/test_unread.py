@@ -10,9 +10,10 @@ from PIL.Image import Image
 from tests.contracts import small_world
 
 from promptgrid.engine.failures import reason_of
+from promptgrid.engine.feature_tables import DamagedData
 from promptgrid.spec import Reason
 from promptgrid.store import FeatureCache
-from promptgrid.tracks.image.data.features import DamagedData, feature_table
+from promptgrid.tracks.image.data.features import feature_table
 from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 

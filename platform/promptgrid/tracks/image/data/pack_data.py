@@ -16,11 +16,12 @@ from promptgrid.contract.clip.black_box import INSIDE_IMAGES, face_of
 from promptgrid.contract.columns import ColumnSource, Show, Table, Views
 from promptgrid.contract.task import Task as AnyTask
 from promptgrid.engine.data import Opened, PackData, Prepared, Progress, scoring_columns, training_columns
+from promptgrid.engine.feature_tables import Alive, quietly
 from promptgrid.engine.sampling import TrainingSet
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.assets import assets_of
-from promptgrid.tracks.image.data.features import VIEWS_A_BLOCK, Alive, feature_table, quietly, view_features
+from promptgrid.tracks.image.data.features import VIEWS_A_BLOCK, feature_table, view_features
 from promptgrid.tracks.image.data.kept import about
 from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.data.test_views import looks_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptgrid.spec import Refused
+from promptgrid.spec.refusal import Refused
 
 
 def refuse_no_gpu(where: str) -> None:

@@ -12,6 +12,13 @@ from promptgrid.engine.datasets import content
 from promptgrid.engine.datasets.content import content_hashes, duplicate_notes
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache folder that notes of hashes are kept in."""
+    monkeypatch.setenv("PROMPTGRID_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for name in ("a", "b"):
