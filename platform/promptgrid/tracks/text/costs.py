@@ -17,8 +17,6 @@ A_TOKEN = 4.0
 """Letters of a token of English, with its space; of short rare words fewer."""
 LONG = 0.98
 """The share of texts that are shorter than the longest of a few dozen, about."""
-PROMPT = 20
-"""Learned tokens beside a text, about."""
 MOVED = 5e8
 """Numbers of a model that AdamW moves a second on one core: it is bound by memory (measured with MiniLM)."""
 LOOK = 0.5
@@ -65,15 +63,20 @@ def step_seconds(method: Method, reading: Reading, batch: int, room: Room) -> fl
     tuned = reading.weights / MOVED if _tunes(method) else 0.0
     if not inside:
         return tuned + 6.0 * reading.width * 100 * batch / room.flops_a_second
-    return tuned + 3 * reading.forward((reading.long + PROMPT) * batch) / room.flops_a_second
+    return tuned + 3 * reading.forward((reading.long + _prompt(method)) * batch) / room.flops_a_second
 
 
 def memory_mb(method: Method, reading: Reading, batch: int) -> tuple[float, float]:
     """MB of one cell: activations kept for the backward pass and, where it is tuned, a model with what AdamW holds."""
     inside = {"tokens", "templated"} & columns_of(method)
-    kept = 16 * 4 * (reading.long + PROMPT) * batch * reading.width * reading.layers if inside else 0.0
+    kept = 16 * 4 * (reading.long + _prompt(method)) * batch * reading.width * reading.layers if inside else 0.0
     own = 5 * 4 * reading.weights if _tunes(method) else 0
     return (kept + own) / 2**20 + 0.5, 4 * reading.weights / 2**20
+
+
+def _prompt(method: Method) -> int:
+    """Learned tokens beside a text."""
+    return int(getattr(method, "prompt_length", 0))
 
 
 def _tunes(method: Method) -> bool:

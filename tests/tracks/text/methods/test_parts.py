@@ -146,9 +146,9 @@ def test_tapt_reads_bare_texts_then_fits() -> None:
     second = method.objective(params, training_batch(task), task.but(turn=1))
     assert second.keys() == {"cross_entropy"}
     rates = [method.recipe(task.but(turn=turn)) for turn in (0, 1)]
-    assert [rate.learning_rate for rate in rates if rate is not None] == [1e-4, 2e-5]
+    assert [rate.optimizer.learning_rate for rate in rates if rate is not None] == [1e-4, 2e-5]
     assert rates[0] is not None
-    assert (rates[0].betas, rates[0].epsilon) == ((0.9, 0.98), 1e-6)
+    assert (rates[0].optimizer.betas, rates[0].optimizer.epsilon) == ((0.9, 0.98), 1e-6)
 
 
 def test_self_training_takes_what_the_teacher_is_surest_of() -> None:
@@ -166,10 +166,11 @@ def test_what_only_answers_does_not_move_while_the_pool_is_read() -> None:
     task = world()
     own = PCPSoft().recipe(task.but(turn=1))
     assert own is not None
-    assert dict(own.rates) == {"template": 0.0, "rows": 0.0, "row_biases": 0.0}
+    assert {name: rule.rate for name, rule in own.rules.items()} == {"template": 0.0, "rows": 0.0, "row_biases": 0.0}
     last = PCPSoft().recipe(task.but(turn=2))
     assert last is not None
-    assert dict(last.rates) == {"template": 10.0, "rows": 10.0, "row_biases": 10.0}
+    own_rates = {name: rule.rate for name, rule in last.rules.items()}
+    assert own_rates == {"template": 10.0, "rows": 10.0, "row_biases": 10.0}
     soft = begun(PCPSoft(), task)
     lines = [
         method.objective(params, training_batch(task), task.but(turn=1, seed=torch.tensor(2)))["masked_words"]

@@ -1,0 +1,38 @@
+"""The scores that a protocol may name are those of scikit-learn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+from promptgrid.engine.scoring import SCORES, scores_of
+from promptgrid.spec.metrics import METRICS
+
+CLASSES = 4
+RNG = torch.Generator().manual_seed(0)
+LOGITS, LABELS = torch.randn(60, CLASSES, generator=RNG), torch.randint(CLASSES, (60,), generator=RNG)
+
+
+def test_they_are_scikit_learns() -> None:
+    found = scores_of(LOGITS, LABELS, tuple(SCORES), left_out=2)
+    answers, labels = LOGITS.argmax(1).numpy(), LABELS.numpy()
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, answers))
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, answers, average="macro"))
+    assert found["micro_f1"] == pytest.approx(f1_score(labels, answers, labels=[0, 1, 3], average="micro"))
+    assert found["matthews"] == pytest.approx(matthews_corrcoef(labels, answers))
+
+
+def test_micro_f1_of_all_classes_is_the_accuracy() -> None:
+    found = scores_of(LOGITS, LABELS, ("accuracy", "micro_f1"))
+    assert found["micro_f1"] == pytest.approx(found["accuracy"])
+
+
+def test_one_answer_for_all_correlates_with_nothing() -> None:
+    constant = torch.nn.functional.one_hot(torch.zeros(60, dtype=torch.int64), CLASSES).float()
+    assert scores_of(constant, LABELS, ("matthews",)) == {"matthews": 0.0}
+
+
+def test_each_is_a_metric_with_a_range() -> None:
+    assert SCORES.keys() <= METRICS.keys()
+    assert METRICS["matthews"].low == -1
