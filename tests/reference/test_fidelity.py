@@ -40,7 +40,8 @@ from promptgrid.engine.trainer import PackedMethod, fit
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.columns.beside import patches_beside
 
-TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 1e-6
+TOLERANCE, EXACT, OF_CHANGES = 1e-5, 1e-8, 2e-6
+"""CPUs sum float32 products in orders of their own: what is wrong shows in float64, at ``EXACT``."""
 RATES = (1.0, 2.0, 0.5)
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

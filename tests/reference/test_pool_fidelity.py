@@ -32,7 +32,8 @@ from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.columns.beside import patches_beside
 from promptgrid.tracks.image.methods.parts.rounds import Pseudolabelled
 
-TOLERANCE, EXACT = 1e-5, 1e-8
+TOLERANCE, TRAINED, EXACT = 1e-5, 3e-5, 1e-8
+"""Of float32 before and behind training: CPUs sum in orders of their own. What is wrong shows in float64."""
 RATES = (1.0, 2.0, 0.5)
 SSL, TRZSL, UL = "semi_supervised", "transductive_zero_shot", "unsupervised"
 BRIEF: dict[str, Any] = {"epochs": EPOCHS, "batch_size": 4}
@@ -105,7 +106,7 @@ def test_all_rounds_in_a_pack_of_three(bench: Bench, case: str) -> None:
         method, plain = bench.method(cell), _plain(bench, cell)
         start = plain.start_of(0)
         learned = _reference(cell).train(plain, start, **cell.settings) if method.recipe(_task(bench, cell)) else start
-        _same(_state(outcome), learned, TOLERANCE, strays=1e-3 if cell.method in STRAYING else 0.0)
+        _same(_state(outcome), learned, TRAINED, strays=1e-3 if cell.method in STRAYING else 0.0)
         with torch.no_grad():
             wanted = _reference(cell).logits(plain, learned, _tests(bench, cell).pixels, **cell.settings)
         _same_logits(outcome, wanted, bench.encoder.logit_scale)

@@ -16,15 +16,17 @@ from promptgrid.engine.prose import without_prose
 from promptgrid.spec import Refused, digest
 
 OURS = __name__.partition(".")[0]
+SHARED = f"{OURS}.towers.methods."
+"""Methods below the wings, which those of a wing may build on."""
 
 
 @cache
 def source_digest(method: type[Method]) -> str:
     """sha256 of the method's module and of all that this imports from its own package, wherever it stands in a file.
 
-    The package of a method that ships with promptgrid is the folder of methods: what lies below has a version in the
-    key. That of any other is its whole top-level package; a module by itself has none. Comments, docstrings, layout
-    and the taxonomy are left out: prose may change, results may not.
+    The package of a method that ships with promptgrid is its folder of methods, and the methods below the wings: what
+    else lies below has a version in the key. That of any other is its whole top-level package; a module by itself has
+    none. Comments, docstrings, layout and the taxonomy are left out: prose may change, results may not.
 
     Raises:
         Refused: the method's module has no source that can be read.
@@ -32,6 +34,7 @@ def source_digest(method: type[Method]) -> str:
     first = method.__module__
     parent, top = first.rpartition(".")[0], first.partition(".")[0]
     home = parent if top == OURS or not parent else top
+    inside = (f"{home}.", SHARED) if top == OURS else f"{home}."
     found: dict[str, str] = {}
     waiting = [first]
     while waiting:
@@ -51,7 +54,7 @@ def source_digest(method: type[Method]) -> str:
             continue
         if home:
             imports = _imports(tree, package)
-            waiting += [other for other in imports if other.startswith(f"{home}.") or other == top == home]
+            waiting += [other for other in imports if other.startswith(inside) or other == top == home]
         found[name] = ast.unparse(without_prose(tree))
     return digest(found)
 

@@ -46,9 +46,12 @@ def with_head(tower: Transformer, counts: Tensor) -> Transformer:
 
 
 def trainable(tower: Transformer) -> dict[str, Tensor]:
-    """Copies of all that is trained, by name, and the mask token's word embedding."""
+    """Copies of all that is trained, by name, and the mask token's word embedding.
+
+    In the order of their names, by which an optimiser's state is kept: that of a file's tensors may differ each time.
+    """
     fixed = ("embeddings.word", "embeddings.position", "embeddings.segment")
-    found = {name: value.clone() for name, value in tower.weights().items() if name not in fixed}
+    found = {name: value.clone() for name, value in sorted(tower.weights().items()) if name not in fixed}
     assert tower.special.mask is not None
     found[MASK_ROW] = tower.weights()["embeddings.word"][tower.special.mask].clone()
     return found
