@@ -10,7 +10,7 @@ GPU_PYTHON ?= 3.12
 	gpu gpu-wheels gpu-rehearsal gpu-pack
 
 # The suites whose reports are committed: `make reports REPORTS=searched` adds one, or writes one alone.
-REPORTS ?= $(filter-out gpu,$(notdir $(wildcard reports/*)))
+REPORTS ?= $(patsubst reports/%/report.json,%,$(wildcard reports/*/report.json reports/*/*/report.json))
 
 demo: install ## run the quickstart suite on Ray Tune, write its leaderboard into results/, print the top of it
 	$(BIN)/promptgrid run suites/$(SUITE).yaml
