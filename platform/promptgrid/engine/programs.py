@@ -193,18 +193,18 @@ def _fit(
 
 def _starts(slots: list[Prepared], data: PackData, turn: int, learned: Sequence[Params | None]) -> Params:
     """What the slots start round ``turn`` from, each (slots, ...); ``learned`` is what the round before made."""
-    plain = type(slots[0].method).resume is Method.resume and not data.method.afresh
-    starts: dict[str, Params] = {}
+    goes_on = type(slots[0].method).resume is Method.resume and not data.method.afresh
+    drawn: dict[str, Params] = {}
+    starts = []
     for slot, own in zip(slots, learned, strict=True):
-        if slot.cell.key in starts:
+        if own is not None and goes_on:  # each slot from its own: a stand-in took other steps than the cell it is like
+            starts.append(own)
             continue
-        if own is not None and plain:
-            starts[slot.cell.key] = own
-            continue
-        fresh = start(slot, data.device, turn)
-        task = replace(slot.task, turn=turn)
-        starts[slot.cell.key] = fresh if own is None else slot.method.resume(own, fresh, task)
-    return {name: torch.stack([starts[slot.cell.key][name] for slot in slots]) for name in starts[slots[0].cell.key]}
+        if slot.cell.key not in drawn:
+            drawn[slot.cell.key] = start(slot, data.device, turn)
+        fresh = drawn[slot.cell.key]
+        starts.append(fresh if own is None else slot.method.resume(own, fresh, replace(slot.task, turn=turn)))
+    return {name: torch.stack([own[name] for own in starts]) for name in starts[0]}
 
 
 def _share_of(progress: Callable[[float], None], turn: int, rounds: int) -> Callable[[float], None]:

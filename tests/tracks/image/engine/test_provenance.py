@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.engine.provenance import revision_of
+from promptgrid.engine.provenance import revision, revision_of
 
 
 def git(root: Path, *asked: str) -> str:
@@ -46,3 +46,9 @@ def test_changed_or_new_code_is_dirty(checkout: Path, changed: str) -> None:
 
 def test_what_is_no_checkout_has_no_revision(tmp_path: Path) -> None:
     assert revision_of(tmp_path) == ""
+
+
+def test_the_revision_is_that_of_this_checkout() -> None:
+    root = Path(__file__).parents[4]
+    assert (root / "platform" / "promptgrid").is_dir()
+    assert revision() == revision_of(root)
