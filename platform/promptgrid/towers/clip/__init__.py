@@ -1,4 +1,12 @@
 """The towers of CLIP-like dual encoders as functions of embeddings, and what of a step they need not repeat.
 
 Not here: where a model comes from. A wing loads it and hands its modules over.
+
+**Text towers.** A context that classes share is encoded once (:class:`SharedPrefix`), with deep prompts too where they
+overwrite nothing but the prefix. The plain route, every prompt whole and cut behind its EOT, is that of methods that
+change what text blocks do (:attr:`Edits.inside`: weights, biases, norms, or what attention reads beside the sequence;
+``clip_lora``, ``dpl``, and ``bitfit`` and ``ln_tuning`` in both towers): the fast one works out once what frozen blocks
+make of frozen tokens, and where blocks learn, that changes at each step. A text tower that is not causal (SigLIP's) has
+no such prefix, and what stands behind EOT counts; it is not offered, so that learned prompts are refused when the grid
+is planned, with the reason, and methods on frozen features work.
 """
