@@ -7,6 +7,7 @@ import pytest
 from promptgrid.leaderboard.analysis.statistics import Interval
 from promptgrid.leaderboard.analysis.verdicts import summary, verdict
 from promptgrid.leaderboard.leaderboard import build_board
+from promptgrid.spec.metrics import ACCURACY
 
 
 def told(report, scores, reference="zero_shot"):
@@ -50,6 +51,6 @@ def test_a_reference_that_wins_is_named_as_such(three):
 
 
 def test_one_seed_gives_no_verdict():
-    assert verdict(Interval(0.1), "better", "worse") == "one seed, so no verdict"
-    assert verdict(Interval(0.1, 0.05, 0.15), "better", "worse") == "better"
-    assert verdict(Interval(-0.1, -0.15, -0.05), "better", "worse") == "worse"
+    assert verdict(Interval(0.1), ACCURACY, "better", "worse") == "one seed, so no verdict"
+    assert verdict(Interval(0.1, 0.05, 0.15), ACCURACY, "better", "worse") == "better"
+    assert verdict(Interval(-0.1, -0.15, -0.05), ACCURACY, "better", "worse") == "worse"

@@ -19,7 +19,7 @@ from promptgrid.tracks.image.pairs import pair_pool
 from promptgrid.tracks.image.resolve import ImageResolver
 
 SQUARE = Request("image", "few_shot", "needy", {}, "bundled", "animals", 2, 1, "last", "fp32")
-ELSEWHERE = ("unlabelled", "variations")
+ELSEWHERE = ("unlabelled", "pool_labels", "variations")
 """Part of the split; offered by folders alone."""
 
 
@@ -54,6 +54,7 @@ def resolver(request, monkeypatch) -> ImageResolver:
     ("resolver", "square", "words"),
     [
         (["unlabelled"], SQUARE, "'needy' needs unlabelled .*protocol 'few_shot' does not offer.*semi_supervised"),
+        (["pool_labels"], SQUARE, "'needy' needs pool_labels .*protocol 'few_shot' does not offer"),
         (["variations"], SQUARE, "needs variations .*dataset 'animals' does not offer.*variations/<path"),
         (["domain_labels"], replace(SQUARE, dataset="mnist"), "needs domain_labels .*'mnist' does not.*a|b|c"),
         (["descriptions"], replace(SQUARE, dataset="imagefolder:HOME"), "needs descriptions .*descriptions.yaml"),

@@ -87,7 +87,7 @@ class Assets:
         asset = ASSETS[name]
         dataset = self._read(request.dataset)
         lack = ""
-        if name == "unlabelled" and name not in protocol.offers:
+        if asset.owner == "protocol" and name not in protocol.offers:
             lack = f"protocol {request.protocol!r}"
         elif name == "second_backbone":
             self._admit_second(method, request)
