@@ -11,7 +11,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from promptgrid.contract.columns import Column, Table
+from promptgrid.contract.columns import Column, ColumnSource, Table
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method, Params
 from promptgrid.contract.protocol import Protocol, Split
@@ -114,10 +114,6 @@ class PackData(ABC):
         """(N, ...) what ``params`` make of the scored examples: of classifiers (N, C) logits."""
         return answers_of(ready.method, params, task, self.columns(split, indices), self.chunk)
 
-    def kept(self, ready: Prepared, params: Params) -> Params:
-        """What is kept of what a cell learned; a wing may leave out what is too large to be kept of every cell."""
-        return params
-
     @abstractmethod
     def about(self, ready: Prepared) -> Mapping[str, JsonValue]:
         """What a learned state needs beside its arrays to be used again, as plain values."""
@@ -177,14 +173,16 @@ class PackData(ABC):
         self._splits.clear()
 
 
-def training_columns(data: Any, drawn: Any, sources: Sequence[Any], method: Method | type[Method]) -> dict[str, Column]:
+def training_columns(
+    data: Any, drawn: Any, sources: Sequence[ColumnSource], method: Method | type[Method]
+) -> dict[str, Column]:
     """The columns of a training set that ``method`` sees, by name."""
     found = {source.name: source.training(data, drawn) for source in sources if source.wanted(method)}
     return {name: column for name, column in found.items() if column is not None}
 
 
 def scoring_columns(
-    data: Any, split: str, indices: Sequence[int], sources: Sequence[Any], method: Method | type[Method]
+    data: Any, split: str, indices: Sequence[int], sources: Sequence[ColumnSource], method: Method | type[Method]
 ) -> dict[str, Table]:
     """The columns of scored examples that ``method`` sees, by name."""
     found = {source.name: source.scoring(data, split, indices) for source in sources if source.wanted(method)}

@@ -6,7 +6,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from promptgrid.spec import Cell, DatasetCard
+from promptgrid.spec import Cell, DatasetCard, Refused
+
+SHOWN = 6
+"""Differences that a message names."""
+
+
+def refuse_other_backbone(
+    cell: Cell, said: Mapping[str, Any], facts: Mapping[str, Any], now: Mapping[str, Any] | None = None
+) -> None:
+    """Refuse a backbone that is not the one which ``cell`` was learned on.
+
+    Args:
+        cell: that was learned.
+        said: what was kept beside it, with ``model``.
+        facts: of the backbone as it is now.
+        now: further parts of the cell's identity as they would be now, by name.
+
+    Raises:
+        Refused: naming what differs in architecture, tokenizer, preprocessing and weights.
+    """
+    now = now or {}
+    then = {name: cell.identity[name] for name in now}
+    if facts["digest"] == cell.identity["backbone"] and then == now:
+        return
+    found = differences(said.get("model", {}), facts.get("model", {})) or differences(then, now) or ["its digest"]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    raise Refused(f"the backbone is not the one this was learned on: {'; '.join(found[:SHOWN])}{more}",
+                  where=cell.backbone, hint="bring back the files as they were, or run the cell again")  # fmt: skip
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], above: str = "") -> list[str]:

@@ -123,7 +123,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         provenance=provenance(run.pack, data.device, run.started, trained.speed if trained is not None else ""),
         notes=notes_of(data.opened.dataset, ready.split, ready.cell),
     )
-    kept = {} if as_it_is else data.kept(ready, params)  # the source's cell keeps it already
+    kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}
     return Outcome(record, tuple(predictions), state, data.about(ready))
 

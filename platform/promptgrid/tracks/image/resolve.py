@@ -47,7 +47,7 @@ class ImageResolver(Resolver):
 
     def own_identity(self, method: Method, request: Request) -> dict[str, Any]:
         own = super().own_identity(method, request)
-        own["preprocessing"] = [PIXELS, self.facts(request.backbone)["preprocessing"].plain()]
+        own["preprocessing"] = preprocessing_of(self.facts(request.backbone))
         own["views"] = [request.views, AUGMENTATION] if request.views else 0
         if method.assets:
             own["assets"] = self.assets.identity(method, request)
@@ -67,3 +67,8 @@ class ImageResolver(Resolver):
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
         return dict(self.facts(backbone).get("sizes", {}))
+
+
+def preprocessing_of(facts: Mapping[str, Any]) -> list[Any]:
+    """What a cell's identity says of how images are prepared for a backbone, of which these are the facts."""
+    return [PIXELS, facts["preprocessing"].plain()]

@@ -13,7 +13,7 @@ from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
 from promptgrid.contract.clip.black_box import face_of
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
-from promptgrid.engine.kept import title_of
+from promptgrid.engine.kept import refuse_other_backbone, title_of
 from promptgrid.engine.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
@@ -21,14 +21,14 @@ from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.told import CARDS
 from promptgrid.tracks.image.costs import Shape, expectation
-from promptgrid.tracks.image.data.kept import refuse_other_backbone, task_from
+from promptgrid.tracks.image.data.kept import task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
-from promptgrid.tracks.image.resolve import ImageResolver
+from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities
 
 
@@ -78,7 +78,8 @@ class ImageTrack(Wing):
         """
         self.resolver.look_again()
         cell = record.cell
-        refuse_other_backbone(cell, about, self.resolver.facts(cell.backbone))
+        facts = self.resolver.facts(cell.backbone)
+        refuse_other_backbone(cell, about, facts, {"preprocessing": preprocessing_of(facts)})
         backbone = self.backbone(cell.backbone, device)
         method = self.resolver.method(cell.method)(**cell.settings)
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}

@@ -13,13 +13,13 @@ from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache
 from promptgrid.engine.data import Opened
-from promptgrid.engine.kept import title_of
+from promptgrid.engine.kept import refuse_other_backbone, title_of
 from promptgrid.engine.packing import ROOMS, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.text.backbone import TextBackbone
 from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, step_seconds
-from promptgrid.tracks.text.data.kept import refuse_other_backbone, task_from
+from promptgrid.tracks.text.data.kept import task_from
 from promptgrid.tracks.text.data.learned import LearnedMethod
 from promptgrid.tracks.text.data.pack_data import Looking, TextData
 from promptgrid.tracks.text.datasets.text import TextDataset

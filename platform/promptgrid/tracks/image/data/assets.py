@@ -8,7 +8,6 @@ import torch
 
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Method, Split
-from promptgrid.tracks.image.data.pixels import read_pixels
 
 if TYPE_CHECKING:
     from promptgrid.tracks.image.data.pack_data import ImageData
@@ -27,7 +26,7 @@ def assets_of(method: Method, split: Split, data: ImageData) -> dict[str, Any]:
         found["seen"] = len(split.classes)
         found["unlabelled"] = data.given(data.table_of(data.backbone, "train", split.unlabelled))
         if data.inside_image_tower:
-            found["unlabelled_pixels"] = read_pixels(dataset, split.unlabelled, data.backbone.preprocessing)
+            found["unlabelled_pixels"] = data.pool_pixels(split.unlabelled)
     if "domain_labels" in needed:
         found["domains"] = tuple(dataset.domain_labels[index] for index in split.train)
     if "second_backbone" in needed:

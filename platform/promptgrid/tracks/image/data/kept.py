@@ -8,12 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from promptgrid.contract.clip import Backbone, Task
-from promptgrid.engine.kept import differences
-from promptgrid.spec import Cell, DatasetCard, Refused
-from promptgrid.tracks.image.data.pixels import PIXELS
-
-SHOWN = 6
-"""Differences that a message names."""
+from promptgrid.spec import DatasetCard
 
 
 def about(task: Task, card: DatasetCard, model: Mapping[str, Any]) -> dict[str, JsonValue]:
@@ -55,19 +50,3 @@ def task_from(said: Mapping[str, Any], backbone: Backbone) -> Task:
         descriptions=None if described is None else {name: tuple(some) for name, some in described.items()},
         seen=said["seen"],
     )
-
-
-def refuse_other_backbone(cell: Cell, said: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Refuse a backbone that is not the one which ``cell`` was learned on.
-
-    Raises:
-        Refused: naming what differs in architecture, tokenizer, preprocessing and weights.
-    """
-    pixels = [PIXELS, facts["preprocessing"].plain()]
-    if facts["digest"] == cell.identity["backbone"] and pixels == cell.identity["preprocessing"]:
-        return
-    found = differences(said.get("model", {}), facts.get("model", {}))
-    found = found or differences({"pixels": cell.identity["preprocessing"]}, {"pixels": pixels}) or ["its digest"]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    raise Refused(f"the backbone is not the one this was learned on: {'; '.join(found[:SHOWN])}{more}",
-                  where=cell.backbone, hint="bring back the files as they were, or run the cell again")  # fmt: skip

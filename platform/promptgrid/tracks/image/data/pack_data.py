@@ -87,12 +87,14 @@ class ImageData(PackData):
         self.chunk = CHUNK_INSIDE_TOWER if self.inside_image_tower else PackData.chunk
         self.features = lru_cache(maxsize=256)(self._features)
         self.pixels = lru_cache(maxsize=1)(self._pixels)
+        self._pools: dict[tuple[int, ...], Tensor] = {}
         self._training = lru_cache(maxsize=256)(self._training_set)
 
     def clear(self) -> None:
         super().clear()
         for looked_up in (self.features, self.pixels, self._training):
             looked_up.cache_clear()
+        self._pools.clear()
 
     def task(self, cell: Cell) -> Task:
         return task_of(self.opened.dataset, self.split(cell), self.backbone, cell.shots, self.build(cell))
@@ -137,13 +139,6 @@ class ImageData(PackData):
 
     def columns(self, split: str, indices: tuple[int, ...]) -> Mapping[str, Table]:
         return scoring_columns(self, split, indices, self.looking.columns, self.method)
-
-    def pool_columns(self, ready: Prepared) -> Mapping[str, Table]:
-        found = dict(self.columns("train", ready.split.unlabelled))
-        held = ready.task.given.get("unlabelled_pixels")
-        if held is not None:
-            found |= {name: replace(found[name], values=held) for name in found.keys() & {"patches", "pixels"}}
-        return found
 
     def answers(
         self, ready: Prepared, params: Params, task: AnyTask, split: str, indices: tuple[int, ...], progress: Progress
@@ -208,8 +203,16 @@ class ImageData(PackData):
             return torch.zeros(0, self.backbone.width, device=self.device)
         return self.given(self.table_of(self.backbone, split, indices))
 
+    def pool_pixels(self, indices: tuple[int, ...]) -> Tensor:
+        """(M, 3, size, size) uint8 images of an unlabelled pool, which rounds look at again: read once a pack."""
+        if indices not in self._pools:
+            self._pools[indices] = read_pixels(self.opened.dataset, indices, self.backbone.preprocessing)
+        return self._pools[indices]
+
     def _pixels(self, split: str, indices: tuple[int, ...]) -> Tensor:
         """(N, 3, size, size) uint8."""
+        if indices in self._pools:
+            return self._pools[indices]
         return read_pixels(self.opened.dataset, indices, self.backbone.preprocessing)
 
     def _training_set(self, indices: tuple[int, ...], classes: tuple[int, ...], views: ImageViews) -> TrainingSet:

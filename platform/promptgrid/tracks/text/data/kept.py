@@ -7,14 +7,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from promptgrid.engine.kept import differences
-from promptgrid.spec import Cell, Refused
 from promptgrid.tracks.text.backbone import TextBackbone
 from promptgrid.tracks.text.datasets.text import TextCard
 from promptgrid.tracks.text.task import TextTask
-
-SHOWN = 6
-"""Differences that a message names."""
 
 
 def about(task: TextTask, card: TextCard, model: Mapping[str, Any]) -> dict[str, JsonValue]:
@@ -48,17 +43,3 @@ def task_from(said: Mapping[str, Any], backbone: TextBackbone) -> TextTask:
         "none_class": said["none_class"],
     }
     return TextTask(said["dataset"], tuple(said["classes"]), backbone, said["shots"], given=given)
-
-
-def refuse_other_backbone(cell: Cell, said: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Refuse a backbone that is not the one which ``cell`` was learned on.
-
-    Raises:
-        Refused: naming what differs in architecture, tokenizer, preprocessing and weights.
-    """
-    if facts["digest"] == cell.identity["backbone"]:
-        return
-    found = differences(said.get("model", {}), facts.get("model", {})) or ["its digest"]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    raise Refused(f"the backbone is not the one this was learned on: {'; '.join(found[:SHOWN])}{more}",
-                  where=cell.backbone, hint="bring back the files as they were, or run the cell again")  # fmt: skip

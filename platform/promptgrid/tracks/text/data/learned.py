@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from promptgrid.contract.columns import Table
-from promptgrid.contract.method import Method, Params
+from promptgrid.contract.method import Method
+from promptgrid.engine import learned
 from promptgrid.engine.scoring import answers_of
 from promptgrid.tracks.text.data.encoded import bare, in_template
 from promptgrid.tracks.text.data.frozen import frozen_states
@@ -17,34 +17,43 @@ from promptgrid.tracks.text.data.wanted import columns_of
 from promptgrid.tracks.text.datasets.text import Text
 from promptgrid.tracks.text.task import TextTask
 
-TOGETHER = 64
-"""Texts that are read at once."""
+CHUNK = 64
+"""Texts that pass the tower at once."""
 Given = str | tuple[str, str] | Text
 """A text, a pair of texts, or a :class:`Text` with the places of its entities."""
 
 
 @dataclass(frozen=True, repr=False)
-class Answer:
-    """What one text is taken for.
+class Answer(learned.Answer):
+    """What one text is taken for; see :class:`promptgrid.engine.learned.Answer`."""
 
-    Attributes:
-        text: as it was given.
-        name: the most likely class.
-        score: its probability, by softmax of the logits.
-        ranked: every class with its probability, the likeliest first.
-    """
-
-    text: str
-    name: str
-    score: float
-    ranked: tuple[tuple[str, float], ...]
+    @property
+    def text(self) -> str:
+        """As it was given."""
+        return self.example
 
     def __repr__(self) -> str:
         return f"Answer({self.text[:40]!r}: {self.name!r}, {self.score:.3f})"
 
 
+@dataclass(frozen=True)
+class Handed:
+    """A text that somebody hands over."""
+
+    text: Text
+
+    @property
+    def name(self) -> str:
+        """The text itself."""
+        return self.text.a
+
+    def read(self) -> Text:
+        """As the wing's datasets give it."""
+        return self.text
+
+
 @dataclass(frozen=True, repr=False)
-class LearnedMethod:
+class LearnedMethod(learned.Learned):
     """What one cell learned, ready to classify texts.
 
     >>> learned = promptgrid.load_method(record)         # doctest: +SKIP
@@ -54,28 +63,10 @@ class LearnedMethod:
     'positive'
     """
 
+    answer_type = Answer
+
     method: Method
-    params: Params
     task: TextTask
-    title: str
-
-    def __repr__(self) -> str:
-        return f"LearnedMethod({self.title})"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names it chooses between, by column of :meth:`logits`."""
-        return self.task.classes
-
-    def rebind(self, classes: Sequence[str]) -> LearnedMethod:
-        """The same learned parameters on other classes, which are named by their own names.
-
-        Raises:
-            ValueError: the method learned something about its own classes only.
-        """
-        if not self.method.open_vocabulary:
-            raise ValueError(f"{self.method.name} cannot be used on classes it was not trained on")
-        return replace(self, task=self.task.but(classes=tuple(classes)))
 
     def classify(self, texts: Given | Sequence[Given]) -> Answer | list[Answer]:
         """What each text is taken for.
@@ -87,36 +78,31 @@ class LearnedMethod:
             TypeError: something given is no text.
         """
         alone = isinstance(texts, str | tuple | Text)
-        given = [_text(texts)] if alone else [_text(one) for one in texts]  # type: ignore[union-attr]
-        chances = self.logits(given).double().softmax(1)
-        answers = [self._answer(text.a, row) for text, row in zip(given, chances, strict=True)]
+        answers: list[Answer] = self.answers(_handed([texts] if alone else texts))  # type: ignore[list-item, arg-type]
         return answers[0] if alone else answers
 
     def logits(self, texts: Sequence[Given]) -> Tensor:
         """(N, classes) logits of ``texts``."""
-        given = [_text(one) for one in texts]
-        parts = [self._logits(given[start : start + TOGETHER]) for start in range(0, len(given), TOGETHER)]
-        return torch.cat(parts) if parts else torch.zeros(0, len(self.classes))
+        return self.rows(_handed(texts))
 
-    def _logits(self, texts: Sequence[Text]) -> Tensor:
+    def logits_of(self, examples: Sequence[Text]) -> Tensor:
         wanted, backbone, own = columns_of(self.method), self.task.backbone, dict[str, Tensor]()
         if {"tokens", "features"} & wanted:
-            encoded = bare(backbone, texts)
+            encoded = bare(backbone, examples)
             own |= encoded.columns
             if "features" in wanted:
                 own["features"] = frozen_states(backbone, encoded, "features")
         if {"templated", "mask_state"} & wanted:
-            encoded = in_template(backbone, texts, self.task.template)
+            encoded = in_template(backbone, examples, self.task.template)
             own |= encoded.columns
             if "mask_state" in wanted:
                 own["mask_state"] = frozen_states(backbone, encoded, "mask_state")
         columns = {name: Table(value) for name, value in own.items()}
-        return answers_of(self.method, self.params, self.task, columns, TOGETHER)
+        return answers_of(self.method, self.params, self.task, columns, CHUNK)
 
-    def _answer(self, text: str, chances: Tensor) -> Answer:
-        order = chances.argsort(descending=True, stable=True).tolist()
-        ranked = tuple((self.classes[place], float(chances[place])) for place in order)
-        return Answer(text, *ranked[0], ranked)
+
+def _handed(texts: Sequence[Given]) -> list[Handed]:
+    return [Handed(_text(one)) for one in texts]
 
 
 def _text(given: object) -> Text:
