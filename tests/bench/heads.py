@@ -22,8 +22,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from promptgrid import catalog
 from promptgrid.cluster.workers.allocator import keep_freed_memory
 from promptgrid.engine.bench.measure import Variant, packed
-from promptgrid.engine.programs import waves_near_cache
-from promptgrid.engine.speed import PLAIN, Found, Speed
+from promptgrid.engine.training.programs import waves_near_cache
+from promptgrid.engine.training.speed import PLAIN, Found, Speed
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.track import ImageTrack
 

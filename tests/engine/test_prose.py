@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from promptgrid.engine.prose import without_prose
+from promptgrid.engine.planning.prose import without_prose
 
 PLAIN = """
 from promptgrid.contract.clip import Params, Trained

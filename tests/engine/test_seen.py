@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.columns import Views
-from promptgrid.engine import sampling
-from promptgrid.engine.sampling import Seen
+from promptgrid.engine.training import sampling
+from promptgrid.engine.training.sampling import Seen
 
 EXAMPLES, ROWS = 70, torch.tensor([3, 69, 3, 0])
 WEIGHT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))

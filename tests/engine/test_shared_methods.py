@@ -6,7 +6,7 @@ import pytest
 
 from promptgrid import catalog
 from promptgrid.contract import Method
-from promptgrid.engine import own_code
+from promptgrid.engine.planning import own_code
 
 
 @pytest.fixture

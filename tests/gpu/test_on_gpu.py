@@ -19,8 +19,9 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache, brief, protocol_of
 
 from promptgrid.contract.clip import Backbone, Outcome
-from promptgrid.engine import programs, runner, speed
-from promptgrid.engine.speed import Speed
+from promptgrid.engine import runner
+from promptgrid.engine.training import programs, speed
+from promptgrid.engine.training.speed import Speed
 from promptgrid.spec import Cell, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from promptgrid.contract.assets import Descriptions
 from promptgrid.contract.clip import BackboneFamily, Dataset, DatasetFamily, Method, stream
-from promptgrid.engine.sampling import streams
+from promptgrid.engine.training.sampling import streams
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.data.restyled import Beside

@@ -34,9 +34,9 @@ from torch import Tensor
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Labelled, Task
 from promptgrid.contract.columns import Stream
-from promptgrid.engine.sampling import Sampler
-from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.trainer import PackedMethod, fit
+from promptgrid.engine.training.sampling import Sampler
+from promptgrid.engine.training.schedule import Schedule
+from promptgrid.engine.training.trainer import PackedMethod, fit
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.columns.beside import patches_beside
 

@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from promptgrid import catalog
 from promptgrid.contract.clip import Batch, Labelled, Method, Outputs, Task
 from promptgrid.engine.cards.prose import said
-from promptgrid.engine.sampling import epoch_order
-from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.training.sampling import epoch_order
+from promptgrid.engine.training.schedule import Schedule
 
 CLASSES = ("military hat (bearskin or shako)", "red_fox", "owl", "traffic_light")
 TEMPLATE = "a type of pet, a photo of a {}."

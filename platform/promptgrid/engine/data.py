@@ -17,8 +17,8 @@ from promptgrid.contract.method import Method, Params
 from promptgrid.contract.protocol import Protocol, Split
 from promptgrid.contract.task import Chosen, Task
 from promptgrid.contract.track import Learned
-from promptgrid.engine.sampling import TrainingSet
 from promptgrid.engine.scoring import answers_of
+from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.spec import Cell
 
 Progress = Callable[[float], None]

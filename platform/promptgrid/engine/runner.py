@@ -14,11 +14,11 @@ from promptgrid.contract.method import Params
 from promptgrid.contract.protocol import Evaluation
 from promptgrid.contract.track import Outcome, Predictions
 from promptgrid.engine.data import PackData, Prepared, Progress
-from promptgrid.engine.failures import Diverged, failed
-from promptgrid.engine.notes import notes_of
-from promptgrid.engine.programs import Trained, programs_of, start, train, waves_for
-from promptgrid.engine.provenance import forget_peak, now, peak_memory_mb, provenance
+from promptgrid.engine.outcomes.failures import Diverged, failed
+from promptgrid.engine.outcomes.notes import notes_of
+from promptgrid.engine.outcomes.provenance import forget_peak, now, peak_memory_mb, provenance
 from promptgrid.engine.scoring import predictions_of, scores_of
+from promptgrid.engine.training.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.spec import Cell, Cost, Pack, Record
 
 

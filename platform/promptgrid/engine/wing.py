@@ -20,15 +20,15 @@ from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
-from promptgrid.engine.failures import NotAsPlanned, failed
-from promptgrid.engine.kept import other_classes
-from promptgrid.engine.lengths import cut_of
-from promptgrid.engine.notes import notes_of
-from promptgrid.engine.own_code import source_digest
-from promptgrid.engine.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
-from promptgrid.engine.provenance import now, provenance
+from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
+from promptgrid.engine.outcomes.kept import other_classes
+from promptgrid.engine.outcomes.notes import notes_of
+from promptgrid.engine.outcomes.provenance import now, provenance
+from promptgrid.engine.planning.lengths import cut_of
+from promptgrid.engine.planning.own_code import source_digest
+from promptgrid.engine.planning.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
+from promptgrid.engine.planning.resolve import Resolver, choices
 from promptgrid.engine.published import Published
-from promptgrid.engine.resolve import Resolver, choices
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
 

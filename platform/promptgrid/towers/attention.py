@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptgrid.engine.halves import asked
+from promptgrid.engine.training.halves import asked
 from promptgrid.towers.folding import over_cells
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip import Edits
 from promptgrid.contract.edits import Part
-from promptgrid.engine.halves import frozen, rounded
+from promptgrid.engine.training.halves import frozen, rounded
 from promptgrid.towers.attention import attention
 from promptgrid.towers.edited import Frozen, normed, projected, weighted
 

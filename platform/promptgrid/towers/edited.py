@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip import Edits
 from promptgrid.contract.edits import NormPlace, Part
-from promptgrid.engine import halves
+from promptgrid.engine.training import halves
 
 Frozen = tuple[Tensor, Tensor]
 """Weight (outputs, inputs) and bias (outputs,) of a projection."""

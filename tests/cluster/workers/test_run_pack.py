@@ -14,7 +14,7 @@ from promptgrid.cluster.timing.cost_model import CELL_SECONDS
 from promptgrid.cluster.workers.failures import reason_of, sentence
 from promptgrid.cluster.workers.run_pack import PackRun, Settled
 from promptgrid.contract.clip import Outcome
-from promptgrid.engine.failures import reason_of as reason_of_track
+from promptgrid.engine.outcomes.failures import reason_of as reason_of_track
 from promptgrid.spec import Pack, Reason, SourceLost
 from promptgrid.store import FeatureCache, Store, StoreFull
 

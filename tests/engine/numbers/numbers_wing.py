@@ -39,7 +39,7 @@ from promptgrid.engine.cards.card import Cards
 from promptgrid.engine.data import Opened, PackData, Prepared, scoring_columns, training_columns
 from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.engine.protocols.transfer import Transfer
-from promptgrid.engine.sampling import TrainingSet
+from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, DatasetCard, Noun, Record, digest
 

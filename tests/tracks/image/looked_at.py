@@ -6,8 +6,8 @@ from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Classifier, Params, Task
 from promptgrid.contract.columns import Column, Table, Views
-from promptgrid.engine.sampling import TrainingSet
 from promptgrid.engine.scoring import answers_of
+from promptgrid.engine.training.sampling import TrainingSet
 
 CHUNK = 64
 

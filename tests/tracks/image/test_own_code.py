@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from promptgrid.contract.clip import Method
-from promptgrid.engine.own_code import source_digest
+from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.methods.coop import CoOp
 

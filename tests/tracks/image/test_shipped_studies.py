@@ -115,7 +115,7 @@ def test_vendors_without_one_draw_what_it_never_showed(image_track: ImageTrack) 
 
 
 def _plain(cell: Cell):  # type: ignore[no-untyped-def]
-    from promptgrid.engine.sources import source_request
+    from promptgrid.engine.planning.sources import source_request
     from promptgrid.spec import Request
 
     named = {name: getattr(cell, name) for name in Request.__dataclass_fields__}

@@ -15,13 +15,13 @@ from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.problem import Problem
 from promptgrid.engine.bench.rate import matmul_rate
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.programs import waves_near_cache
-from promptgrid.engine.provenance import forget_peak, peak_memory_mb
-from promptgrid.engine.sampling import Sampler, TrainingSet, epoch_batches, streams
-from promptgrid.engine.schedule import Schedule, steps_per_epoch
-from promptgrid.engine.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
-from promptgrid.engine.trainer import Fit, fit
+from promptgrid.engine.outcomes.provenance import forget_peak, peak_memory_mb
+from promptgrid.engine.training.packed import PackedMethod
+from promptgrid.engine.training.programs import waves_near_cache
+from promptgrid.engine.training.sampling import Sampler, TrainingSet, epoch_batches, streams
+from promptgrid.engine.training.schedule import Schedule, steps_per_epoch
+from promptgrid.engine.training.speed import DTYPES, PLAIN, Choose, Half, Speed, plainly
+from promptgrid.engine.training.trainer import Fit, fit
 
 Loop = Callable[[Any], Callable[[], Tensor]]
 """From a problem to what trains its first cell and gives the losses (steps, 1)."""

@@ -12,7 +12,7 @@ import torch
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Row
 from promptgrid.engine.bench.problem import Family
-from promptgrid.engine.speed import Half, half_of
+from promptgrid.engine.training.speed import Half, half_of
 from promptgrid.spec import Refused, nearest
 
 MEMORY_MB = 8000.0

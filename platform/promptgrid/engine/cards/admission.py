@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptgrid.contract.assets import ASSETS
-from promptgrid.engine.resolve import Resolver
+from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
 

@@ -9,7 +9,7 @@ from typing import Any
 from promptgrid.contract.method import Method
 from promptgrid.engine.cards.admission import Asked, admissions
 from promptgrid.engine.cards.prose import said, written
-from promptgrid.engine.resolve import Resolver
+from promptgrid.engine.planning.resolve import Resolver
 
 COMPUTED = ("counts", "losses", "recipe", "cost")
 """The parts of a card that a wing computes."""

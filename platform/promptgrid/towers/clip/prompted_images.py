@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptgrid.engine.halves import rounded
+from promptgrid.engine.training.halves import rounded
 from promptgrid.towers.attention import gathered
 from promptgrid.towers.blocks import Block
 from promptgrid.towers.clip.towers import ImageTower

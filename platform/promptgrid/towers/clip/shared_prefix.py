@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.clip import PromptTokens, TokenPlan
-from promptgrid.engine.halves import frozen, rounded
+from promptgrid.engine.training.halves import frozen, rounded
 from promptgrid.towers.attention import gathered
 from promptgrid.towers.blocks import Block
 from promptgrid.towers.clip.class_rows import ClassRows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from promptgrid.contract.clip import Backbone, Classifier, Sphere, Spsa, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
-from promptgrid.engine.packing import CALL_SECONDS, Expectation, Room, work
+from promptgrid.engine.planning.packing import CALL_SECONDS, Expectation, Room, work
 from promptgrid.spec import Cell
 
 if TYPE_CHECKING:

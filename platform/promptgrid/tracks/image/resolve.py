@@ -10,7 +10,7 @@ from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.clip.method import Classifier
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
-from promptgrid.engine.resolve import Resolver
+from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Request
 from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.data.pixels import PIXELS

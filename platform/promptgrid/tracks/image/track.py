@@ -13,8 +13,8 @@ from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
 from promptgrid.contract.clip.black_box import face_of
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
-from promptgrid.engine.kept import refuse_other_backbone, title_of
-from promptgrid.engine.packing import ROOMS, Expectation, Room
+from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
+from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.image.assets import second_of

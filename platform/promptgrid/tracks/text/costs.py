@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from promptgrid.contract.method import Method
-from promptgrid.engine.packing import Room
+from promptgrid.engine.planning.packing import Room
 from promptgrid.spec import Cell, DatasetCard, Shared
 from promptgrid.tracks.text.data.encoded import MOST
 from promptgrid.tracks.text.data.wanted import columns_of

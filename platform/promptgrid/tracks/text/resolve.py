@@ -7,7 +7,7 @@ from typing import Any, cast
 from promptgrid.contract.assets import ASSETS
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
-from promptgrid.engine.resolve import Resolver
+from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.text.data.encoded import MOST, template_of
 from promptgrid.tracks.text.data.wanted import columns_of

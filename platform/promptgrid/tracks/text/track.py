@@ -13,8 +13,8 @@ from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache
 from promptgrid.engine.data import Opened
-from promptgrid.engine.kept import refuse_other_backbone, title_of
-from promptgrid.engine.packing import ROOMS, Room
+from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
+from promptgrid.engine.planning.packing import ROOMS, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.text.backbone import TextBackbone

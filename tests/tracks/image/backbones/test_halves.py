@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip import Task
 from promptgrid.contract.clip.backbone import Backbone
-from promptgrid.engine.halves import asked, frozen, rounded, towers_in
+from promptgrid.engine.training.halves import asked, frozen, rounded, towers_in
 from promptgrid.towers.attention import attention
 
 NEAR = 2e-2

@@ -11,7 +11,7 @@ import torch
 from tests.contracts.small_world import MemoryCache, brief, request, track
 
 from promptgrid.contract.clip import Outcome
-from promptgrid.engine.optimizers import agree
+from promptgrid.engine.training.optimizers import agree
 from promptgrid.spec import Pack
 
 MAIN = torch.tensor([[2.0, -2.0, 2.0, -2.0, 0.0]])

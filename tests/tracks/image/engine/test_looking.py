@@ -7,7 +7,7 @@ import json
 import pytest
 
 from promptgrid import api
-from promptgrid.engine.packing import ROOMS
+from promptgrid.engine.planning.packing import ROOMS
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.costs import Shape
 from promptgrid.tracks.image.data.looking import look_seconds

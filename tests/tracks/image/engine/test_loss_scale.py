@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import SGD, Agree, Batches, Number, Outcome, Outputs, Params, Recipe, Task, Trained, knob
-from promptgrid.engine import programs
-from promptgrid.engine.loss_scale import BACKOFF, GROWTH, INTERVAL, LEAST, START, LossScale
-from promptgrid.engine.policies import Moment, gradients
-from promptgrid.engine.speed import Speed, half_of
+from promptgrid.engine.training import programs
+from promptgrid.engine.training.loss_scale import BACKOFF, GROWTH, INTERVAL, LEAST, START, LossScale
+from promptgrid.engine.training.policies import Moment, gradients
+from promptgrid.engine.training.speed import Speed, half_of
 from promptgrid.spec import Pack, Request
 from promptgrid.tracks.image.track import ImageTrack
 

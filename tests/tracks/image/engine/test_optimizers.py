@@ -11,8 +11,8 @@ from tests.contracts.small_world import MemoryCache, request, track
 from torch import Tensor
 
 from promptgrid.contract.clip import SGD, Cosine, GaussianAverage, Outcome, Params, Recipe, Rule, Task, Trained
-from promptgrid.engine.optimizers import Optimizer, clipped
-from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.training.optimizers import Optimizer, clipped
+from promptgrid.engine.training.schedule import Schedule
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
 

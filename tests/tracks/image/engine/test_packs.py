@@ -15,16 +15,16 @@ from tests.tracks.image.looked_at import still
 from torch import Tensor
 
 from promptgrid.contract.clip import SGD, Batch, Batches, Classifier, Method, Outcome, Params, Recipe, Task
-from promptgrid.engine.packing import (
+from promptgrid.engine.planning.packing import (
     LARGEST,
     LONGEST,
     ROOMS,
     Expectation,
     packs_of,
 )
-from promptgrid.engine.sampling import Sampler
-from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.trainer import PackedMethod, fit
+from promptgrid.engine.training.sampling import Sampler
+from promptgrid.engine.training.schedule import Schedule
+from promptgrid.engine.training.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Reason, Request
 from promptgrid.tracks.image.costs import Shape, halves_mb, step_flops
 from promptgrid.tracks.image.methods.bar import BAR

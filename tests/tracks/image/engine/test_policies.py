@@ -8,8 +8,8 @@ from torch import Tensor
 
 from promptgrid.contract.clip import SGD, Inverse, Params, Project, Recipe, Sphere, Spsa
 from promptgrid.contract.randomness import draws
-from promptgrid.engine.optimizers import Optimizer
-from promptgrid.engine.policies import Moment, gradients, together
+from promptgrid.engine.training.optimizers import Optimizer
+from promptgrid.engine.training.policies import Moment, gradients, together
 
 SEEDS = torch.tensor([11, 12])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptgrid.engine.provenance import revision, revision_of
+from promptgrid.engine.outcomes.provenance import revision, revision_of
 
 
 def git(root: Path, *asked: str) -> str:

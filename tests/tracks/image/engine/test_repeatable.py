@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from promptgrid.engine.speed import NotRepeatable, Repeatable
+from promptgrid.engine.training.speed import NotRepeatable, Repeatable
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from promptgrid.contract.clip import SGD, Outcome, Recipe
-from promptgrid.engine.keeping import Keeper
-from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.training.keeping import Keeper
+from promptgrid.engine.training.schedule import Schedule
 from promptgrid.spec import Pack, Refused, Request
 from promptgrid.store import FeatureCache
 from promptgrid.tracks.image.track import ImageTrack

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import SGD, Batch, Batches, Outcome, Params, Recipe, Task
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.sampling import Sampler, epoch_batches
-from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.trainer import fit
+from promptgrid.engine.training.packed import PackedMethod
+from promptgrid.engine.training.sampling import Sampler, epoch_batches
+from promptgrid.engine.training.schedule import Schedule
+from promptgrid.engine.training.trainer import fit
 from promptgrid.spec import Cell, Pack
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 

@@ -17,9 +17,10 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache
 
 from promptgrid.contract.clip import Outcome
-from promptgrid.engine import bf16_units, programs, runner, speed, trainer
-from promptgrid.engine.optimizers import Optimizer
-from promptgrid.engine.speed import (
+from promptgrid.engine import runner
+from promptgrid.engine.training import bf16_units, programs, speed, trainer
+from promptgrid.engine.training.optimizers import Optimizer
+from promptgrid.engine.training.speed import (
     ALIKE,
     PLAIN,
     Found,

@@ -27,7 +27,7 @@ from promptgrid.contract.clip import (
     gaussian,
 )
 from promptgrid.contract.policies import Policy
-from promptgrid.engine.optimizers import Optimizer
+from promptgrid.engine.training.optimizers import Optimizer
 from promptgrid.spec import Pack
 from promptgrid.tracks.image.track import ImageTrack
 

@@ -11,7 +11,7 @@ from tests.tracks.image.small_study import Patches, cells_of, run_study, study_t
 
 from promptgrid.contract.clip import Outcome
 from promptgrid.engine.data import Opened
-from promptgrid.engine.programs import start
+from promptgrid.engine.training.programs import start
 from promptgrid.spec import Cell, Reason
 from promptgrid.tracks.image.data.pack_data import ImageData, Looking
 from promptgrid.tracks.image.track import ImageTrack

@@ -9,8 +9,8 @@ import pytest
 from PIL.Image import Image
 from tests.contracts import small_world
 
-from promptgrid.engine.failures import reason_of
 from promptgrid.engine.feature_tables import DamagedData
+from promptgrid.engine.outcomes.failures import reason_of
 from promptgrid.spec import Reason
 from promptgrid.store import FeatureCache
 from promptgrid.tracks.image.data.features import feature_table

@@ -11,7 +11,7 @@ from tests.tracks.image.small_study import cells_of, run_study, study_track
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Batch, Preprocessing, Task, stream
-from promptgrid.engine.sampling import order_by_task, streams
+from promptgrid.engine.training.sampling import order_by_task, streams
 from promptgrid.tracks.image.data.pack_data import task_of
 from promptgrid.tracks.image.methods.mvlpt_coop import MultitaskCoOp
 from promptgrid.tracks.image.methods.parts.multitask import among_own

@@ -11,7 +11,7 @@ import pytest
 
 from promptgrid.catalog import track
 from promptgrid.contract.clip import Task
-from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.training.schedule import Schedule
 
 CLASSES = tuple("abcdefghij")
 METHODS = track("image").resolver.methods

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Batch, TokenPlan
-from promptgrid.engine.policies import Moment, gradients
+from promptgrid.engine.training.policies import Moment, gradients
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
 from promptgrid.tracks.image.methods.coop import CoOp

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.assets import Second
 from promptgrid.contract.clip import Batch, Dataset, DatasetFamily, Method, Outputs, Task
-from promptgrid.engine.sampling import Prefetched
+from promptgrid.engine.training.sampling import Prefetched
 from promptgrid.spec import Cell, DatasetCard, Pack
 from promptgrid.tracks.image.methods import nola
 from promptgrid.tracks.image.methods.fpl import FPL

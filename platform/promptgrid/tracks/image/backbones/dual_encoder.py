@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Edits, Preprocessing, PromptTokens
 from promptgrid.contract.clip.backbone import TowerShape
-from promptgrid.engine import halves
+from promptgrid.engine.training import halves
 from promptgrid.spec import Refused
 from promptgrid.towers.clip.prompted_images import PromptedImages
 from promptgrid.towers.clip.shared_prefix import SharedPrefix

@@ -12,7 +12,7 @@ from promptgrid.contract.clip import Adaptation, Batch, Classifier, Params, Task
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.engine.bench.problem import Family
-from promptgrid.engine.speed import Half
+from promptgrid.engine.training.speed import Half
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone

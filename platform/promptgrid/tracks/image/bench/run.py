@@ -8,7 +8,7 @@ from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Row
 from promptgrid.engine.bench.problem import Family
 from promptgrid.engine.bench.run import Bench
-from promptgrid.engine.speed import Half
+from promptgrid.engine.training.speed import Half
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import bench

@@ -12,7 +12,7 @@ import torch
 from promptgrid.contract.clip import Backbone, Classifier, stream
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.conformance import Trial
-from promptgrid.engine.packing import work
+from promptgrid.engine.planning.packing import work
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
 from promptgrid.tracks.image.costs import Shape, adapting_flops, step_flops
 

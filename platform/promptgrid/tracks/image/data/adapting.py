@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from promptgrid.contract.clip import AdamW, Adaptation, Batch, Classifier, Params, Recipe, Task
-from promptgrid.engine.optimizers import Optimizer
+from promptgrid.engine.training.optimizers import Optimizer
 from promptgrid.tracks.image.data.test_views import Looks
 
 AT_ONCE = 64

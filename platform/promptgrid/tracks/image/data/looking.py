@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from promptgrid.engine.feature_tables import WHOLE_SPLIT
-from promptgrid.engine.packing import Room
+from promptgrid.engine.planning.packing import Room
 from promptgrid.spec import Cell, DatasetCard, Shared
 from promptgrid.tracks.image.costs import Shape
 

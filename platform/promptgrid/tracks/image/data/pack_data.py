@@ -17,7 +17,7 @@ from promptgrid.contract.columns import ColumnSource, Show, Table, Views
 from promptgrid.contract.task import Task as AnyTask
 from promptgrid.engine.data import Opened, PackData, Prepared, Progress, scoring_columns, training_columns
 from promptgrid.engine.feature_tables import Alive, quietly
-from promptgrid.engine.sampling import TrainingSet
+from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.assets import assets_of

@@ -12,7 +12,7 @@ from PIL.Image import Image, Transpose
 from torch import Tensor
 
 from promptgrid.contract.clip import Dataset, Preprocessing, stream
-from promptgrid.engine.sampling import ONLINE
+from promptgrid.engine.training.sampling import ONLINE
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.pixels import RESAMPLING
 

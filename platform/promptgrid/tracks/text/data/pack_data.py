@@ -16,7 +16,7 @@ from promptgrid.contract.method import Params
 from promptgrid.contract.task import Batch, Chosen, Labelled, Task
 from promptgrid.contract.track import Cache
 from promptgrid.engine.data import Opened, PackData, Prepared, Progress, scoring_columns, training_columns
-from promptgrid.engine.sampling import TrainingSet
+from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.spec import Cell
 from promptgrid.tracks.text.backbone import TextBackbone
 from promptgrid.tracks.text.data.encoded import Encoded, bare, in_template, template_of

@@ -20,14 +20,14 @@ from torch import Tensor
 from promptgrid.contract.method import Params
 from promptgrid.contract.policies import Alternate, Policy, Sphere, Spsa
 from promptgrid.contract.task import Batch
-from promptgrid.engine.keeping import Average, Keeper, Validate
-from promptgrid.engine.loss_scale import LossScale
-from promptgrid.engine.optimizers import Optimizer
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.policies import Moment, gradients, together
-from promptgrid.engine.sampling import Prefetched, Sampler
-from promptgrid.engine.schedule import Schedule
-from promptgrid.engine.speed import PLAIN, Choose, Found, Speed, plainly
+from promptgrid.engine.training.keeping import Average, Keeper, Validate
+from promptgrid.engine.training.loss_scale import LossScale
+from promptgrid.engine.training.optimizers import Optimizer
+from promptgrid.engine.training.packed import PackedMethod
+from promptgrid.engine.training.policies import Moment, gradients, together
+from promptgrid.engine.training.sampling import Prefetched, Sampler
+from promptgrid.engine.training.schedule import Schedule
+from promptgrid.engine.training.speed import PLAIN, Choose, Found, Speed, plainly
 
 WINDOW = 64
 """Steps whose batches are drawn and looked up at once."""

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from promptgrid.contract.method import Method
-from promptgrid.engine.prose import without_prose
+from promptgrid.engine.planning.prose import without_prose
 from promptgrid.spec import Refused, digest
 
 OURS = __name__.partition(".")[0]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from promptgrid.contract.method import Params
-from promptgrid.engine.schedule import Schedule
+from promptgrid.engine.training.schedule import Schedule
 
 Validate = Callable[[int, Params], float]
 """A slot and its parameters to its validation accuracy."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from promptgrid.contract.columns import Column, Show, Stream, Table, Views, as_it_is
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Batch
-from promptgrid.engine.schedule import Schedule, steps_per_epoch
+from promptgrid.engine.training.schedule import Schedule, steps_per_epoch
 from promptgrid.spec import Cell
 
 ONLINE = 0

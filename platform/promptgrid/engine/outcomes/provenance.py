@@ -57,7 +57,7 @@ def forget_peak(device: str) -> None:
 @cache
 def revision() -> str:
     """The git revision of a source checkout, empty for an installed wheel; see :func:`revision_of`."""
-    return revision_of(Path(__file__).parents[3])
+    return revision_of(Path(__file__).parents[4])
 
 
 def revision_of(root: Path) -> str:

@@ -15,9 +15,9 @@ from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol, Selection, Split
 from promptgrid.engine import ENGINE_VERSION
-from promptgrid.engine.own_code import source_digest
-from promptgrid.engine.packing import group_of
-from promptgrid.engine.sources import admit_joined, admit_source, source_request
+from promptgrid.engine.planning.own_code import source_digest
+from promptgrid.engine.planning.packing import group_of
+from promptgrid.engine.planning.sources import admit_joined, admit_source, source_request
 from promptgrid.spec import Cell, Refused, Request, digest, nearest
 from promptgrid.spec.cell import Scored, Setting
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from promptgrid.contract.method import Params
 from promptgrid.contract.policies import Agree, Alternate, Estimate, Policy, Sphere, Spsa
 from promptgrid.contract.randomness import draws, normals
-from promptgrid.engine.optimizers import across, agree, project
+from promptgrid.engine.training.optimizers import across, agree, project
 
 SALT = 1 << 32
 """Keeps what a step policy draws beside gradients apart from the dropout masks of the same step."""

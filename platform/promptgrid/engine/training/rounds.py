@@ -10,9 +10,9 @@ import torch
 
 from promptgrid.contract.method import Params
 from promptgrid.engine.data import PackData, Prepared
-from promptgrid.engine.sampling import TrainingSet
-from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import answers_of
+from promptgrid.engine.training.sampling import TrainingSet
+from promptgrid.engine.training.schedule import Schedule
 from promptgrid.spec import Cell
 
 

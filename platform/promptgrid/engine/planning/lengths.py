@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
-from promptgrid.engine.packing import work
+from promptgrid.engine.planning.packing import work
 
 LENGTHS = {
     "epochs": "epochs",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
-from promptgrid.engine.schedule import steps_per_epoch
+from promptgrid.engine.training.schedule import steps_per_epoch
 from promptgrid.spec import Cell, Machine, Pack, canonical_json
 
 GPU_BASE_MB = 1200.0

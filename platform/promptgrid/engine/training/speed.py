@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from promptgrid.contract.method import Params
-from promptgrid.engine.bf16_units import bf16_units
-from promptgrid.engine.halves import towers_in
+from promptgrid.engine.training.bf16_units import bf16_units
+from promptgrid.engine.training.halves import towers_in
 
 GAIN = 0.9
 """A shortcut is taken when a step takes at most this share of its time without it."""

@@ -14,14 +14,14 @@ from promptgrid.contract.method import Method, Params
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Task
 from promptgrid.engine.data import PackData, Prepared
-from promptgrid.engine.keeping import Validate
-from promptgrid.engine.packed import PackedMethod
-from promptgrid.engine.rounds import mixtures_of, schedules_for, schedules_of, set_of
-from promptgrid.engine.sampling import Sampler
-from promptgrid.engine.schedule import Schedule
 from promptgrid.engine.scoring import answers_of
-from promptgrid.engine.speed import Choose, Speed, chooser, plainly
-from promptgrid.engine.trainer import Fit, fit
+from promptgrid.engine.training.keeping import Validate
+from promptgrid.engine.training.packed import PackedMethod
+from promptgrid.engine.training.rounds import mixtures_of, schedules_for, schedules_of, set_of
+from promptgrid.engine.training.sampling import Sampler
+from promptgrid.engine.training.schedule import Schedule
+from promptgrid.engine.training.speed import Choose, Speed, chooser, plainly
+from promptgrid.engine.training.trainer import Fit, fit
 from promptgrid.spec import Cell, Pack, Refused
 
 ROOM = 0.9
