@@ -49,6 +49,6 @@ def test_what_is_no_checkout_has_no_revision(tmp_path: Path) -> None:
 
 
 def test_the_revision_is_that_of_this_checkout() -> None:
-    root = Path(__file__).parents[4]
+    root = Path(__file__).parents[2]
     assert (root / "platform" / "promptgrid").is_dir()
     assert revision() == revision_of(root)
