@@ -33,9 +33,9 @@ class Timing:
     """What a benchmark is asked for.
 
     Attributes:
-        backbone: its id.
+        backbone: its id; empty for the track's own.
         families: names of method families; empty for all.
-        classes: numbers of classes.
+        classes: numbers of classes; empty for the track's own.
         packs: numbers of cells trained as one program.
         device: ``cpu`` or ``cuda``.
         precision: ``fp32``, ``fp64``, or ``amp``: half precision beside fp32.
@@ -43,9 +43,9 @@ class Timing:
         seconds: about what one of the turns of a variant takes.
     """
 
-    backbone: str
+    backbone: str = ""
     families: tuple[str, ...] = ()
-    classes: tuple[int, ...] = (10, 100)
+    classes: tuple[int, ...] = ()
     packs: tuple[int, ...] = (4, 16, 64)
     device: str = "cpu"
     precision: Literal["fp32", "fp64", "amp"] = "fp32"

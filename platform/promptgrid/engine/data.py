@@ -130,6 +130,11 @@ class PackData(ABC):
         """``cpu`` or ``cuda``."""
         return self.opened.device
 
+    @property
+    def apart(self) -> bool:
+        """Whether the cells of a pack train one behind the other, each in the shapes that its own data has."""
+        return False
+
     def build(self, cell: Cell) -> Method:
         """The method with the settings of ``cell``."""
         return self.opened.method(**cell.settings)

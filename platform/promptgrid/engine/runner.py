@@ -47,7 +47,8 @@ def run_pack(pack: Pack, data: PackData, progress: Progress = lambda done: None)
     if not wanted:
         return
     forget_peak(data.device)
-    run = _Run(pack, data, progress, now(), waves_for(pack, data.device, data.method.kind))
+    waves = len(pack.cells) if data.apart else waves_for(pack, data.device, data.method.kind)
+    run = _Run(pack, data, progress, now(), waves)
     try:
         yield from _in_memory(run, wanted)
     except Exception as error:  # noqa: BLE001 - whatever a plug-in raises becomes a record

@@ -19,12 +19,18 @@ PRECISIONS: dict[str, Literal["fp32", "fp64", "amp"]] = {"fp32": "fp32", "fp64":
 
 def bench(
     backbone: Annotated[
-        str, typer.Option("--backbone", help="bundled, or MODEL@random for the shapes alone.")
-    ] = "bundled",
+        str,
+        typer.Option(
+            "--backbone", help="Left out: the track's own. Of images also MODEL@random, for the shapes alone."
+        ),
+    ] = "",
     family: Annotated[
         list[str] | None, typer.Option("--family", help="Only this method family (again for more): coop, maple, ...")
     ] = None,
-    classes: Annotated[list[int] | None, typer.Option("--classes", help="Number of classes (again for more).")] = None,
+    classes: Annotated[
+        list[int] | None,
+        typer.Option("--classes", help="Number of classes (again for more); left out: the track's own."),
+    ] = None,
     pack: Annotated[
         list[int] | None, typer.Option("--pack", min=1, help="Cells trained as one program (again for more).")
     ] = None,
@@ -42,14 +48,14 @@ def bench(
 ) -> None:
     """Time a training step per method family: as a fork would run it, and with each of the engine's shortcuts.
 
-    The reference runs the frozen towers at every step, on padded inputs, for one cell. Below it: frozen features
-    kept, the exact shortcuts, and packs of cells as one program. `floor` is the
+    The reference is the loop that public code of the field runs: frozen towers at every step, padded inputs, one
+    cell. Below it: frozen features kept, the exact shortcuts, and packs of cells as one program. `floor` is the
     arithmetic that cannot be avoided at this machine's matmul rate, `difference` the largest gap of a loss to the
     reference. Memory is kept between steps as workers keep it. With `--precision amp` there is no reference: each
     pack stands beside itself in half precision, which `times faster` and `difference` then compare.
 
     Examples: `promptgrid bench`; `promptgrid bench --family coop --classes 100 --pack 16`;
-    `promptgrid bench --family vpt --device cuda --precision amp`
+    `promptgrid bench --family vpt --device cuda --precision amp`; `promptgrid bench --track text --pack 16`
     """
     import torch
 
@@ -66,7 +72,7 @@ def bench(
     timing = Timing(
         backbone=backbone,
         families=tuple(family or ()),
-        classes=tuple(classes or (10, 100)),
+        classes=tuple(classes or ()),
         packs=tuple(pack or (4, 16, 64)),
         device=device,
         precision=PRECISIONS[precision],
@@ -82,7 +88,7 @@ def bench(
         typer.echo(json.dumps(rows, indent=2))
     else:
         Console(width=max(WIDTH, Console().width)).print(
-            _table(rows, f"{backbone} on {device}, {precision}, {threads} thread(s)")
+            _table(rows, f"{backbone or track} on {device}, {precision}, {threads} thread(s)")
         )
 
 

@@ -253,7 +253,7 @@ def _called(cells: int) -> str:
 def _engine(whole: Problem, cells: int, speed: Speed = PLAIN) -> Callable[[int], Callable[[], Tensor]]:
     """A pack as it is run: on a CPU one of heads goes in parts that stay near its cache."""
     on_cpu = whole.like.device.type == "cpu"
-    waves = waves_near_cache(cells, whole.method.kind) if on_cpu else 1
+    waves = cells if whole.apart else waves_near_cache(cells, whole.method.kind) if on_cpu else 1
     size = -(-cells // waves)
 
     def of(steps: int) -> Callable[[], Tensor]:
@@ -278,7 +278,7 @@ def packed(given: Problem, choose: Choose = plainly) -> Callable[[], Fit]:
         raise ValueError(f"{method.name} is not fitted by descent")
     schedules = [schedule] * cells
     support = [training] * cells
-    pack = PackedMethod(method, knobs, given.task)
+    pack = PackedMethod(method, knobs, given.task, alone=given.apart and cells == 1)
     return lambda: fit(pack, stacked, Sampler(support, given.cells, schedules), schedules, choose=choose)
 
 

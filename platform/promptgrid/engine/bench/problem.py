@@ -15,6 +15,9 @@ from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.task import Task
 from promptgrid.spec import Cell
 
+KINDS = ("small", "large", "old", "young", "wild", "red", "blue", "wooden", "broken", "painted")
+"""Words before names of classes where more are asked for than there are."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -48,6 +51,11 @@ class Problem:
     like: Tensor
     labels: Tensor
     columns: Mapping[str, Column]
+
+    @property
+    def apart(self) -> bool:
+        """Whether the engine trains these cells one behind the other; see ``PackData.apart``."""
+        return False
 
     def part(self, cells: int, steps: int) -> Self:
         """The first ``cells`` cells, taking ``steps`` steps."""
@@ -92,3 +100,8 @@ def cells_of(track: str, method: str, count: int) -> tuple[Cell, ...]:
         )
         for seed in range(1, count + 1)
     )
+
+
+def many(names: tuple[str, ...]) -> tuple[str, ...]:
+    """``names``, then each again with a word before it."""
+    return names + tuple(f"{kind} {name}" for kind in KINDS for name in names)

@@ -25,9 +25,11 @@ class Bench(ABC):
 
     Attributes:
         families: of methods, by name, each by one of its members.
+        classes: numbers of classes that are measured where nobody says.
     """
 
     families: Mapping[str, Family]
+    classes: tuple[int, ...] = (10, 100)
 
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ class Bench(ABC):
 
     @abstractmethod
     def backbone(self, timing: Timing) -> Any:
-        """The backbone that is asked for, on its device and in its precision.
+        """The backbone that is asked for, the wing's own where none is, on its device and in its precision.
 
         Raises:
             Refused: its towers cannot be reached.
@@ -67,13 +69,14 @@ def measure(bench: Bench, timing: Timing, say: Callable[[str], None]) -> Iterato
     """
     names = bench.class_names()
     chosen = _families(bench.families, timing)
-    for count in timing.classes:
+    counts = timing.classes or bench.classes
+    for count in counts:
         if not 2 <= count <= len(names):
             raise Refused("too few or too many classes", where="--classes", got=count, expected=f"2 to {len(names)}")
     backbone = bench.backbone(timing)
     half = half_of(timing.device) if timing.precision == "amp" else None
     for name, family in chosen.items():
-        for count in timing.classes:
+        for count in counts:
             each = bench.memory_mb(family, backbone, count)
             packs = tuple(_that_fit(timing, f"{name}, {count} classes", each))
             yield from bench.rows(name, backbone, names[:count], packs, timing, say, half)

@@ -22,12 +22,14 @@ class PackedMethod:
         task: the cells' task without support images.
         shots: (K,) where the cells differ in shots, else None. Inside a step ``task.shots`` is then a scalar tensor,
             so that a method that branches on it fails here (and its cells run alone) instead of being wrong.
+        alone: one cell, run without ``torch.func.vmap``: what it runs may then ask for shapes that data decides.
     """
 
     method: Method
     knobs: Params
     task: Task
     shots: Tensor | None = None
+    alone: bool = False
 
     def first(self, cells: int) -> PackedMethod:
         """The first ``cells`` of them."""
@@ -44,6 +46,8 @@ class PackedMethod:
             return replace(self.method, **knobs).objective(own, Batch(columns), task)
 
         given = (params, self.knobs, batch.columns, seeds, self.shots)
+        if self.alone:
+            return {name: loss.unsqueeze(0) for name, loss in one(*(_only(value) for value in given)).items()}
         packed = torch.func.vmap(one, in_dims=tuple(None if value is None else 0 for value in given))
         return packed(*given)
 
@@ -71,3 +75,10 @@ class PackedMethod:
 
         found: Params = torch.func.vmap(one)(params, self.knobs, batch.columns, seeds)
         return found
+
+
+def _only(value: Any) -> Any:
+    """The one cell's of what carries a cell axis."""
+    if isinstance(value, dict):
+        return {name: own.squeeze(0) for name, own in value.items()}
+    return None if value is None else value.squeeze(0)

@@ -257,7 +257,7 @@ def _packed(
     shots = [cell.shots for cell in program.cells]
     mixed = torch.tensor(shots, device=data.device) if len(set(shots)) > 1 else None
     shared: Task = replace(slots[0].task.without_examples(), shots=shots[0], turn=turn, mixture=mixture)
-    return PackedMethod(slots[0].method, knobs, shared, mixed)
+    return PackedMethod(slots[0].method, knobs, shared, mixed, alone=data.apart and len(slots) == 1)
 
 
 def _validator(slots: Sequence[Prepared], data: PackData) -> Callable[[int, Params], float]:

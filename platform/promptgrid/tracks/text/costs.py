@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from promptgrid.contract.method import Method
-from promptgrid.engine.planning.packing import Room
+from promptgrid.engine.planning.packing import ROOMS, Room
 from promptgrid.spec import Cell, DatasetCard, Shared
 from promptgrid.tracks.text.data.encoded import MOST
 from promptgrid.tracks.text.data.wanted import columns_of
@@ -58,12 +58,13 @@ def _lengths(dataset: TextDataset) -> tuple[float, float]:
 
 
 def step_seconds(method: Method, reading: Reading, batch: int, room: Room) -> float:
-    """Seconds of arithmetic of one training step."""
+    """Seconds of arithmetic of one training step; a CPU leaves padding out."""
     inside = {"tokens", "templated"} & columns_of(method)
     tuned = reading.weights / MOVED if _tunes(method) else 0.0
     if not inside:
         return tuned + 6.0 * reading.width * 100 * batch / room.flops_a_second
-    return tuned + 3 * reading.forward((reading.long + _prompt(method)) * batch) / room.flops_a_second
+    length = reading.usual if room == ROOMS["cpu"] else reading.long
+    return tuned + 3 * reading.forward((length + _prompt(method)) * batch) / room.flops_a_second
 
 
 def memory_mb(method: Method, reading: Reading, batch: int) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache
+from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Room
@@ -76,6 +77,11 @@ class TextTrack(Wing):
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         task = task_from(about, self._backbone(cell.backbone, device))
         return LearnedMethod(method, params, task, title_of(cell))
+
+    def timed(self) -> Bench:
+        from promptgrid.tracks.text.bench.run import TextBench
+
+        return TextBench(self.resolver)
 
     def preview(self, dataset: str) -> dict[str, Any]:
         return preview(cast(TextDataset, self.resolver.dataset(dataset)), dataset)

@@ -16,7 +16,7 @@ from promptgrid.cli.main import app
 from promptgrid.contract.clip import Backbone, Edits, TokenPlan
 from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Timing
-from promptgrid.engine.bench import measure
+from promptgrid.engine.bench import measure, rate
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, text_flops
@@ -30,6 +30,14 @@ from promptgrid.tracks.image.track import ImageTrack
 def plain(bundled_backbone: Backbone) -> PlainBackbone:
     assert isinstance(bundled_backbone, DualEncoder)
     return PlainBackbone(bundled_backbone)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's rate from one small product: what is held here is arithmetic, not speed."""
+    monkeypatch.setattr(rate, "ROWS", 64)
+    monkeypatch.setattr(rate, "ENOUGH", 0.0)
+    monkeypatch.setattr(measure, "ROUNDS", 1)
 
 
 def test_plain_towers_agree_with_the_engine(plain: PlainBackbone, bundled_backbone: Backbone) -> None:
@@ -55,7 +63,7 @@ def test_plain_towers_agree_with_the_engine(plain: PlainBackbone, bundled_backbo
 
 def test_rows_share_one_arithmetic(image_track: ImageTrack) -> None:
     """Every variant trains to the losses of the reference; the reference is once as fast as itself."""
-    asked = Timing("bundled", ("coop", "clip_adapter"), classes=(3,), packs=(2,), steps=6)
+    asked = Timing("bundled", ("coop", "clip_adapter"), classes=(3,), packs=(2,), steps=6, seconds=0.01)
     rows = list(image_track.bench(asked))
     assert [row["family"] for row in rows] == ["coop"] * 4 + ["clip_adapter"] * 4
     for row in rows:
@@ -81,7 +89,7 @@ def test_there_are_names_for_a_thousand_classes(image_track: ImageTrack) -> None
 
 
 def test_losses_agree_to_the_last_bits_in_float64(image_track: ImageTrack) -> None:
-    asked = Timing("bundled", ("coop",), classes=(4,), packs=(3,), steps=8, precision="fp64")
+    asked = Timing("bundled", ("coop",), classes=(4,), packs=(3,), steps=8, precision="fp64", seconds=0.01)
     gaps = [row["difference"] for row in image_track.bench(asked) if row["difference"] is not None]
     assert len(gaps) == 3
     assert max(gaps) < 1e-12
@@ -156,7 +164,19 @@ def test_deep_visual_prompts_cost_keys_and_values_once() -> None:
 
 
 def test_command_prints_a_table_and_json(tmp_path: Path) -> None:
-    arguments = ["bench", "--family", "clip_adapter", "--classes", "3", "--pack", "2", "--steps", "2"]
+    arguments = [
+        "bench",
+        "--family",
+        "clip_adapter",
+        "--classes",
+        "3",
+        "--pack",
+        "2",
+        "--steps",
+        "2",
+        "--seconds",
+        "0.01",
+    ]
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0, shown.output
     assert "pack of 2" in shown.output

@@ -15,6 +15,7 @@ from promptgrid.contract import LowRank, NormShift, TokenPlan
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import TextBackbone, Tokens
 from promptgrid.tracks.text.backbones.hf_folder import HuggingFaceFolder
+from promptgrid.tracks.text.backbones.padding import Rows
 from promptgrid.tracks.text.edits import Generated, Prefix, TextEdits
 
 TEXTS = ["the film was great", "bad film . it was long"]
@@ -67,6 +68,43 @@ def test_cells_are_what_they_are_alone(kind: str, name: str, towers: dict[str, T
         alone = _encoded(tower, make, prompts[cell], wides[cell])
         assert torch.allclose(together[cell], alone, atol=1e-4)
         assert not torch.allclose(alone, _encoded(tower, None, prompts[cell], wides[cell]), atol=1e-2)
+
+
+LONG_AND_SHORT = ["film", "the film was great . it was long", "bad film"]
+
+
+@pytest.mark.parametrize("name", [None, *EDITS])
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_is_left_out_and_nothing_else(kind: str, name: str | None, towers: dict[str, TextBackbone]) -> None:
+    """Texts whose padding is left out give the states and the gradients that they give with it."""
+    tower, make = towers[kind], EDITS.get(name or "")
+    torch.manual_seed(0)
+    prompt, wide = (drawn[0].requires_grad_() for drawn in _drawn(kind))
+    tokens = tower.tokenize(LONG_AND_SHORT)
+    embeddings, mask = tower.with_prompt(tower.embed(tokens.ids), tokens.mask, prompt)
+    at = mask.sum(1, keepdim=True) - 1
+    assert Rows.of(mask).places is not None
+
+    def states(mask: Tensor) -> tuple[Tensor, Tensor]:
+        edits = None if make is None else make(prompt, wide)
+        hidden = tower.encode(embeddings, mask, edits)
+        return hidden * mask.unsqueeze(-1), tower.encode_at(embeddings, mask, at, edits)
+
+    found = states(mask)
+    kept = [each.squeeze(0) for each in torch.func.vmap(states)(mask.unsqueeze(0))]
+    for one, other in zip(found, kept, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+        gradients = [
+            torch.autograd.grad(each.square().sum(), (prompt, wide), retain_graph=True, allow_unused=True)
+            for each in (one, other)
+        ]
+        for left, right in zip(*gradients, strict=True):
+            assert (left is None) == (right is None)
+            assert (
+                left is None
+                or right is None
+                or torch.allclose(left, right, atol=1e-4 * float(right.abs().max()) + 1e-6)
+            )
 
 
 def test_gradients_reach_what_a_cell_learns(towers: dict[str, TextBackbone]) -> None:

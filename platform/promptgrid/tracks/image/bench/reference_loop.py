@@ -1,4 +1,4 @@
-"""The loop a fork would run: one cell, torch.optim, plain autograd over open_clip's own towers."""
+"""The loop a fork would run, over open_clip's own towers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from promptgrid.contract.clip import SGD, AdamW, Backbone, Batch
+from promptgrid.contract.clip import Backbone, Batch
+from promptgrid.engine.bench.plain_loop import PlainLoop
 from promptgrid.tracks.image.bench.problem import ImageProblem
 
 
-class ReferenceLoop:
+class ReferenceLoop(PlainLoop):
     """Trains the first cell of ``problem``.
 
     Args:
@@ -22,31 +23,13 @@ class ReferenceLoop:
         cached: keep frozen image features instead of running the image tower at every step.
     """
 
+    problem: ImageProblem
+
     def __init__(self, problem: ImageProblem, towers: Backbone, *, cached: bool) -> None:
-        self.problem = problem
-        self.task = replace(problem.task, backbone=towers)
-        self.cached = cached
-        self.recipe = problem.recipe()
-        self.params = problem.start(0)
-        frozen = problem.method.frozen
-        self.trained = [value.requires_grad_() for name, value in self.params.items() if name not in frozen]
-        self.optimizer = self._optimizer()
+        self._towers, self._cached = towers, cached
+        super().__init__(problem, replace(problem.task, backbone=towers), self._batch)
 
-    def step(self, chosen: Tensor, rate: float, seed: Tensor) -> float:
-        """One step on the images at ``chosen`` (B,); the loss before it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(torch.as_tensor(rate, dtype=self.problem.features.dtype))
-        task, method = replace(self.task, seed=seed), self.problem.method
-        labels = self.problem.labels[chosen]
-        with self._attention():
-            out = method.forward(self.params, self._batch(chosen), task)
-        loss = torch.stack(list(method.losses(self.params, out, labels, task).values())).sum()
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return float(loss.detach())
-
-    def _attention(self) -> AbstractContextManager[object]:
+    def inside(self) -> AbstractContextManager[object]:
         """Plain products where a text is encoded for each image: under vmap a GPU's fused kernel has no gradient.
 
         torch does not see through vmap that a gradient will be wanted, and keeps too little for it.
@@ -58,15 +41,7 @@ class ReferenceLoop:
         pixels = self.problem.pixels[chosen.cpu()]
         if self.problem.inside_image_tower:
             with torch.no_grad():
-                return Batch(features=self.problem.features[chosen], patches=self.task.backbone.patches(pixels))
-        if self.cached:
+                return Batch(features=self.problem.features[chosen], patches=self._towers.patches(pixels))
+        if self._cached:
             return Batch(features=self.problem.features[chosen])
-        return Batch(features=self.task.backbone.encode_pixels(pixels).to(self.problem.features))
-
-    def _optimizer(self) -> torch.optim.Optimizer:
-        own = self.recipe.optimizer
-        decay = float(own.weight_decay)
-        if isinstance(own, SGD):
-            return torch.optim.SGD(self.trained, lr=0.1, weight_decay=decay, momentum=own.momentum)
-        kind = torch.optim.AdamW if isinstance(own, AdamW) else torch.optim.Adam
-        return kind(self.trained, lr=0.1, weight_decay=decay, betas=own.betas, eps=own.epsilon)
+        return Batch(features=self._towers.encode_pixels(pixels).to(self.problem.features))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Row
-from promptgrid.engine.bench.problem import Family
+from promptgrid.engine.bench.problem import Family, many
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.training.speed import Half
 from promptgrid.spec import Refused
@@ -19,8 +19,6 @@ from promptgrid.tracks.image.resolve import ImageResolver
 
 NAMES = "concepts"
 """The bundled task whose class names are used first: the one with the most."""
-KINDS = ("small", "large", "old", "young", "wild", "red", "blue", "wooden", "broken", "painted")
-"""Words before those names where more classes are asked for than it has."""
 
 
 class ImageBench(Bench):
@@ -33,13 +31,13 @@ class ImageBench(Bench):
 
     def class_names(self) -> tuple[str, ...]:
         """Distinct names to take classes from: those of :data:`NAMES`, then each again with a word before it."""
-        named = tuple(self._resolver.dataset(NAMES).card.classes)
-        return named + tuple(f"{kind} {name}" for kind in KINDS for name in named)
+        return many(tuple(self._resolver.dataset(NAMES).card.classes))
 
     def backbone(self, timing: Timing) -> DualEncoder:
-        found = self._resolver.backbone_family(timing.backbone).load(timing.backbone, timing.device)
+        name = timing.backbone or "bundled"
+        found = self._resolver.backbone_family(name).load(name, timing.device)
         if not isinstance(found, DualEncoder) or not {"text_blocks", "vision_blocks"} <= found.offers:
-            raise Refused("the towers of this backbone cannot be reached", where="--backbone", got=timing.backbone)
+            raise Refused("the towers of this backbone cannot be reached", where="--backbone", got=name)
         return found.double() if timing.precision == "fp64" else found
 
     def memory_mb(self, family: Family, backbone: DualEncoder, classes: int) -> float:

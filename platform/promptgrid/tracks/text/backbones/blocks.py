@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,13 +11,14 @@ from torch import Tensor
 from promptgrid.contract import Edits
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import taken
+from promptgrid.tracks.text.backbones.padding import Rows
 from promptgrid.tracks.text.backbones.reading import ACTS, Reader
 from promptgrid.tracks.text.backbones.relative import Distances
 from promptgrid.tracks.text.edits import Prefix, TextEdits
 
 
 def encoded(
-    read: Reader, embeddings: Tensor, mask: Tensor, segments: Tensor | None, slot: int, at: Tensor | None
+    read: Reader, embeddings: Tensor, mask: Tensor, segments: Tensor | None, slot: int, at: Tensor | None, rows: Rows
 ) -> Tensor:
     """Last hidden states of (B, L, d) word embeddings: (B, L, d), or (B, n, d) of the (B, n) places ``at`` alone.
 
@@ -27,17 +29,30 @@ def encoded(
         segments: (B, L) or None for zeros.
         slot: where prompt slots begin.
         at: the tokens wanted.
+        rows: where tokens stand. Deltas that draw dropout draw it for padding too, as a plain program does.
     """
     shape, edits = read.shape, read.edits
+    rows = replace(rows, places=None) if _drops(edits) else rows
     distances = Distances.of(read, embeddings.shape[1])
     short = at is not None and distances is None and not _drops(edits)
-    x = _entered(read, embeddings, segments)
+    given = Given(mask, rows, distances)
+    x = rows.closed(_entered(read, embeddings, segments))
     for layer in range(shape.layers):
-        x = _with_slots(x, mask, layer, slot, edits)
-        x = _block(read, x, mask, layer, distances, at if short and layer == shape.layers - 1 else None)
-    if at is not None and not short:
-        x = taken(x, at)
-    return read.normed(x, "post", "post") if shape.norm_first else x
+        x = _with_slots(x, given, layer, slot, edits)
+        x = _block(read, x, given, layer, at if short and layer == shape.layers - 1 else None)
+    x = read.normed(x, "post", "post") if shape.norm_first else x
+    if short:
+        return x
+    return rows.opened(x) if at is None else taken(rows.opened(x), at)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is the same for all blocks: the mask (B, L), where tokens stand, and what is known of distances."""
+
+    mask: Tensor
+    rows: Rows
+    distances: Distances | None
 
 
 def admitted(edits: Edits | None, where: str) -> TextEdits:
@@ -76,16 +91,17 @@ def _entered(read: Reader, embeddings: Tensor, segments: Tensor | None) -> Tenso
     return x if shape.norm_first else read.normed(x, "pre", "pre")
 
 
-def _with_slots(x: Tensor, mask: Tensor, layer: int, slot: int, edits: TextEdits) -> Tensor:
+def _with_slots(x: Tensor, given: Given, layer: int, slot: int, edits: TextEdits) -> Tensor:
     """``x`` with the prompt slots overwritten by what the edits say of this layer."""
+    rows, mask, generated = given.rows, given.mask, edits.generated
     if edits.tokens is not None and 0 < layer < len(edits.tokens.layers):
         made = edits.tokens.layers[layer]
-        return _overwritten(x, made.expand(x.shape[0], *made.shape[-2:]), slot)
-    generated = edits.generated
+        return rows.closed(_overwritten(rows.opened(x), made.expand(rows.batch, *made.shape[-2:]), slot))
     if generated is not None and layer in generated.at:
-        end = slot + generated.count
-        rest = torch.cat([x[:, :slot], x[:, end:]], 1)
-        return _overwritten(x, generated.at[layer](rest, torch.cat([mask[:, :slot], mask[:, end:]], 1)), slot)
+        end, whole = slot + generated.count, rows.opened(x)
+        rest = torch.cat([whole[:, :slot], whole[:, end:]], 1)
+        made = generated.at[layer](rest, torch.cat([mask[:, :slot], mask[:, end:]], 1))
+        return rows.closed(_overwritten(whole, made, slot))
     return x
 
 
@@ -93,14 +109,17 @@ def _overwritten(x: Tensor, tokens: Tensor, slot: int) -> Tensor:
     return torch.cat([x[:, :slot], tokens, x[:, slot + tokens.shape[1] :]], 1)
 
 
-def _block(read: Reader, x: Tensor, mask: Tensor, layer: int, distances: Distances | None, at: Tensor | None) -> Tensor:
-    """One block: (B, L, d) to (B, L, d), or to (B, n, d) of the tokens ``at`` (B, n)."""
-    name = f"blocks.{layer}"
-    given = read.normed(x, f"{name}.first", (layer, "first")) if read.shape.norm_first else x
-    asking = given if at is None else taken(given, at)
-    gathered = _attention(read, given, asking, mask, layer, distances, at)
+def _block(read: Reader, x: Tensor, given: Given, layer: int, at: Tensor | None) -> Tensor:
+    """One block: tokens to tokens, or to (B, n, d) of those ``at`` (B, n) alone.
+
+    ``x`` is (B, L, d), or (1, T, d) where padding is left out.
+    """
+    name, rows = f"blocks.{layer}", given.rows
+    seen = read.normed(x, f"{name}.first", (layer, "first")) if read.shape.norm_first else x
+    asking = seen if at is None else taken(rows.opened(seen), at)
+    gathered = _attention(read, seen, asking, given, layer, at)
     answered = _adapted(read.projected(gathered, layer, "out"), read.edits, layer, "attention")
-    x = (x if at is None else taken(x, at)) + answered
+    x = (x if at is None else taken(rows.opened(x), at)) + answered
     if read.shape.norm_first:
         return x + _mlp(read, read.normed(x, f"{name}.second", (layer, "second")), layer)
     x = read.normed(x, f"{name}.first", (layer, "first"))
@@ -118,24 +137,26 @@ def _adapted(x: Tensor, edits: TextEdits, layer: int, sublayer: Literal["attenti
     return edits.adapters[layer, sublayer](x) if (layer, sublayer) in edits.adapters else x
 
 
-def _attention(
-    read: Reader, x: Tensor, asking: Tensor, mask: Tensor, layer: int, distances: Distances | None, at: Tensor | None
-) -> Tensor:
-    """What the tokens ``asking`` (B, n, d) gather from ``x`` (B, L, d): (B, n, heads * head width).
+def _attention(read: Reader, x: Tensor, asking: Tensor, given: Given, layer: int, at: Tensor | None) -> Tensor:
+    """What the tokens ``asking`` gather from ``x``: as many, heads * head width each.
 
-    Two plain products: they have batching rules, and under vmap their arithmetic is one call for all cells.
+    ``asking`` is ``x`` itself, or (B, n, d) of the tokens ``at``. Two plain products: they have batching rules, and
+    under vmap their arithmetic is one call for all cells.
     """
-    query, key, value = (_heads(read, part) for part in read.queries_keys_values(x, asking, layer))
-    query = query * read.shape.scale
+    rows = given.rows
+    asked, read_from, told = read.queries_keys_values(x, asking, layer)
+    query = _heads(read, rows.opened(asked) if at is None else asked) * read.shape.scale
+    key, value = _heads(read, rows.opened(read_from)), _heads(read, rows.opened(told))
     scores = query @ key.mT
-    if distances is not None:
-        scores = scores + distances.scores(read, query, key, layer)
-    scores = scores.masked_fill(~_readable(read, mask, at), torch.finfo(scores.dtype).min)
+    if given.distances is not None:
+        scores = scores + given.distances.scores(read, query, key, layer)
+    scores = scores.masked_fill(~_readable(read, given.mask, at), torch.finfo(scores.dtype).min)
     if layer in read.edits.prefixes:
-        rows = _rows(read.edits.prefixes[layer])
-        keys, values = (_heads(read, part).expand(x.shape[0], -1, -1, -1) for part in rows)
+        beside = _rows(read.edits.prefixes[layer])
+        keys, values = (_heads(read, part).expand(key.shape[0], -1, -1, -1) for part in beside)
         scores, value = torch.cat([query @ keys.mT, scores], -1), torch.cat([values, value], -2)
-    return (scores.softmax(-1) @ value).transpose(1, 2).flatten(-2)
+    gathered = (scores.softmax(-1) @ value).transpose(1, 2).flatten(-2)
+    return rows.closed(gathered) if at is None else gathered
 
 
 def _readable(read: Reader, mask: Tensor, at: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ from promptgrid.contract import Edits
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import Piece, TextBackbone, Tokens, Weights
 from promptgrid.tracks.text.backbones.blocks import admitted, encoded
+from promptgrid.tracks.text.backbones.padding import Rows
 from promptgrid.tracks.text.backbones.reading import ACTS, PACKED, Reader
 from promptgrid.tracks.text.backbones.shape import Shape
 from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
@@ -61,6 +62,11 @@ class Transformer(TextBackbone):
         """Where the weights are."""
         return self._frozen[WORD].device
 
+    def double(self) -> Transformer:
+        """The same tower in float64, for exactness checks."""
+        tensors = {name: tensor.double() for name, tensor in self._frozen.items()}
+        return type(self)(self.id, self.digest, self.shape, tensors, self.tokenizer, self.preprocessing)
+
     def tokenize(self, texts: Sequence[str], pairs: Sequence[str] | None = None, most: int | None = None) -> Tokens:
         return self._here(self.tokenizer.tokenize(texts, pairs, most))
 
@@ -86,7 +92,7 @@ class Transformer(TextBackbone):
         weights: Weights | None = None,
     ) -> Tensor:
         self._refuse_long(embeddings)
-        return encoded(self._reader(edits, weights), embeddings, mask, segments, self.first_slot, None)
+        return encoded(self._reader(edits, weights), embeddings, mask, segments, self.first_slot, None, self.rows(mask))
 
     def encode_at(
         self,
@@ -99,7 +105,7 @@ class Transformer(TextBackbone):
         weights: Weights | None = None,
     ) -> Tensor:
         self._refuse_long(embeddings)
-        return encoded(self._reader(edits, weights), embeddings, mask, segments, self.first_slot, at)
+        return encoded(self._reader(edits, weights), embeddings, mask, segments, self.first_slot, at, self.rows(mask))
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
         pooling = self.preprocessing["pooling"]
@@ -131,6 +137,10 @@ class Transformer(TextBackbone):
     def fill_words(self, hidden: Tensor, ids: Tensor, weights: Weights | None = None) -> Tensor:
         rows, bias = self.decoder_rows(ids, weights)
         return self.decoder_input(hidden, weights) @ rows.mT + bias
+
+    def rows(self, mask: Tensor) -> Rows:
+        """Where the tokens of (B, L) stand; padding is left out where that is possible and worth it."""
+        return Rows.of(mask)
 
     @cached_property
     def _decoder(self) -> str:

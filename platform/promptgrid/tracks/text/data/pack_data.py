@@ -60,7 +60,9 @@ class TextData(PackData):
     """Tokens, frozen states and training sets of one dataset.
 
     Training texts are padded to the longest that any cell of the pack trains on, so that a resumed pack has the shapes
-    it had; scored ones to the longest of those that are scored together, which are of about equal length.
+    it had; scored ones to the longest of those that are scored together, which are of about equal length. On a CPU
+    cells that train inside the tower do so one behind the other: arithmetic is all that they wait for, so that a pack
+    gains nothing, and each step is padded to the longest of its own batch alone.
     """
 
     def __init__(self, cell: Cell, opened: Opened, looking: Looking) -> None:
@@ -74,6 +76,10 @@ class TextData(PackData):
         self.encoded = lru_cache(maxsize=64)(self._encoded)
         self.states = lru_cache(maxsize=64)(self._states)
         self._training = lru_cache(maxsize=256)(self._training_set)
+
+    @property
+    def apart(self) -> bool:
+        return self.device == "cpu" and bool(INSIDE & self.wanted)
 
     def clear(self) -> None:
         super().clear()
@@ -141,13 +147,13 @@ class TextData(PackData):
         """(N, ...) column ``name`` of training texts, as wide as the longest that any cell of the pack trains on.
 
         ``name`` is one of ``tokens``, ``templated`` and what comes beside them. None where this dataset or tower has no
-        such column.
+        such column. Of cells that train ``apart`` what is cut off again of a batch is ``GONE``, as in scoring.
         """
         everything = self._trained_on
         encoded = self.encoded(_kind(name), "train", everything)
         place = {index: row for row, index in enumerate(everything)}
-        rows = [place[index] for index in indices]
-        return encoded.rows(rows, encoded.width, self.backbone.special.pad).columns.get(name)
+        found = encoded.rows([place[index] for index in indices], encoded.width, self.backbone.special.pad)
+        return (found.open_ended() if self.apart else found.columns).get(name)
 
     def scored_tokens(self, name: str, split: str, indices: tuple[int, ...]) -> Tensor | None:
         """The same of texts that are scored; what is cut off again of a chunk of them is ``GONE``."""
@@ -166,7 +172,7 @@ class TextData(PackData):
 
     def _batch(self, split: str, indices: tuple[int, ...]) -> dict[str, Tensor]:
         found = training_columns(self, Drawn(indices), self.looking.columns, self.settled)
-        return {name: column.values for name, column in found.items() if isinstance(column, Table)}
+        return {name: column.show(column.values) for name, column in found.items() if isinstance(column, Table)}
 
     def _encoded(self, kind: str, split: str, indices: tuple[int, ...]) -> Encoded:
         texts = [self.dataset.read(index) for index in indices]

@@ -49,7 +49,9 @@ class TokenColumn(TextColumn):
 
     def training(self, data: TextData, drawn: Drawn) -> Column | None:
         found = data.training_tokens(self.name, drawn.indices)
-        return None if found is None else Table(found)
+        if found is None:
+            return None
+        return Table(found, self.show(data.backbone.special.pad)) if data.apart else Table(found)
 
     def scoring(self, data: TextData, split: str, indices: Sequence[int]) -> Table | None:
         found = data.scored_tokens(self.name, split, tuple(indices))
