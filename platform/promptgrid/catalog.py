@@ -75,9 +75,14 @@ def tracks() -> list[str]:
 
 
 def _by_name(folders: Folders, folder: str, kind: type[P]) -> dict[str, type[P]]:
-    """Concrete subclasses of ``kind`` by their ``name``; a third party's may not take a shipped name."""
-    found: dict[str, type[P]] = {}
-    for plugin in _shipped(folders[folder], kind) + _third_party(folder, kind):
+    """Concrete subclasses of ``kind`` by their ``name``; a third party's may not take a shipped name.
+
+    Of those on floors below, a wing has none whose name its own folder has.
+    """
+    home, *below = folders[folder]
+    found = {str(plugin.name): plugin for plugin in _shipped((home,), kind)}  # type: ignore[attr-defined]
+    lent = [plugin for plugin in _shipped(tuple(below), kind) if plugin.name not in found]  # type: ignore[attr-defined]
+    for plugin in lent + _third_party(folder, kind):
         name = str(plugin.name)  # type: ignore[attr-defined]
         if name in found and found[name] is not plugin:
             raise Refused(

@@ -17,6 +17,7 @@ from tests.reference.task import Params, Plain
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Labelled, Task
+from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.spec import Cell
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.test_views import Looks, looks_at
@@ -90,7 +91,7 @@ def test_statistics_are_of_the_training_images(bench: Bench, case: str) -> None:
 
 def test_every_method_that_adapts_has_a_reference(bench: Bench) -> None:
     methods = bench.track.resolver.methods.items()
-    assert {name for name, method in methods if method().adaptation is not None} == {name for name, _ in CASES.values()}
+    assert {name for name, method in methods if adaptation_of(method()) is not None} == {name for name, _ in CASES.values()}
 
 
 def _cell(bench: Bench, case: str) -> Cell:

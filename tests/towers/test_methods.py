@@ -12,10 +12,9 @@ from tests.reference.text.tiny import LAYERS, MLP, WIDTH, TinyBert
 from torch import Tensor
 from torch.nn.functional import linear
 
-from promptgrid.contract.edits import NormPlace
+from promptgrid.contract.edits import Edits, NormPlace
 from promptgrid.contract.method import Method, Params
 from promptgrid.contract.task import Batch, Labelled, Task
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.adapter import Adapters
 from promptgrid.towers.methods.bitfit import BitFit
 from promptgrid.towers.methods.deep_prompts import DeepPrompts
@@ -44,9 +43,7 @@ class Points:
     def weights(self) -> Mapping[str, Tensor]:
         return {name: value for name, value in self.blocks.weights().items() if name.startswith(("blocks", "pre"))}
 
-    def features(
-        self, batch: Batch, edits: TowerEdits | None = None, weights: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         points = batch["points"]
         mask = torch.ones(points.shape[:2], dtype=torch.bool)
         count = 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from promptgrid.contract.randomness import dropout
 
 Part = Literal["q", "k", "v", "out", "fc", "proj"]
+Sublayer = Literal["attention", "mlp"]
 NormPlace = tuple[int, Literal["first", "second"]] | Literal["pre", "post"]
 """A block's two LayerNorms, ``pre``: the image tower's before its first block, ``post``: behind the last block."""
 
@@ -107,6 +109,26 @@ class Apart:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """A bottleneck behind a sublayer, before its residual sum: h + act(h downᵀ + b) upᵀ + c (Houlsby et al., 2019).
+
+    ``down`` is (r, width), ``up`` is (width, r), ``down_bias`` (r,) and ``up_bias`` (width,) or None for zero.
+    """
+
+    down: Tensor
+    up: Tensor
+    down_bias: Tensor | None = None
+    up_bias: Tensor | None = None
+    act: Callable[[Tensor], Tensor] = F.gelu
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., width) to (..., width)."""
+        hidden = x @ self.down.mT
+        grown = self.act(hidden if self.down_bias is None else hidden + self.down_bias) @ self.up.mT
+        return x + (grown if self.up_bias is None else grown + self.up_bias)
+
+
+@dataclass(frozen=True)
 class Edits:
     """All that one method changes in one tower.
 
@@ -119,6 +141,7 @@ class Edits:
         weights: (outputs, inputs) what the weight of a projection is multiplied by, number by number.
         sides: what joins attention's answer, by layer.
         apart: what attention reads beside the sequence, by layer.
+        adapters: bottlenecks behind sublayers, by (layer, sublayer).
     """
 
     tokens: TokenPlan | None = None
@@ -129,8 +152,9 @@ class Edits:
     weights: Mapping[tuple[int, Part], Tensor] = field(default_factory=dict)
     sides: Mapping[int, SidePath] = field(default_factory=dict)
     apart: Mapping[int, Apart] = field(default_factory=dict)
+    adapters: Mapping[tuple[int, Sublayer], Adapter] = field(default_factory=dict)
 
     @property
     def inside(self) -> bool:
         """Whether blocks work otherwise than frozen: what was worked out for frozen blocks does not hold then."""
-        return any((self.deltas, self.norms, self.biases, self.weights, self.sides, self.apart))
+        return any((self.deltas, self.norms, self.biases, self.weights, self.sides, self.apart, self.adapters))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Edits
-from promptgrid.contract.edits import Part
+from promptgrid.contract.edits import Part, Sublayer
 from promptgrid.engine.training.halves import frozen, rounded
 from promptgrid.towers.attention import attention
 from promptgrid.towers.edited import Frozen, normed, projected, weighted
@@ -80,10 +80,11 @@ class Block:
         answered = projected(mixed, _weights(self.out), (layer, "out"), edits)
         if edits is not None and layer in edits.sides and given is not None:
             answered = edits.sides[layer](given, answered)
-        x = x + self.scale1(answered)
+        x = x + self.scale1(_adapted(answered, layer, "attention", edits))
         normal = rounded(normed(self.norm2, x, (layer, "second"), edits))
         hidden = self.act(projected(normal, _weights(self.fc), (layer, "fc"), edits))
-        return x + self.scale2(projected(hidden, _weights(self.proj), (layer, "proj"), edits))
+        narrowed = projected(hidden, _weights(self.proj), (layer, "proj"), edits)
+        return x + self.scale2(_adapted(narrowed, layer, "mlp", edits))
 
     def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """(N, L, width) to (N, L, width)."""
@@ -136,6 +137,11 @@ class Block:
         read = self.project(normed(self.norm1, own.tokens, (layer, "first"), edits), "kv")
         key, value = (self.heads_first(part.expand(mixed.shape[0], -1, -1)) for part in read.chunk(2, dim=-1))
         return own.share * attention(query, key, value) + (1.0 - own.share) * mixed
+
+
+def _adapted(x: Tensor, layer: int, sublayer: Sublayer, edits: Edits | None) -> Tensor:
+    """What a sublayer answers, behind its adapter."""
+    return x if edits is None or (layer, sublayer) not in edits.adapters else edits.adapters[layer, sublayer](x)
 
 
 def _weights(linear: nn.Linear) -> Frozen:

@@ -7,9 +7,8 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from promptgrid.contract.edits import NormPlace
+from promptgrid.contract.edits import Edits, NormPlace
 from promptgrid.contract.task import Batch
-from promptgrid.towers.edits import TowerEdits
 
 
 class TokenTower(Protocol):
@@ -41,9 +40,7 @@ class TokenTower(Protocol):
     def weights(self) -> Mapping[str, Tensor]:
         """The frozen tensors that features are made with, by name."""
 
-    def features(
-        self, batch: Batch, edits: TowerEdits | None = None, weights: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """(B, width) pooled features of the examples, not normalised.
 
         Args:

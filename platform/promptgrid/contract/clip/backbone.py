@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -32,7 +32,8 @@ class Backbone(ABC):
 
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
-    them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`).
+    them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`);
+    ``tokens``, ``blocks`` and ``weights`` are what methods on any tower of tokens ask of the image tower.
     ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
     images that ``preprocessing`` makes (below, images are written as squares of ``size``).
     """
@@ -131,6 +132,11 @@ class Backbone(ABC):
     def project_text(self, tokens: Tensor) -> Tensor:
         """Tokens (..., text width) behind the last block to (..., width), as the EOT token becomes the feature."""
         raise NotImplementedError(f"backbone {self.id} does not project tokens of its text tower")
+
+    @property
+    def image_tokens_tower(self) -> Any:
+        """The image tower as methods on any tower of tokens see it; part of ``tokens``."""
+        raise NotImplementedError(f"backbone {self.id} does not offer its image tower as a tower of tokens")
 
     @abstractmethod
     def encode_pixels(self, pixels: Tensor) -> Tensor:

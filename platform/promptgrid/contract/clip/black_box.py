@@ -13,7 +13,9 @@ from promptgrid.contract.edits import Edits
 from promptgrid.contract.method import Method
 from promptgrid.spec import Refused
 
-INSIDE_IMAGES = frozenset({"vision_blocks", "pixels", "logits"})
+PATCHES = frozenset({"vision_blocks", "tokens"})
+"""What methods need that work on patch embeddings."""
+INSIDE_IMAGES = PATCHES | {"pixels", "logits"}
 """What methods need that change images or what the image tower makes of them: they see images, not features alone."""
 _HIDDEN = frozenset({"width", "text", "vision", "patch_size", "logit_scale", "model"})
 

@@ -101,6 +101,17 @@ class Classifier(Method):
         return self.forward(params, batch, task, once).logits
 
 
+def adaptation_of(method: Method) -> Adaptation | None:
+    """How ``method`` is fitted to each test image; None of one that is not written for dual encoders."""
+    return method.adaptation if isinstance(method, Classifier) else None
+
+
+def beside_of(method: Method | type[Method]) -> tuple[str, ...]:
+    """The further views that a step looks at; none of a method that is not written for dual encoders."""
+    kind = method if isinstance(method, type) else type(method)
+    return kind.beside if issubclass(kind, Classifier) else ()
+
+
 @dataclass(frozen=True)
 class Trained(Classifier):
     """A method fitted by descent with CoOp's recipe: SGD, momentum 0.9, cosine by epoch after one warm-up epoch.

@@ -83,6 +83,11 @@ class Task(core.Task):
         return self.given.get("pairs")
 
     @property
+    def tower(self) -> Any:
+        """The backbone's image tower as methods on any tower of tokens see it."""
+        return self.backbone.image_tokens_tower
+
+    @property
     def scale(self) -> float:
         """exp(logit_scale) of the backbone, frozen."""
         return self.backbone.logit_scale

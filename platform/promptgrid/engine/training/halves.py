@@ -51,9 +51,12 @@ def asked(device: torch.device) -> torch.dtype | None:
 
 
 def frozen(weight: Tensor) -> Tensor:
-    """``weight``, which no step changes, as products read it: under autocast its copy in half precision."""
+    """``weight``, which no step changes, as products read it: under autocast its copy in half precision.
+
+    One that is learned stays as it is, for autocast to round: a copy would have no gradient.
+    """
     dtype = asked(weight.device)
-    if dtype is None or weight.dtype != torch.float32:  # autocast leaves float64 alone
+    if dtype is None or weight.dtype != torch.float32 or weight.requires_grad:  # autocast leaves float64 alone
         return weight
     copies = _COPIES.setdefault(weight, {})
     if dtype not in copies or copies[dtype][0] != weight._version:

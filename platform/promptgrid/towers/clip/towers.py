@@ -107,13 +107,21 @@ class ImageTower:
 
     def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) patch embeddings to (B, joint width)."""
+        return self.pooled(self._class_tokens(patches, edits), edits)
+
+    def unprojected(self, patches: Tensor, edits: Edits | None) -> Tensor:
+        """(B, P, width) patch embeddings to (B, width): class tokens behind the last norm, what ``proj`` reads."""
+        return normed(self.source.ln_post, self._class_tokens(patches, edits), "post", edits)
+
+    def _class_tokens(self, patches: Tensor, edits: Edits | None) -> Tensor:
+        """(B, width) class tokens behind the last block."""
         x = self._entered(patches, edits)
         first = torch.zeros(len(x), dtype=torch.long, device=x.device)
         *blocks, last = self.blocks
         for layer, block in enumerate(blocks):
             x = block(_fresh(x, layer, edits), layer, False, edits)
         layer = len(blocks)
-        return self.pooled(last.pooled(_fresh(x, layer, edits), first, layer, False, edits), edits)
+        return last.pooled(_fresh(x, layer, edits), first, layer, False, edits)
 
     def tokens_behind(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         """All tokens (B, layers, tokens, width) behind blocks; -1 is what enters the first."""

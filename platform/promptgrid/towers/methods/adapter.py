@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import torch
 
+from promptgrid.contract.edits import Adapter, Edits, Sublayer
 from promptgrid.contract.method import Params
 from promptgrid.contract.taxonomy import Axes
-from promptgrid.towers.edits import Adapter, Sublayer, TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed, normal
 
 SUBLAYERS: tuple[Sublayer, ...] = ("attention", "mlp")
@@ -47,11 +47,11 @@ class Adapters(Headed):
             "up_bias": torch.zeros(*stacked, width),
         }
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
+    def edits(self, params: Params, task: Any) -> Edits | None:
         places = [(layer, i) for layer in range(task.tower.layers) for i in range(len(SUBLAYERS))]
         down, up, low, high = (params[name] for name in ("down", "up", "down_bias", "up_bias"))
         found = {
             (layer, SUBLAYERS[i]): Adapter(down[layer, i], up[layer, i], low[layer, i], high[layer, i])
             for layer, i in places
         }
-        return TowerEdits(adapters=found, seed=task.seed)
+        return Edits(adapters=found, seed=task.seed)

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.edits import NormShift, Part
+from promptgrid.contract.edits import Edits, NormShift, Part
 from promptgrid.contract.method import Params
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.ln_tuning import LNTuning
 
 NARROW: tuple[Part, ...] = ("q", "v", "out", "proj")
@@ -39,10 +38,10 @@ class BitFit(LNTuning):
             "wide": torch.zeros(tower.layers, tower.mlp_width),
         }
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
+    def edits(self, params: Params, task: Any) -> Edits | None:
         biases: dict[tuple[int, Part], Tensor] = {}
         for layer, (narrow, wide) in enumerate(zip(params["narrow"], params["wide"], strict=True)):
             biases |= {(layer, part): own for part, own in zip(NARROW, narrow.unbind(0), strict=True)}
             biases[layer, "fc"] = wide
         rows = zip(task.tower.norms, params["norm_biases"], strict=True)
-        return TowerEdits(norms={place: NormShift(None, bias) for place, bias in rows}, biases=biases, seed=task.seed)
+        return Edits(norms={place: NormShift(None, bias) for place, bias in rows}, biases=biases, seed=task.seed)

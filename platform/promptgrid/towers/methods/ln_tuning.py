@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from promptgrid.contract.edits import NormShift
+from promptgrid.contract.edits import Edits, NormShift
 from promptgrid.contract.method import Params, knob
 from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed
 
 
@@ -36,6 +35,6 @@ class LNTuning(Headed):
         own = torch.zeros(len(task.tower.norms), task.tower.width)
         return {"norm_weights": own, "norm_biases": own.clone()}
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
+    def edits(self, params: Params, task: Any) -> Edits | None:
         rows = zip(task.tower.norms, params["norm_weights"], params["norm_biases"], strict=True)
-        return TowerEdits(norms={place: NormShift(weight, bias) for place, weight, bias in rows}, seed=task.seed)
+        return Edits(norms={place: NormShift(weight, bias) for place, weight, bias in rows}, seed=task.seed)

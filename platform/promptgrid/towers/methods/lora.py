@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from promptgrid.contract.edits import LowRank, Part
+from promptgrid.contract.edits import Edits, LowRank, Part
 from promptgrid.contract.method import Params, knob
 from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed
 
 PARTS: tuple[Part, ...] = ("q", "v")
@@ -46,7 +45,7 @@ class LoRA(Headed):
         down = (torch.rand(*stacked, self.rank, width, generator=rng) * 2 - 1) * width**-0.5
         return {"down": down, "up": torch.zeros(*stacked, width, self.rank)}
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
+    def edits(self, params: Params, task: Any) -> Edits | None:
         places = [(layer, i) for layer in range(task.tower.layers) for i in range(len(PARTS))]
         scale = self.alpha / self.rank
         deltas = {
@@ -55,4 +54,4 @@ class LoRA(Headed):
             )
             for layer, i in places
         }
-        return TowerEdits(deltas=deltas, seed=task.seed)
+        return Edits(deltas=deltas, seed=task.seed)

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from promptgrid.contract.edits import TokenPlan
+from promptgrid.contract.edits import Edits, TokenPlan
 from promptgrid.contract.method import Params, knob
 from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.headed import Headed, normal
 
 
@@ -43,8 +42,8 @@ class PromptTuning(Headed):
     def start(self, task: Any, rng: torch.Generator) -> Params:
         return {"prompt": normal(rng, self.prompt_length, task.tower.width)}
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
-        return TowerEdits(tokens=TokenPlan(self.by_layer(params), task.tower.prompt_place), seed=task.seed)
+    def edits(self, params: Params, task: Any) -> Edits | None:
+        return Edits(tokens=TokenPlan(self.by_layer(params), task.tower.prompt_place), seed=task.seed)
 
     def by_layer(self, params: Params) -> tuple[Tensor, ...]:
         """The tokens of each layer that has its own."""

@@ -15,8 +15,12 @@ from promptgrid.tracks.image.pairs import STAND_IN, PairPool, pair_pool
 
 _CAUSAL = "a causal text transformer pooled at EOT, as CLIP's is and SigLIP's is not"
 _SQUARE = "square images"
-TOWERS = {"text_tokens": _CAUSAL, "text_blocks": _CAUSAL, "vision_blocks": "a ViT pooled at its class token",
-          "pixels": _SQUARE, "logits": _SQUARE}  # fmt: skip
+_VIT = "a ViT pooled at its class token"
+TOWERS = {
+    **dict.fromkeys(("text_tokens", "text_blocks"), _CAUSAL),
+    **dict.fromkeys(("vision_blocks", "tokens", "blocks", "weights"), _VIT),
+    **dict.fromkeys(("pixels", "logits"), _SQUARE),
+}
 """What a backbone must be to offer the inside of a tower."""
 
 

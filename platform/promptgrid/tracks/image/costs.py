@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from promptgrid.contract.clip import Backbone, Classifier, Sphere, Spsa, Task
+from promptgrid.contract.clip import Backbone, Classifier, Method, Sphere, Spsa, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip.method import adaptation_of, beside_of
 from promptgrid.engine.planning.packing import CALL_SECONDS, Expectation, Room, work
 from promptgrid.spec import Cell
 
@@ -42,7 +43,7 @@ class Shape:
         )
 
 
-def step_flops(method: Classifier, shape: Shape, batch: int) -> float:
+def step_flops(method: Method, shape: Shape, batch: int) -> float:
     """Multiply-adds, doubled, of one training step: towers that need gradients count three times."""
     text = 24.0 * shape.text_width**2 * shape.text_layers * _text_tokens(method, shape, batch) * 3
     image = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * batch * 3
@@ -50,43 +51,46 @@ def step_flops(method: Classifier, shape: Shape, batch: int) -> float:
     return text + image * _looks(method) / 3 + heads
 
 
-def adapting_flops(method: Classifier, shape: Shape, images: int) -> float:
+def adapting_flops(method: Method, shape: Shape, images: int) -> float:
     """Of adapting to ``images`` test images one by one: their views through the image tower, and the steps."""
-    plan = method.adaptation
+    plan = adaptation_of(method)
     if plan is None:
         return 0.0
     look = 24.0 * shape.vision_width**2 * shape.vision_layers * (shape.patches + 17) * (plan.views + plan.generated)
     return images * (look + plan.steps * step_flops(method, shape, max(1, plan.views // 10)))
 
 
-def cell_memory_mb(method: Classifier, shape: Shape, batch: int) -> float:
-    """Activations kept for the backward pass of one cell, and its training images.
+def cell_memory_mb(method: Method, shape: Shape, batch: int) -> float:
+    """Activations kept for the backward pass of one cell, its training images, and a tower whose weights it learns.
 
-    About 12 numbers a token, width and layer (measured with five methods on the bundled backbone: within 40 %).
+    About 12 numbers a token, width and layer (measured with five methods on the bundled backbone: within 40 %); of a
+    weight that is learned five: itself, its gradient, what AdamW holds, and what the step makes.
     """
     text = _text_tokens(method, shape, batch) * shape.text_width * shape.text_layers
     tokens = (shape.patches + 17) * batch
     layers = 2 if "logits" in method.needs else shape.vision_layers  # without gradients nothing is kept
     image = tokens * shape.vision_width * layers if _looks(method) else 0
     kept = shape.images * shape.image_size**2 * 3 if _looks(method) else 0
-    return (12 * 4 * (text + image) + kept) / 2**20 + 0.5
+    own = 5 * 4 * 12 * shape.vision_width**2 * shape.vision_layers if "weights" in method.needs else 0
+    return (12 * 4 * (text + image) + kept + own) / 2**20 + 0.5
 
 
-def halves_mb(method: Classifier, shape: Shape) -> float:
+def halves_mb(method: Method, shape: Shape) -> float:
     """The frozen blocks that take part in a step once more, in half precision: 12 width² numbers a layer."""
     text = shape.text_width**2 * shape.text_layers if _text_tokens(method, shape, 1) else 0
     image = shape.vision_width**2 * shape.vision_layers if INSIDE_IMAGES & method.needs else 0
     return 2 * 12 * (text + image) / 2**20
 
 
-def _text_tokens(method: Classifier, shape: Shape, batch: int) -> int:
+def _text_tokens(method: Method, shape: Shape, batch: int) -> int:
     """Tokens that pass the text tower in a step: one context, and about five of each class behind it."""
     if not {"text_tokens", "text_blocks"} & method.needs:
         return 0
-    return (shape.classes * 5 + 17) * (batch * _views(method) if method.texts_per_image else 1)
+    each = isinstance(method, Classifier) and method.texts_per_image
+    return (shape.classes * 5 + 17) * (batch * _views(method) if each else 1)
 
 
-def _looks(method: Classifier) -> float:
+def _looks(method: Method) -> float:
     """Forward passes of the image tower in a step: three for each view to learn from, one for each loss asked for."""
     if "logits" in method.needs:
         policy = method.step(Task.of("", (), "{}", cast(Backbone, None)))
@@ -94,9 +98,9 @@ def _looks(method: Classifier) -> float:
     return 3.0 * _views(method) if INSIDE_IMAGES & method.needs else 0.0
 
 
-def _views(method: Classifier) -> int:
+def _views(method: Method) -> int:
     """Views of a training image that a step looks at."""
-    return 1 + len(method.beside)
+    return 1 + len(beside_of(method))
 
 
 def expectation(track: ImageTrack, cell: Cell, room: Room) -> Expectation:

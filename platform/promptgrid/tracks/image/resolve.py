@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
-from promptgrid.contract.clip.method import Classifier
+from promptgrid.contract.clip.method import adaptation_of, beside_of
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
@@ -51,15 +51,12 @@ class ImageResolver(Resolver):
         own["views"] = [request.views, AUGMENTATION] if request.views else 0
         if method.assets:
             own["assets"] = self.assets.identity(method, request)
-        classifier = cast(Classifier, method)
-        if classifier.adaptation is not None:
-            own["test_time"] = named(classifier.adaptation)
-        if classifier.beside:
-            own["beside"] = [*classifier.beside, VERSION]
+        plan, beside = adaptation_of(method), beside_of(method)
+        if plan is not None:
+            own["test_time"] = named(plan)
+        if beside:
+            own["beside"] = [*beside, VERSION]
         return own
-
-    def method(self, name: str) -> type[Classifier]:
-        return cast(type[Classifier], super().method(name))
 
     def joined(self, name: str) -> Dataset | None:
         return open_union(name, self.knows, self.dataset)

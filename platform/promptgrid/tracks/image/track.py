@@ -42,7 +42,7 @@ class ImageTrack(Wing):
     packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
     cards = CARDS
     figures = PUBLISHED
-    below: ClassVar = {"protocols": ("promptgrid.engine.protocols",)}
+    below: ClassVar = {"protocols": ("promptgrid.engine.protocols",), "methods": ("promptgrid.towers.methods",)}
 
     def data_of(self, cell: Cell, opened: Opened, cache: Cache, alive: Callable[[], None]) -> ImageData:
         looking = Looking(

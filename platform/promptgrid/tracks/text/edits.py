@@ -1,4 +1,4 @@
-"""What a method may do inside a frozen text tower beyond :class:`TowerEdits`, as data."""
+"""What a method may do inside a frozen text tower beyond :class:`Edits`, as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from promptgrid.towers.edits import TowerEdits
+from promptgrid.contract.edits import Edits
 
 Generator = Callable[[Tensor, Tensor], Tensor]
 """Hidden states (B, L, d) of the text without the prompt slots and its mask (B, L) to prompt tokens (B, k, d)."""
@@ -38,7 +38,7 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class TextEdits(TowerEdits):
+class TextEdits(Edits):
     """All that one method changes in a text tower.
 
     ``tokens`` must have place ``text``: its slots are those of :meth:`TextBackbone.with_prompt`. ``sides`` and

@@ -8,9 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from promptgrid.contract.edits import NormPlace
+from promptgrid.contract.edits import Edits, NormPlace
 from promptgrid.contract.task import Batch
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.tracks.text.backbone import TextBackbone
 from promptgrid.tracks.text.edits import TextEdits
 from promptgrid.tracks.text.reading import bare, pooled, sequence
@@ -58,9 +57,7 @@ class TextTower:
         """The frozen tensors but those that only fill masks."""
         return {name: value for name, value in self.backbone.weights().items() if not name.startswith(FILLING)}
 
-    def features(
-        self, batch: Batch, edits: TowerEdits | None = None, weights: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
+    def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """(B, width) pooled features of the bare texts, not normalised."""
         own = None if edits is None else TextEdits(**vars(edits))
         prompt = None if own is None or own.tokens is None else own.tokens.layers[0]

@@ -62,7 +62,8 @@ def test_a_built_in_method_has_a_full_card(name: str) -> None:
 
 def test_no_card_is_left_of_a_method_that_is_gone() -> None:
     folder = Path(methods.__path__[0]) / "cards"
-    assert {path.stem for path in folder.glob("*.yaml")} == set(NAMES)
+    own = {name for name, kind in RESOLVER.methods.items() if kind.__module__.startswith(methods.__name__)}
+    assert {path.stem for path in folder.glob("*.yaml")} == own
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,9 @@ def test_parity_is_told_in_a_line_with_its_numbers() -> None:
 def test_the_code_of_a_parity_is_a_commit(name: str) -> None:
     parity = CARDS[name]["parity"]
     assert TRACK.parities()[name] == parity
+    if parity["code"].endswith(", no commit read"):
+        assert parity["result"] == "not compared"
+        return
     assert not parity["code"] or re.search(r" [0-9a-f]{7}$", parity["code"])
     mentioned = CARDS[name]["source"] + (RESOLVER.methods[name].__doc__ or "")
     told = parity["code"].split(" ")[-1] in mentioned or mentioned.startswith("as ")

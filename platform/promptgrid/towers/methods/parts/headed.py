@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptgrid.contract.edits import Edits
 from promptgrid.contract.method import Method, Params, knob
 from promptgrid.contract.recipe import Number, Recipe
 from promptgrid.contract.settings import check
 from promptgrid.contract.task import Batch
-from promptgrid.towers.edits import TowerEdits
 from promptgrid.towers.methods.parts.recipes import adamw
 
 HEAD = ("head_weight", "head_bias")
@@ -51,7 +51,7 @@ class Headed(Method):
         """What is learned beside the head."""
         return {}
 
-    def edits(self, params: Params, task: Any) -> TowerEdits | None:
+    def edits(self, params: Params, task: Any) -> Edits | None:
         """What is changed in the tower."""
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from promptgrid.contract.clip import Backbone, Edits, Preprocessing, PromptToken
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.engine.training import halves
 from promptgrid.spec import Refused
+from promptgrid.towers.clip.image_tokens import ImageTokens
 from promptgrid.towers.clip.prompted_images import PromptedImages
 from promptgrid.towers.clip.shared_prefix import SharedPrefix
 from promptgrid.towers.clip.towers import ImageTower, TextTower
@@ -113,6 +115,10 @@ class DualEncoder(Backbone):
     def image_tokens(self, patches: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._image, "vision blocks").tokens_behind(patches, edits, layers)
 
+    @cached_property
+    def image_tokens_tower(self) -> ImageTokens:
+        return ImageTokens(self._need(self._image, "tokens"))
+
     @halves.in_tower
     def text_ends(self, embeddings: Tensor, ends: Tensor, edits: Edits | None, layers: Sequence[int]) -> Tensor:
         return self._need(self._text, "text blocks").ends_behind(embeddings, ends, edits, layers)
@@ -171,7 +177,7 @@ class DualEncoder(Backbone):
 def offers(text: bool, image: bool, square: bool = True) -> frozenset[str]:
     """What a model with reachable towers offers. Who changes images or looks inside counts on their being square."""
     inside_text = {"text_tokens", "text_blocks"} if text else set()
-    inside_image = {"vision_blocks"} if image else set()
+    inside_image = {"vision_blocks", "tokens", "blocks", "weights"} if image else set()
     return frozenset({"features"} | inside_text | ({"pixels", "logits"} | inside_image if square else set()))
 
 

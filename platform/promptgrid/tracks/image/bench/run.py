@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
+from promptgrid.contract.clip import Classifier
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Row
 from promptgrid.engine.bench.problem import Family, many
@@ -55,6 +57,6 @@ class ImageBench(Bench):
         half: Half | None,
     ) -> list[Row]:
         family = FAMILIES[name]
-        method = self._resolver.method(family.method)
+        method = cast(type[Classifier], self._resolver.method(family.method))
         timer = bench if method(**family.settings).adaptation is None else bench_per_image
         return timer(family, name, method, backbone, classes, packs, timing, say, half)

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import torch
 
-from promptgrid.contract.clip import Backbone, Classifier, stream
+from promptgrid.contract.clip import Backbone, Batch, Method, stream
+from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.contract.conformance import Trial
 from promptgrid.engine.planning.packing import work
@@ -20,12 +21,12 @@ CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""
 
 
-def counts(method: Classifier) -> list[dict[str, Any]]:
+def counts(method: Method) -> list[dict[str, Any]]:
     """Learned numbers on ViT-B/16 and on the bundled backbone, and how they grow with a class and with a shot."""
     return [_count(method, backbone) for backbone in (vit_b16(), bundled())]
 
 
-def _count(method: Classifier, backbone: Backbone) -> dict[str, Any]:
+def _count(method: Method, backbone: Backbone) -> dict[str, Any]:
     at, more_classes, more_shots = (
         learned_numbers(method, backbone, *size)
         for size in ((CLASSES, SHOTS), (CLASSES + 1, SHOTS), (CLASSES, SHOTS + 1))
@@ -40,13 +41,13 @@ def _count(method: Classifier, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def learned_numbers(method: Classifier, backbone: Backbone, classes: int, shots: int) -> int:
+def learned_numbers(method: Method, backbone: Backbone, classes: int, shots: int) -> int:
     """How many numbers ``method`` learns there, as records count them: those of ``init`` that are not frozen."""
     params = method.init(task_on(backbone, classes, shots), stream("card", method.name))
     return sum(value.numel() for name, value in params.items() if name not in method.frozen)
 
 
-def losses(method: Classifier) -> dict[str, Any]:
+def losses(method: Method) -> dict[str, Any]:
     """``names`` of the losses of one step on the practice backbone, and the ``policy`` that fits by them.
 
     Methods that fit nothing by descent have no losses, and a policy of None.
@@ -58,20 +59,20 @@ def losses(method: Classifier) -> dict[str, Any]:
     told: list[str] = []
     for turn in range(method.stages):
         task = replace(trial.task.without_examples(), seed=torch.tensor(7), turn=turn)
-        out = method.forward(trial.start, trial.batch, task)
         policy = method.step(task)
-        names += method.losses(trial.start, out, trial.labels, task)
+        batch = Batch({**trial.batch.columns, "labels": trial.labels})
+        names += method.objective(trial.start, batch, task)
         told.append("descends their sum" if policy is None else str(policy))
     return {"names": names, "policy": ", then ".join(told)}
 
 
-def recipe(method: Classifier) -> dict[str, Any] | None:
+def recipe(method: Method) -> dict[str, Any] | None:
     """The recipe at 16 shots, ``said`` in a line and field by field; None where nothing is fitted by descent."""
     found = method.recipe(task_on(bundled(), CLASSES, SHOTS))
     return None if found is None else {"said": str(found), **_fields(found)}
 
 
-def cost(method: Classifier) -> dict[str, Any]:
+def cost(method: Method) -> dict[str, Any]:
     """GFLOP of one training step on the bundled backbone, its batch, and the steps of a cell.
 
     Methods that train on a pool have as many images in it. Zero steps: nothing is fitted by descent, and a "step" is
@@ -91,9 +92,9 @@ def cost(method: Classifier) -> dict[str, Any]:
     }
 
 
-def _adapting(method: Classifier) -> dict[str, Any] | None:
+def _adapting(method: Method) -> dict[str, Any] | None:
     """What one test image takes at test time; None where nothing is fitted to it."""
-    plan = method.adaptation
+    plan = adaptation_of(method)
     if plan is None:
         return None
     gflop = adapting_flops(method, Shape.of(bundled(), CLASSES, 0), 1) / 1e9

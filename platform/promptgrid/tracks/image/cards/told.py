@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from promptgrid.contract.clip import Classifier
+from promptgrid.contract.clip import Method
+from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.engine.cards.admission import Asked
 from promptgrid.engine.cards.card import Cards
 from promptgrid.spec import Suite
@@ -24,9 +25,9 @@ VIEWS = {
 """Which views of the training images a method sees: a matter of the suite, the same for all methods."""
 
 
-def views_of(method: Classifier) -> Mapping[str, Any] | None:
+def views_of(method: Method) -> Mapping[str, Any] | None:
     """None where views make no difference: nothing is augmented for what looks at texts and test images alone."""
-    return VIEWS if method.kind != "zero-shot" and method.adaptation is None else None
+    return VIEWS if method.kind != "zero-shot" and adaptation_of(method) is None else None
 
 
 CARDS = Cards(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone
-from promptgrid.contract.clip.method import Classifier
+from promptgrid.contract.clip.method import beside_of
 from promptgrid.contract.columns import Column, ColumnSource, Stream
 from promptgrid.contract.method import Method
 from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
@@ -22,11 +21,10 @@ class BesideViews(ColumnSource):
     name = "beside"
 
     def wanted(self, method: Method | type[Method]) -> bool:
-        own = method if isinstance(method, type) else type(method)
-        return issubclass(own, Classifier) and bool(own.beside)
+        return bool(beside_of(method))
 
     def training(self, data: ImageData, drawn: Drawn) -> Column:
-        kinds, show = cast(type[Classifier], data.method).beside, partial(patches_beside, data.backbone)
+        kinds, show = beside_of(data.method), partial(patches_beside, data.backbone)
         if drawn.pooled and not drawn.views.count and kinds == ("centre",):
             pixels = drawn.pixels if drawn.pixels is not None else data.pixels("train", drawn.indices)
             return Stream(lambda positions, seed: pixels[positions].unsqueeze(1), show)

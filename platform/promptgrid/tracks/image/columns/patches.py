@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptgrid.contract.clip.black_box import PATCHES
 from promptgrid.contract.columns import Column, ColumnSource, Table
 from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
 
@@ -12,7 +13,7 @@ class Patches(ColumnSource):
     """(B, P, vision width) patch embeddings, without CLS and positions."""
 
     name = "patches"
-    needs = frozenset({"vision_blocks"})
+    needs = PATCHES
 
     def training(self, data: ImageData, drawn: Drawn) -> Column:
         return data.looked_at(drawn, data.backbone.patches, kept=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.contract.clip import Backbone, Classifier, LogitsOnly, Task
-from promptgrid.contract.clip.black_box import INSIDE_IMAGES
+from promptgrid.contract.clip import Backbone, Classifier, LogitsOnly, Method, Task
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES, PATCHES
+from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.contract.columns import Table
 from promptgrid.engine import learned
 from promptgrid.engine.data import PackData
@@ -44,7 +46,7 @@ class LearnedMethod(learned.Learned):
 
     answer_type = Answer
 
-    method: Classifier
+    method: Method
     task: Task
     second: Backbone | None = None
 
@@ -69,10 +71,11 @@ class LearnedMethod(learned.Learned):
         return answers[0] if alone else answers
 
     def logits_of(self, examples: Sequence[Image.Image]) -> Tensor:
-        plan, inside = self.method.adaptation, bool(INSIDE_IMAGES & self.method.needs)
+        plan, inside = adaptation_of(self.method), bool(INSIDE_IMAGES & self.method.needs)
         backbone = self.task.backbone
         if plan is not None:
-            return adapted_logits(self.method, self.params, self.task, looks_at(examples, plan, backbone, inside))
+            looks = looks_at(examples, plan, backbone, inside)
+            return adapted_logits(cast(Classifier, self.method), self.params, self.task, looks)
         pixels = torch.stack([prepared(image, backbone.preprocessing) for image in examples])
         closed = isinstance(backbone, LogitsOnly)
         features, second = torch.zeros(len(pixels), 0) if closed else backbone.encode_pixels(pixels), None
@@ -80,7 +83,7 @@ class LearnedMethod(learned.Learned):
             own = [prepared(image, self.second.preprocessing) for image in examples]
             second = self.second.encode_pixels(torch.stack(own))
         columns = {"features": Table(features)} | ({} if second is None else {"second": Table(second)})
-        if inside and "vision_blocks" in self.method.needs:
+        if PATCHES & self.method.needs:
             columns["patches"] = Table(pixels, backbone.patches)
         if {"pixels", "logits"} & self.method.needs:
             columns["pixels"] = Table(pixels, backbone.normalised)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Cache, Chosen, Classifier, Dataset, Labelled, Method, Params, Split, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES, face_of
+from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.contract.columns import ColumnSource, Show, Table, Views
 from promptgrid.contract.task import Task as AnyTask
 from promptgrid.engine.data import Opened, PackData, Prepared, Progress, scoring_columns, training_columns
@@ -143,12 +144,11 @@ class ImageData(PackData):
     def answers(
         self, ready: Prepared, params: Params, task: AnyTask, split: str, indices: tuple[int, ...], progress: Progress
     ) -> Tensor:
-        method = cast(Classifier, ready.method)
-        plan = method.adaptation
+        plan = adaptation_of(ready.method)
         if plan is None:
             return super().answers(ready, params, task, split, indices, progress)
         looks = looks_of(self, plan, indices, self.features(split, indices))
-        return adapted_logits(method, params, cast(Task, task), looks, progress)
+        return adapted_logits(cast(Classifier, ready.method), params, cast(Task, task), looks, progress)
 
     def about(self, ready: Prepared) -> Mapping[str, JsonValue]:
         return about(self.task(ready.cell), self.opened.dataset.card, self.looking.model)
