@@ -240,7 +240,7 @@ def _close(found: Arrays, wanted: Arrays) -> None:
 
 
 def _seen(name: str, value: Any) -> Any:
-    """``value`` without the bias of keys, which softmax does not see: its gradient is rounding, and AdamW steps by it."""
+    """Without the bias of keys, which softmax does not see: its gradient is rounding, and AdamW makes steps of it."""
     if not name.endswith("in_proj_bias"):
         return value
     queries, _, values = np.split(value, 3)

@@ -10,10 +10,10 @@ from typing import Any
 from tests.gpu.part import Part
 from tests.tracks.image.pretrain.conftest import tiny_corpus, tiny_packed
 
-from promptgrid.tracks.image.pretrain.material import Material
-from promptgrid.tracks.image.pretrain.packing import read
-from promptgrid.tracks.image.pretrain.train import pretrain
-from promptgrid.tracks.image.pretrain.weights import read_card
+from promptgrid.tracks.image.pretrain.release.weights import read_card
+from promptgrid.tracks.image.pretrain.training.material import Material
+from promptgrid.tracks.image.pretrain.training.packing import read
+from promptgrid.tracks.image.pretrain.training.train import pretrain
 
 CORPUS = Path(".gpu/corpus.zip")
 BACKBONES = ("bundled-conv", "bundled-vit")

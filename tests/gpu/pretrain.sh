@@ -3,7 +3,7 @@
 #   PROMPTGRID_REVISION=... tests/gpu/pretrain.sh OUT CONV_MINUTES VIT_MINUTES [CORPUS] [WHEELS] [DEVICE]
 # OUT gets towers-bundled-conv.tar, towers-bundled-vit.tar, bundled-vit.start.pt and log.txt, each under 16 MiB and
 # renewed every minute: a run that is cut off has left the last of them. Unpack the two archives into one folder and
-# compare them with `python -m promptgrid.tracks.image.pretrain.judge FOLDER`.
+# compare them with `python -m promptgrid.tracks.image.pretrain.release.judge FOLDER`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$1 conv_minutes=$2 vit_minutes=$3

@@ -91,7 +91,9 @@ def test_statistics_are_of_the_training_images(bench: Bench, case: str) -> None:
 
 def test_every_method_that_adapts_has_a_reference(bench: Bench) -> None:
     methods = bench.track.resolver.methods.items()
-    assert {name for name, method in methods if adaptation_of(method()) is not None} == {name for name, _ in CASES.values()}
+    assert {name for name, method in methods if adaptation_of(method()) is not None} == {
+        name for name, _ in CASES.values()
+    }
 
 
 def _cell(bench: Bench, case: str) -> Cell:

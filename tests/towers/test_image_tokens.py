@@ -1,4 +1,4 @@
-"""The image tower of a dual encoder as a tower of tokens: what it answers, frozen, edited and with weights of its own."""
+"""The image tower of a dual encoder as a tower of tokens: frozen, edited, and with weights of its own."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def features(patches: Tensor, edits: Edits | None = None, weights: dict[str, Ten
 
 def own_cells(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     rng = torch.Generator().manual_seed(1)
-    return {
-        name: value + 0.02 * torch.randn(CELLS, *value.shape, generator=rng) for name, value in weights.items()
-    }
+    return {name: value + 0.02 * torch.randn(CELLS, *value.shape, generator=rng) for name, value in weights.items()}
 
 
 def test_frozen_it_is_what_the_joint_space_is_projected_from(patches: Tensor) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from promptgrid.contract.clip import Backbone, Classifier, Method, Sphere, Spsa, Task
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.contract.clip.method import adaptation_of, beside_of
 from promptgrid.engine.planning.packing import CALL_SECONDS, Expectation, Room, work
+from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell
-
-if TYPE_CHECKING:
-    from promptgrid.tracks.image.track import ImageTrack
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,11 @@ def _views(method: Method) -> int:
     return 1 + len(beside_of(method))
 
 
-def expectation(track: ImageTrack, cell: Cell, room: Room) -> Expectation:
-    """What ``cell`` is expected to take on a machine with this ``room``."""
-    method = track.resolver.method(cell.method)(**cell.settings)
-    card = track.resolver.dataset(cell.dataset).card
-    task, labelled, pool = track.amounts(method, cell.dataset, cell.shots)
-    sizes = track.resolver.sizes(cell.backbone)
+def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) -> Expectation:
+    """What ``cell`` takes on a machine with this ``room``, as is expected; ``sizes`` are those of its backbone."""
+    method = wing.resolver.method(cell.method)(**cell.settings)
+    card = wing.resolver.dataset(cell.dataset).card
+    task, labelled, pool = wing.amounts(method, cell.dataset, cell.shots)
     shape = Shape(classes=len(card.classes), images=(labelled + pool) * max(1, _kept(cell)), **sizes)
     tests = card.splits["test"]
     adapting = adapting_flops(method, shape, tests) / room.flops_a_second

@@ -24,7 +24,8 @@ from promptgrid.tracks.image.costs import Shape, expectation
 from promptgrid.tracks.image.data.kept import task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
-from promptgrid.tracks.image.data.pack_data import ImageData, Looking
+from promptgrid.tracks.image.data.pack_data import ImageData
+from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
@@ -61,7 +62,7 @@ class ImageTrack(Wing):
         return Task.of(card.name, tuple(card.classes), card.template, cast(Backbone, None), shots=shots)
 
     def expect(self, cell: Cell, room: Room) -> Expectation:
-        return expectation(self, cell, room)
+        return expectation(self, self.resolver.sizes(cell.backbone), cell, room)
 
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         card = self.resolver.dataset(cell.dataset).card

@@ -13,7 +13,8 @@ from promptgrid.contract.clip import Outcome
 from promptgrid.engine.data import Opened
 from promptgrid.engine.training.programs import start
 from promptgrid.spec import Cell, Reason
-from promptgrid.tracks.image.data.pack_data import ImageData, Looking
+from promptgrid.tracks.image.data.pack_data import ImageData
+from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.track import ImageTrack
 
 SHORT = {"epochs": 2, "batch_size": 3, "learning_rate": 0.05}

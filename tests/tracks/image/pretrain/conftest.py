@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.pretrain.corpus import Corpus, assemble
-from promptgrid.tracks.image.pretrain.packing import Packed
-from promptgrid.tracks.image.pretrain.weights import quantize
+from promptgrid.tracks.image.pretrain.pictures.corpus import Corpus, assemble
+from promptgrid.tracks.image.pretrain.release.weights import quantize
+from promptgrid.tracks.image.pretrain.training.packing import Packed
 
 NAMES = ("red apple", "blue car", "small cat", "house", "tree", "boat")
 

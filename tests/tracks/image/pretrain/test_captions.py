@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from promptgrid.tracks.image.pretrain import captions as module
-from promptgrid.tracks.image.pretrain.captions import Captions, Rows, joined
+from promptgrid.tracks.image.pretrain.pictures import captions as module
+from promptgrid.tracks.image.pretrain.pictures.captions import Captions, Rows, joined
 
 
 @pytest.fixture(scope="module")

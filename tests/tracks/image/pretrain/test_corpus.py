@@ -10,9 +10,9 @@ import pytest
 import torch
 from tests.tracks.image.pretrain.conftest import row
 
-from promptgrid.tracks.image.pretrain import corpus as corpora
-from promptgrid.tracks.image.pretrain.corpus import NoExclusion, load_corpus, phrases_of
-from promptgrid.tracks.image.pretrain.views import decode
+from promptgrid.tracks.image.pretrain.pictures import corpus as corpora
+from promptgrid.tracks.image.pretrain.pictures.corpus import NoExclusion, load_corpus, phrases_of
+from promptgrid.tracks.image.pretrain.training.views import decode
 
 
 def test_a_pool_without_its_exclusions_is_not_trained_on(tmp_path: Path) -> None:

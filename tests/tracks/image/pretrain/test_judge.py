@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER
-from promptgrid.tracks.image.pretrain import judge
-from promptgrid.tracks.image.pretrain.evaluate import TASKS, Figures
-from promptgrid.tracks.image.pretrain.model_card import MODEL_CARD, render
-from promptgrid.tracks.image.pretrain.weights import read_card, write_card
+from promptgrid.tracks.image.pretrain.release import judge
+from promptgrid.tracks.image.pretrain.release.evaluate import TASKS, Figures
+from promptgrid.tracks.image.pretrain.release.model_card import MODEL_CARD, render
+from promptgrid.tracks.image.pretrain.release.weights import read_card, write_card
 
 
 def test_a_tower_beside_itself_is_as_good_on_the_validation_split(tmp_path: Path) -> None:

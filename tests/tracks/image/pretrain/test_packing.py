@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.pretrain import packing
-from promptgrid.tracks.image.pretrain.corpus import NoExclusion
-from promptgrid.tracks.image.pretrain.packing import Packed, mosaic, pack, read, tiles, write
+from promptgrid.tracks.image.pretrain.pictures.corpus import NoExclusion
+from promptgrid.tracks.image.pretrain.training import packing
+from promptgrid.tracks.image.pretrain.training.packing import Packed, mosaic, pack, read, tiles, write
 
 
 def test_what_was_packed_comes_out_again(packed: Packed, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 pytest.importorskip("resvg_py", reason="the pretrain extra is not installed")
 
-from promptgrid.tracks.image.pretrain import raster
+from promptgrid.tracks.image.pretrain.pictures import raster
 
 SPACE = 'xmlns="http://www.w3.org/2000/svg"'
 SQUARE = '<rect x="2" y="2" width="6" height="6" fill="#ff0000"/>'

@@ -14,9 +14,9 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 import promptgrid.tracks.image.pretrain as pretrain
-from promptgrid.tracks.image.pretrain.cards import attribution
-from promptgrid.tracks.image.pretrain.sources import load_sources
-from promptgrid.tracks.image.pretrain.tasks import Recipe, Rule, choose, label, load_recipes
+from promptgrid.tracks.image.pretrain.pictures.sources import load_sources
+from promptgrid.tracks.image.pretrain.tasks.cards import attribution
+from promptgrid.tracks.image.pretrain.tasks.compose import Recipe, Rule, choose, label, load_recipes
 
 BUNDLED = Path(pretrain.__file__).parents[1] / "bundled"
 FOLDER = BUNDLED / "tasks"

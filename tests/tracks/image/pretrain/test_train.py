@@ -11,15 +11,16 @@ import torch
 
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TABLE, TOKENS, build, expand, load_bundled
-from promptgrid.tracks.image.pretrain import checkpoints, evaluate, weights
 from promptgrid.tracks.image.pretrain.from_sources import pretrain_from
-from promptgrid.tracks.image.pretrain.material import Material, targets_of
-from promptgrid.tracks.image.pretrain.objectives import PhraseBank, choice_loss
-from promptgrid.tracks.image.pretrain.packing import Packed, write
-from promptgrid.tracks.image.pretrain.publish import publish
-from promptgrid.tracks.image.pretrain.recipe import Recipe
-from promptgrid.tracks.image.pretrain.towers import BACKBONES, TokenTable, encode_text, encode_vit, new_model
-from promptgrid.tracks.image.pretrain.train import Run, train
+from promptgrid.tracks.image.pretrain.release import evaluate, weights
+from promptgrid.tracks.image.pretrain.release.publish import publish
+from promptgrid.tracks.image.pretrain.training import checkpoints
+from promptgrid.tracks.image.pretrain.training.material import Material, targets_of
+from promptgrid.tracks.image.pretrain.training.objectives import PhraseBank, choice_loss
+from promptgrid.tracks.image.pretrain.training.packing import Packed, write
+from promptgrid.tracks.image.pretrain.training.recipe import Recipe
+from promptgrid.tracks.image.pretrain.training.towers import BACKBONES, TokenTable, encode_text, encode_vit, new_model
+from promptgrid.tracks.image.pretrain.training.train import Run, train
 
 SHIPPED = ("bundled-vit", "bundled-conv")
 

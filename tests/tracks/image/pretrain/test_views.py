@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from promptgrid.tracks.image.pretrain.corpus import Corpus
-from promptgrid.tracks.image.pretrain.packing import Packed
-from promptgrid.tracks.image.pretrain.teachers import Lite0
-from promptgrid.tracks.image.pretrain.towers import new_model
-from promptgrid.tracks.image.pretrain.views import resample, resize, view
+from promptgrid.tracks.image.pretrain.pictures.corpus import Corpus
+from promptgrid.tracks.image.pretrain.training.packing import Packed
+from promptgrid.tracks.image.pretrain.training.teachers import Lite0
+from promptgrid.tracks.image.pretrain.training.towers import new_model
+from promptgrid.tracks.image.pretrain.training.views import resample, resize, view
 
 
 def test_two_matrix_products_are_the_bicubic_filter(corpus: Corpus) -> None:

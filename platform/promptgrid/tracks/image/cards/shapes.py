@@ -5,46 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.clip import Backbone, Batch, Edits, Labelled, Preprocessing, Task
+from promptgrid.contract.clip import Backbone, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.clip.backbone import TowerShape
-from promptgrid.contract.edits import NormPlace
+from promptgrid.towers.shapes import TowerShapes
 from promptgrid.tracks.image.backbones.bundled_models import ALIASES, FOLDER
 
 EOT = 1000
 SECOND = 768
 """Width of the second backbone: that of a ViT-B."""
-
-
-class TowerShapes:
-    """The image tower of :class:`Shapes` as a tower of tokens: numbers that take no memory."""
-
-    prompt_place: Literal["end"] = "end"
-
-    def __init__(self, shape: TowerShape, patches: int) -> None:
-        self.width, self.layers, self.mlp_width = shape.width, shape.layers, 4 * shape.width
-        self._patches = patches
-        blocks: list[NormPlace] = [(layer, which) for layer in range(shape.layers) for which in ("first", "second")]
-        self.norms: tuple[NormPlace, ...] = ("pre", *blocks, "post")
-
-    def weights(self) -> dict[str, Tensor]:
-        """Every tensor between patch embeddings and class tokens, on the device ``meta``."""
-        d, wide = self.width, self.mlp_width
-        block = {"in": (3 * d, d), "in_bias": (3 * d,), "out": (d, d), "out_bias": (d,), "fc": (wide, d),
-                 "fc_bias": (wide,), "proj": (d, wide), "proj_bias": (d,)}  # fmt: skip
-        sizes: dict[str, tuple[int, ...]] = {"class": (d,), "positions": (1 + self._patches, d)}
-        sizes |= {f"{place}.{part}": (d,) for place in self.norms for part in ("weight", "bias")}
-        sizes |= {f"{layer}.{name}": size for layer in range(self.layers) for name, size in block.items()}
-        return {name: torch.zeros(size, device="meta") for name, size in sizes.items()}
-
-    def features(self, batch: Batch, edits: Edits | None = None, weights: object = None) -> Tensor:
-        """(B, width) zeros."""
-        return torch.zeros(len(batch), self.width)
 
 
 class Shapes(Backbone):
@@ -62,7 +35,7 @@ class Shapes(Backbone):
 
     @property
     def image_tokens_tower(self) -> TowerShapes:
-        return TowerShapes(self.vision, (self.image_size // self.patch_size) ** 2)
+        return TowerShapes(self.vision.width, self.vision.layers, 1 + (self.image_size // self.patch_size) ** 2)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         rows = [[1] * (1 + len(text.replace(".", " .").split())) + [EOT] for text in texts]

@@ -11,8 +11,8 @@ from promptgrid.contract.clip import Backbone
 from promptgrid.contract.clip.method import beside_of
 from promptgrid.contract.columns import Column, ColumnSource, Stream
 from promptgrid.contract.method import Method
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
 from promptgrid.tracks.image.data.restyled import Beside
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class BesideViews(ColumnSource):
@@ -23,7 +23,7 @@ class BesideViews(ColumnSource):
     def wanted(self, method: Method | type[Method]) -> bool:
         return bool(beside_of(method))
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column:
         kinds, show = beside_of(data.method), partial(patches_beside, data.backbone)
         if drawn.pooled and not drawn.views.count and kinds == ("centre",):
             pixels = drawn.pixels if drawn.pixels is not None else data.pixels("train", drawn.indices)
@@ -31,7 +31,7 @@ class BesideViews(ColumnSource):
         dataset, how = data.opened.dataset, data.backbone.preprocessing
         return Stream(Beside(dataset, drawn.indices, kinds, how), show)
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> None:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> None:
         return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Domain(ColumnSource):
@@ -16,12 +16,12 @@ class Domain(ColumnSource):
     name = "domain"
     needs = frozenset({"domain_labels"})
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column | None:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column | None:
         if drawn.pooled:
             return None
         named = [data.opened.dataset.domain_labels[index] for index in drawn.indices]
         place = {name: position for position, name in enumerate(sorted(set(named)))}
         return Table(torch.tensor([place[name] for name in named], device=data.device))
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> None:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> None:
         return None

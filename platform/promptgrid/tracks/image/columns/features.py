@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from promptgrid.contract.columns import Column, ColumnSource, Table, Views
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Features(ColumnSource):
@@ -14,10 +14,10 @@ class Features(ColumnSource):
 
     name = "features"
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column:
         if drawn.views.count:
             return Views(partial(data.view_features, drawn))
         return Views.still(data.features("train", drawn.indices))
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> Table:
         return Table(data.features(split, indices))

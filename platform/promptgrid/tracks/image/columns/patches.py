@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from promptgrid.contract.clip.black_box import PATCHES
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Patches(ColumnSource):
@@ -15,8 +15,8 @@ class Patches(ColumnSource):
     name = "patches"
     needs = PATCHES
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column:
         return data.looked_at(drawn, data.backbone.patches, kept=True)
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> Table:
         return Table(data.pixels(split, tuple(indices)), data.backbone.patches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Pixels(ColumnSource):
@@ -14,8 +14,8 @@ class Pixels(ColumnSource):
     name = "pixels"
     needs = frozenset({"pixels", "logits"})
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column:
         return data.looked_at(drawn, data.backbone.normalised)
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> Table:
         return Table(data.pixels(split, tuple(indices)), data.backbone.normalised)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Plain(ColumnSource):
@@ -14,8 +14,8 @@ class Plain(ColumnSource):
     name = "plain"
     needs = frozenset({"unlabelled"})
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column | None:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column | None:
         return Table(data.features("train", drawn.indices)) if drawn.pooled and drawn.views.count else None
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> None:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class Pseudo(ColumnSource):
@@ -16,10 +16,10 @@ class Pseudo(ColumnSource):
     name = "pseudo"
     needs = frozenset({"unlabelled"})
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column | None:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column | None:
         if drawn.labelled is None:
             return None
         return Table(torch.arange(len(drawn.indices), device=data.device) >= drawn.labelled)
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> None:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> None:
         return None

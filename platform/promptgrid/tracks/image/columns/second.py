@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptgrid.contract.columns import Column, ColumnSource, Table
-from promptgrid.tracks.image.data.pack_data import Drawn, ImageData
+from promptgrid.tracks.image.data.tables import Drawn, ImageTables
 
 
 class SecondFeatures(ColumnSource):
@@ -14,9 +14,9 @@ class SecondFeatures(ColumnSource):
     name = "second"
     needs = frozenset({"second_backbone"})
 
-    def training(self, data: ImageData, drawn: Drawn) -> Column | None:
+    def training(self, data: ImageTables, drawn: Drawn) -> Column | None:
         return self.scoring(data, "train", drawn.indices)
 
-    def scoring(self, data: ImageData, split: str, indices: Sequence[int]) -> Table | None:
+    def scoring(self, data: ImageTables, split: str, indices: Sequence[int]) -> Table | None:
         found = data.second_features(split, indices)
         return None if found is None else Table(found)

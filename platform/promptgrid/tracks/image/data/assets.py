@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Method, Split
-
-if TYPE_CHECKING:
-    from promptgrid.tracks.image.data.pack_data import ImageData
+from promptgrid.tracks.image.data.tables import ImageTables
 
 
-def assets_of(method: Method, split: Split, data: ImageData) -> dict[str, Any]:
+def assets_of(method: Method, split: Split, data: ImageTables) -> dict[str, Any]:
     """What a task is given for the assets of ``method``, by name; for methods that need none, nothing.
 
     Raises:
@@ -39,7 +37,7 @@ def assets_of(method: Method, split: Split, data: ImageData) -> dict[str, Any]:
     return found
 
 
-def _pairs(data: ImageData) -> Pairs:
+def _pairs(data: ImageTables) -> Pairs:
     """Every dataset of the pool has its features in the same tables that its own cells use."""
     if data.looking.pairs is None:
         raise ValueError("this pack's data has no image-text pairs")

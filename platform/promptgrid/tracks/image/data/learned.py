@@ -19,8 +19,8 @@ from promptgrid.engine.data import PackData
 from promptgrid.engine.scoring import answers_of
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.given import Images, given_images
-from promptgrid.tracks.image.data.pack_data import CHUNK_INSIDE_TOWER
 from promptgrid.tracks.image.data.pixels import prepared
+from promptgrid.tracks.image.data.tables import CHUNK_INSIDE_TOWER
 from promptgrid.tracks.image.data.test_views import looks_at
 
 

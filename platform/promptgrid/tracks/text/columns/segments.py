@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptgrid.tracks.text.data.wanted import TokenColumn
+from promptgrid.tracks.text.data.column_sources import TokenColumn
 
 
 class Segments(TokenColumn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
 from promptgrid.spec import Refused
-from promptgrid.tracks.text.data.wanted import TokenColumn
+from promptgrid.tracks.text.data.column_sources import TokenColumn
 
 
 class EntityColumn(TokenColumn):

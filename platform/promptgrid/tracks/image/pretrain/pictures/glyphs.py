@@ -11,8 +11,8 @@ from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]  
 from PIL import Image, ImageDraw, ImageFont
 
 from promptgrid.contract.packages import Package
-from promptgrid.tracks.image.pretrain.items import DIGITS, Item
-from promptgrid.tracks.image.pretrain.sources import Source
+from promptgrid.tracks.image.pretrain.pictures.items import DIGITS, Item
+from promptgrid.tracks.image.pretrain.pictures.sources import Source
 
 SIDE = 128
 LATIN = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")

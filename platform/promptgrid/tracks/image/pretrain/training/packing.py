@@ -27,10 +27,10 @@ from torch import Tensor
 
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.pretrain.corpus import Corpus, load_corpus
-from promptgrid.tracks.image.pretrain.teachers import MiniLM, lite0_weights, principal_axes
-from promptgrid.tracks.image.pretrain.towers import TOKEN_RANK, token_strings
-from promptgrid.tracks.image.pretrain.weights import narrow, quantize
+from promptgrid.tracks.image.pretrain.pictures.corpus import Corpus, load_corpus
+from promptgrid.tracks.image.pretrain.release.weights import narrow, quantize
+from promptgrid.tracks.image.pretrain.training.teachers import MiniLM, lite0_weights, principal_axes
+from promptgrid.tracks.image.pretrain.training.towers import TOKEN_RANK, token_strings
 
 TILE = 64
 COLUMNS = 64

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from promptgrid.tracks.image.backbones.bundled_weights import TABLE
-from promptgrid.tracks.image.pretrain.sources import load_sources
-from promptgrid.tracks.image.pretrain.towers import open_clip_config
-from promptgrid.tracks.image.pretrain.weights import compact, write_backbone
+from promptgrid.tracks.image.pretrain.pictures.sources import load_sources
+from promptgrid.tracks.image.pretrain.release.weights import compact, write_backbone
+from promptgrid.tracks.image.pretrain.training.towers import open_clip_config
 
 if TYPE_CHECKING:
-    from promptgrid.tracks.image.pretrain.train import Run
+    from promptgrid.tracks.image.pretrain.training.run import Run
 
 ABOUT = {
     "bundled-vit": "ViT of 6 layers at 48 px with patches of 8, pretrained from nothing on captioned drawings",

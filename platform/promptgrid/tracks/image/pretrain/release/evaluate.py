@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from promptgrid.spec.parquet import read_parquet
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, load_bundled
-from promptgrid.tracks.image.pretrain.views import decode, resize
-from promptgrid.tracks.image.pretrain.weights import read_card, write_card
+from promptgrid.tracks.image.pretrain.release.weights import read_card, write_card
+from promptgrid.tracks.image.pretrain.training.views import decode, resize
 
 TASKS = FOLDER.parent / "tasks"
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)

@@ -1,6 +1,6 @@
 """New towers beside the ones that ship, on the validation splits: what adoption is decided on.
 
-    python -m promptgrid.tracks.image.pretrain.judge NEW [--names bundled-vit,bundled-conv] [--json FILE]
+    python -m promptgrid.tracks.image.pretrain.release.judge NEW [--names bundled-vit,bundled-conv] [--json FILE]
 
 NEW holds folders as `promptgrid pretrain --out` writes them. The test splits are not looked at.
 """
@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER
-from promptgrid.tracks.image.pretrain.evaluate import TASKS, Figures, evaluate, summary
-from promptgrid.tracks.image.pretrain.weights import CARD, read_card
+from promptgrid.tracks.image.pretrain.release.evaluate import TASKS, Figures, evaluate, summary
+from promptgrid.tracks.image.pretrain.release.weights import CARD, read_card
 
 NAMES = ("bundled-vit", "bundled-conv")
 SPLIT = "val"

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.pretrain.captions import Captions
-from promptgrid.tracks.image.pretrain.objectives import RAW_WIDTH, PhraseBank, feature_targets, guided_targets
-from promptgrid.tracks.image.pretrain.packing import Packed
-from promptgrid.tracks.image.pretrain.teachers import Lite0, principal_axes
-from promptgrid.tracks.image.pretrain.towers import project_conv
-from promptgrid.tracks.image.pretrain.views import TEACHER_SIZE, VIEW_SIZE, resample, view
+from promptgrid.tracks.image.pretrain.pictures.captions import Captions
+from promptgrid.tracks.image.pretrain.training.objectives import RAW_WIDTH, PhraseBank, feature_targets, guided_targets
+from promptgrid.tracks.image.pretrain.training.packing import Packed
+from promptgrid.tracks.image.pretrain.training.teachers import Lite0, principal_axes
+from promptgrid.tracks.image.pretrain.training.towers import project_conv
+from promptgrid.tracks.image.pretrain.training.views import TEACHER_SIZE, VIEW_SIZE, resample, view
 
 SAMPLE, CHUNK, SEED = 8192, 1024, 1  # views that the targets are fitted on
 

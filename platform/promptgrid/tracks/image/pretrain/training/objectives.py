@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from promptgrid.tracks.image.pretrain.teachers import MINILM_WIDTH
+from promptgrid.tracks.image.pretrain.training.teachers import MINILM_WIDTH
 
 RAW_WIDTH = 128  # directions of Lite0's features that the ViT regresses
 SAME = 0.8  # phrases closer than this to the right one (MiniLM cosine) are not wrong answers

@@ -15,9 +15,9 @@ from rich.progress import track
 
 from promptgrid.contract.packages import unpacked
 from promptgrid.spec.parquet import read_frame
-from promptgrid.tracks.image.pretrain import items, raster
-from promptgrid.tracks.image.pretrain.glyphs import glyphs
-from promptgrid.tracks.image.pretrain.sources import Source, fetch_all, helper_packages, load_sources
+from promptgrid.tracks.image.pretrain.pictures import items, raster
+from promptgrid.tracks.image.pretrain.pictures.glyphs import glyphs
+from promptgrid.tracks.image.pretrain.pictures.sources import Source, fetch_all, helper_packages, load_sources
 
 Row = dict[str, Any]
 READERS: dict[str, items.Reader] = {

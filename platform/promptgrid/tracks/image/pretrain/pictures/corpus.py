@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from promptgrid.spec.parquet import read_parquet
-from promptgrid.tracks.image.pretrain.sources import load_sources
-from promptgrid.tracks.image.pretrain.views import decode
+from promptgrid.tracks.image.pretrain.pictures.sources import load_sources
+from promptgrid.tracks.image.pretrain.training.views import decode
 
 EXCLUDE = "EXCLUDE.parquet"
 MAX_PHRASES = 8

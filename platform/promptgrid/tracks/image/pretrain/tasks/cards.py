@@ -14,11 +14,11 @@ import pyarrow.parquet
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from promptgrid.tracks.image.pretrain import raster
-from promptgrid.tracks.image.pretrain.sources import Source, load_sources
+from promptgrid.tracks.image.pretrain.pictures import raster
+from promptgrid.tracks.image.pretrain.pictures.sources import Source, load_sources
 
 if TYPE_CHECKING:
-    from promptgrid.tracks.image.pretrain.tasks import Recipe
+    from promptgrid.tracks.image.pretrain.tasks.recipes import Recipe
 
 SPLITS = ("train", "val", "test")
 SCHEMA = pyarrow.schema(

@@ -1,6 +1,6 @@
 """Puts new towers in the place of those that ship: files, figures on the test splits, model card.
 
-    python -m promptgrid.tracks.image.pretrain.adopt NEW bundled-vit [bundled-conv]
+    python -m promptgrid.tracks.image.pretrain.release.adopt NEW bundled-vit [bundled-conv]
 
 Decide with `judge` first: this command looks at the test splits. All committed reports are to be run again afterwards.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TOKENS
-from promptgrid.tracks.image.pretrain import evaluate
-from promptgrid.tracks.image.pretrain.model_card import MODEL_CARD, render
-from promptgrid.tracks.image.pretrain.weights import CARD, CONFIG, WEIGHTS
+from promptgrid.tracks.image.pretrain.release import evaluate
+from promptgrid.tracks.image.pretrain.release.model_card import MODEL_CARD, render
+from promptgrid.tracks.image.pretrain.release.weights import CARD, CONFIG, WEIGHTS
 
 
 def adopt(new: Path, names: Sequence[str], folder: Path = FOLDER, tasks: Path = evaluate.TASKS) -> None:

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from promptgrid.tracks.image.backbones.bundled_weights import build
-from promptgrid.tracks.image.pretrain.teachers import LITE0_WIDTH
-from promptgrid.tracks.image.pretrain.views import TEACHER_SIZE, VIEW_SIZE
+from promptgrid.tracks.image.pretrain.training.teachers import LITE0_WIDTH
+from promptgrid.tracks.image.pretrain.training.views import TEACHER_SIZE, VIEW_SIZE
 
 EMBED = 256
 TOKEN_RANK = 32

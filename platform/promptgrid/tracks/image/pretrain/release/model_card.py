@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TOKENS
-from promptgrid.tracks.image.pretrain.captions import FILLERS, MAX_SEEN, TEMPLATES
-from promptgrid.tracks.image.pretrain.sources import load_sources
-from promptgrid.tracks.image.pretrain.weights import WEIGHTS, read_card
+from promptgrid.tracks.image.pretrain.pictures.captions import FILLERS, MAX_SEEN, TEMPLATES
+from promptgrid.tracks.image.pretrain.pictures.sources import load_sources
+from promptgrid.tracks.image.pretrain.release.weights import WEIGHTS, read_card
 
 MODEL_CARD = "MODEL_CARD.md"
 VIT, CONV = "bundled-vit", "bundled-conv"

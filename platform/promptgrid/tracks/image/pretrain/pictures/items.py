@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptgrid.tracks.image.pretrain.sources import Source
+from promptgrid.tracks.image.pretrain.pictures.sources import Source
 
 Reader = Callable[[Source, list[Path], dict[str, str]], Iterator["Item"]]
 

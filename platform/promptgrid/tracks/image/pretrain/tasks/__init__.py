@@ -1,0 +1,1 @@
+"""The bundled tasks made of those pictures, and their cards."""
