@@ -25,6 +25,7 @@ from promptgrid.tracks.text.data.learned import LearnedMethod
 from promptgrid.tracks.text.data.pack_data import Looking, TextData
 from promptgrid.tracks.text.datasets.text import TextDataset
 from promptgrid.tracks.text.preview import preview
+from promptgrid.tracks.text.published.names import PUBLISHED
 from promptgrid.tracks.text.resolve import TextResolver
 from promptgrid.tracks.text.task import TextTask
 
@@ -35,6 +36,7 @@ class TextTrack(Wing):
     name: ClassVar[str] = "text"
     examples: ClassVar[Noun] = Noun("text", "texts")
     below: ClassVar = {"methods": ("promptgrid.towers.methods",)}
+    figures = PUBLISHED
     resolver_type = TextResolver
     resolver: TextResolver
 

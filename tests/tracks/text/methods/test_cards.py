@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.tracks.text.methods.test_every_method import METHODS
+from tests.tracks.text.small_world import track
 
 import promptgrid.tracks.text.published as published
 from promptgrid.contract.method import Method
@@ -54,3 +55,35 @@ def test_published_figures_are_of_our_methods_and_marked() -> None:
             assert 0 <= float(row["value"]) <= 100
             assert row["metric"].startswith("gain_")
             assert row["source"]
+
+
+def test_published_rows_are_read_by_the_wing() -> None:
+    rows = track().published()
+    assert {row["method"] for row in rows} == {"pcp", "ept"}
+    assert all(row["shown"] and row["full_settings"] == METHODS[row["method"]].defaults() for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("ours", "papers"),
+    [
+        ("lm-bff:/data/k-shot/SST-2", "SST-2"),
+        ("lm-bff:data/k-shot/cr/", "CR"),
+        ("banking77:/data/banking77", "BANKING77"),
+        ("table:/data/mr.csv?text=a&label=b", "MR"),
+        ("word_classes", ""),
+    ],
+)
+def test_papers_names_of_tasks(ours: str, papers: str) -> None:
+    assert track().known_as("dataset", ours) == papers
+
+
+@pytest.mark.parametrize(
+    ("ours", "papers"),
+    [
+        ("hf-dir:/models/roberta-large", "RoBERTa-large"),
+        ("hf-dir:/models/bert-base-uncased", "BERT-base"),
+        ("minilm-l6", ""),
+    ],
+)
+def test_papers_names_of_models(ours: str, papers: str) -> None:
+    assert track().known_as("backbone", ours) == papers
