@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster.search.run import SearchSummary
     from promptgrid.cluster.status import Status
     from promptgrid.leaderboard import ReportPaths
+    from promptgrid.leaderboard.analysis.versus import Versus
     from promptgrid.store import Store, VerifyReport
 
 _log = logging.getLogger(__name__)
@@ -249,6 +250,47 @@ def report(
     if mlflow and is_mirrored(found):
         attach_report(found, chosen.name, [paths.html, paths.leaderboard_csv])
     return paths
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    suite: SuiteLike | None = None,
+    store: Store | str | Path | None = None,
+    *,
+    shots: int | None = None,
+    backbone: str | None = None,
+) -> Versus:
+    """Two methods of ``suite``, two suites, or ``suite`` in two stores, on the cells they have in common.
+
+    Args:
+        first: a row's label or its method; a suite file; the folder of a store.
+        second: the same of the other side.
+        suite: of two methods or two stores.
+        store: of two methods or two suites, as everywhere.
+        shots: where there are several.
+        backbone: where there are several.
+
+    Raises:
+        Refused: nothing is called so, or the two have nothing in common.
+    """
+    from promptgrid.api.comparing import Side, compared, is_suite
+
+    names = str(first), str(second)
+    if all(map(is_suite, names)):
+        found = existing_store(store)
+        sides = [Side(name, plan(name, found), found) for name in names]
+    elif suite is None:
+        raise Refused("which suite", where="--suite", got="none", expected="the suite of the two methods or stores",
+                      hint="two suite files need none")  # fmt: skip
+    elif all(Path(name).is_dir() for name in names):
+        stores = [existing_store(name) for name in names]
+        sides = [Side(name, plan(suite, own), own) for name, own in zip(names, stores, strict=True)]
+    else:
+        found = existing_store(store)
+        planned = plan(suite, found)
+        sides = [Side(name, planned, found, label=name) for name in names]
+    return compared(*sides, shots=shots, backbone=backbone)
 
 
 def results(suite: SuiteLike, store: Store | str | Path | None = None) -> pd.DataFrame:

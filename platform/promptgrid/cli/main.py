@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from promptgrid import tracks
-from promptgrid.cli.commands import bench, cache, export, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli.commands import bench, cache, compare, export, groups, listing, maintenance, search, stub, suites
 from promptgrid.cli.exits import told
 from promptgrid.spec import exits
 from promptgrid.spec.version import __version__
@@ -67,6 +67,7 @@ COMMANDS: dict[str, suites.Command] = {
     **maintenance.COMMANDS,
     **groups.COMMANDS,
     **export.COMMANDS,
+    **compare.COMMANDS,
     **bench.COMMANDS,
     **cache.COMMANDS,
     **listing.COMMANDS,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from promptgrid.store.faults import Damaged, NotInStore
 from promptgrid.store.records import Store
+
+if TYPE_CHECKING:
+    from promptgrid.contract.track import Predictions
 
 _log = logging.getLogger(__name__)
 Correct = npt.NDArray[np.bool_]
@@ -37,3 +41,16 @@ def _right(store: Store, key: str) -> Correct | None:
         return None
     right = [(part.top[:, 0] == part.label)[np.argsort(part.image, kind="stable")] for part in parts]
     return np.concatenate(right)
+
+
+def by_example(parts: Iterable[Predictions]) -> Mapping[tuple[str, int], tuple[bool, str, str]]:
+    """By evaluation and index whether the answer is right, the example's name, and its class."""
+    found: dict[tuple[str, int], tuple[bool, str, str]] = {}
+    for part in parts:
+        right, indices = part.top[:, 0] == part.label, part.image.tolist()
+        for place, index in enumerate(indices):
+            label = int(part.label[place])
+            name = part.names[place] if part.names else str(index)
+            known = str(part.classes[label]) if part.classes else str(label)
+            found[part.evaluation, index] = bool(right[place]), str(name), known
+    return found

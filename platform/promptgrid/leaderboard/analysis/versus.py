@@ -1,0 +1,223 @@
+"""Two sides on the same cells: who wins by dataset, by class and by example, and with what test.
+
+An example counts once a dataset, however many seeds were scored on it: it is won by the side that has it right in more
+of its seeds. The sign test over examples is then McNemar's exact test where there is one seed (McNemar, 1947).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from promptgrid.leaderboard.analysis.statistics import (
+    Interval,
+    dataset_difference,
+    holm,
+    pooled_interval,
+    win_tie_loss,
+)
+from promptgrid.spec.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What both sides answered on the test examples of one pair of cells, in one order.
+
+    Attributes:
+        names: what people know the N examples by; indices as text where nobody said.
+        classes: names of the classes.
+        label: (N,) true class, a position in ``classes``.
+        first: (N,) bool, whether the first side is right.
+        second: (N,) bool, whether the second side is right.
+    """
+
+    names: Sequence[str]
+    classes: Sequence[str]
+    label: npt.NDArray[np.int64]
+    first: npt.NDArray[np.bool_]
+    second: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell of each side that have everything in common but what is compared; ``answers`` where both are kept."""
+
+    label: str
+    dataset: str
+    backbone: str
+    shots: int
+    seed: int
+    first: float
+    second: float
+    answers: Answers | None = None
+
+
+@dataclass(frozen=True)
+class OnDataset:
+    """Both sides on one dataset; scores are means over its pairs.
+
+    ``seeds`` are pairs won, tied and lost by the first side. ``alone`` are examples that the first, and that the second
+    side has right in more of the seeds; ``p`` is the sign test over them, ``p_holm`` over all datasets (None without
+    answers).
+    """
+
+    dataset: str
+    first: float
+    second: float
+    seeds: tuple[int, int, int]
+    alone: tuple[int, int] | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+    @property
+    def gap(self) -> float:
+        """First minus second."""
+        return self.first - self.second
+
+
+@dataclass(frozen=True)
+class OnClass:
+    """Accuracy of both sides on the examples of one class, over all pairs of its dataset."""
+
+    dataset: str
+    name: str
+    examples: int
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class OnExample:
+    """An example that one side has right in more seeds than the other: in how many of ``seeds`` each."""
+
+    dataset: str
+    name: str
+    label: str
+    first: int
+    second: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Two sides, called ``first`` and ``second``.
+
+    ``seeds``: mean difference with the interval of new seeds on these datasets; ``datasets``: with that of new datasets
+    (paired t), None where there is one dataset.
+    """
+
+    first: str
+    second: str
+    metric: Metric
+    pairs: int
+    seeds: Interval
+    datasets: Interval | None
+    by_dataset: tuple[OnDataset, ...]
+    by_class: tuple[OnClass, ...]
+    by_example: tuple[OnExample, ...]
+
+
+def versus(first: str, second: str, metric: Metric, pairs: Sequence[Pair]) -> Versus:
+    """All of it, from pairs that have everything in common but what is compared.
+
+    Raises:
+        ValueError: no pairs.
+    """
+    if not pairs:
+        raise ValueError("there is nothing to compare")
+    scores = pd.DataFrame(
+        [(pair.dataset, pair.first, pair.second) for pair in pairs], columns=["dataset", "first", "second"]
+    )
+    gaps = [
+        (group["first"] - group["second"]).to_numpy(dtype=float) for _, group in scores.groupby("dataset", sort=True)
+    ]
+    names = sorted({pair.dataset for pair in pairs})
+    found = [_on_dataset(name, [pair for pair in pairs if pair.dataset == name], metric) for name in names]
+    means = np.array([gap.mean() for gap in gaps])
+    return Versus(
+        first=first,
+        second=second,
+        metric=metric,
+        pairs=len(pairs),
+        seeds=pooled_interval(gaps),
+        datasets=dataset_difference(means) if len(names) > 1 else None,
+        by_dataset=tuple(_corrected(found)),
+        by_class=tuple(row for name in names for row in _classes(name, pairs)),
+        by_example=tuple(row for name in names for row in _examples(name, pairs)),
+    )
+
+
+def sign_test(first: int, second: int) -> float:
+    """Two-sided exact p of ``first`` against ``second`` wins under even odds; 1 where there are none."""
+    return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
+
+
+def _on_dataset(name: str, pairs: Sequence[Pair], metric: Metric) -> OnDataset:
+    gaps = metric.sign * np.array([pair.first - pair.second for pair in pairs])
+    row = OnDataset(
+        name,
+        float(np.mean([pair.first for pair in pairs])),
+        float(np.mean([pair.second for pair in pairs])),
+        win_tie_loss(gaps, metric.tie),
+    )
+    counted = _counted(name, pairs)
+    if counted is None:
+        return row
+    lead = np.array([first - second for first, second, _ in counted.values()])
+    alone = int((lead > 0).sum()), int((lead < 0).sum())
+    return OnDataset(row.dataset, row.first, row.second, row.seeds, alone, sign_test(*alone))
+
+
+def _corrected(rows: Sequence[OnDataset]) -> list[OnDataset]:
+    """The rows with Holm's correction over those that have a test."""
+    tested = [row.p for row in rows if row.p is not None]
+    corrected = iter(holm(tested))
+    return [
+        row
+        if row.p is None
+        else OnDataset(row.dataset, row.first, row.second, row.seeds, row.alone, row.p, next(corrected))
+        for row in rows
+    ]
+
+
+def _counted(name: str, pairs: Sequence[Pair]) -> dict[tuple[str, str], tuple[int, int, int]] | None:
+    """By example and class of one dataset: seeds right for the first side, for the second, and scored in all."""
+    found: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for pair in pairs:
+        if pair.dataset != name:
+            continue
+        if pair.answers is None:
+            return None
+        own = pair.answers
+        for place, example in enumerate(own.names):
+            key = example, str(own.classes[int(own.label[place])])
+            first, second, seeds = found.get(key, (0, 0, 0))
+            found[key] = first + int(own.first[place]), second + int(own.second[place]), seeds + 1
+    return found
+
+
+def _classes(name: str, pairs: Sequence[Pair]) -> list[OnClass]:
+    counted = _counted(name, pairs) or {}
+    rows = []
+    for label in dict.fromkeys(label for _, label in counted):
+        own = [counts for (_, each), counts in counted.items() if each == label]
+        seeds = sum(seen for _, _, seen in own)
+        shares = (sum(first for first, _, _ in own) / seeds, sum(second for _, second, _ in own) / seeds)
+        rows.append(OnClass(name, label, len(own), *shares))
+    return sorted(rows, key=lambda row: (-(row.first - row.second), row.name))
+
+
+def _examples(name: str, pairs: Sequence[Pair]) -> list[OnExample]:
+    """Those that one side leads on: the first side's largest leads first, the second's last."""
+    counted = _counted(name, pairs) or {}
+    rows = [
+        OnExample(name, example, label, first, second, seeds)
+        for (example, label), (first, second, seeds) in counted.items()
+        if first != second
+    ]
+    return sorted(rows, key=lambda row: (row.second - row.first, row.name))
