@@ -252,6 +252,20 @@ def report(
     return paths
 
 
+def index(folder: str | Path) -> Path:
+    """Write ``index.html`` over the reports in ``folder`` and the folders in it.
+
+    Raises:
+        Refused: there are none, or the folder cannot be written.
+    """
+    from promptgrid.leaderboard.overview import write_index
+    from promptgrid.store.files.writable import refuse_unwritable
+
+    found = user_path(folder, "--index")
+    refuse_unwritable(found.absolute(), "--index")
+    return write_index(found)
+
+
 def compare(
     first: str | Path,
     second: str | Path,

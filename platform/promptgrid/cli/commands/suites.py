@@ -14,7 +14,7 @@ import typer
 
 from promptgrid import api
 from promptgrid.cli.tables import show_facts, show_table
-from promptgrid.spec import exits
+from promptgrid.spec import Refused, exits
 
 if TYPE_CHECKING:
     from promptgrid.cluster.execution import RunSummary
@@ -164,17 +164,32 @@ def next_step(now: Status, suite: Path, store: Path | None) -> str:
 
 
 def report(
-    suite: SuiteFile,
+    suite: Annotated[
+        Path | None, typer.Argument(metavar="SUITE", help="A suite file, e.g. suites/quickstart.yaml.")
+    ] = None,
     store: StoreDir = None,
     out: OutDir = None,
+    index: Annotated[
+        Path | None,
+        typer.Option("--index", metavar="DIR", help="Write DIR/index.html over the reports in DIR; takes no suite."),
+    ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Give MLflow the report as an artifact.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a suite: report.html, tables, results.parquet. Prints its top.
 
-    `promptgrid export` makes results.csv and SVG files of it.
+    `promptgrid export` makes results.csv and SVG files of it. `promptgrid report --index results` writes one page that
+    lists all reports there, with who leads.
     """
+    if (suite is None) == (index is None):
+        raise Refused(
+            "a suite, or --index with a folder of reports", where="report", got="both" if suite else "neither"
+        )
+    if index is not None:
+        typer.echo(f"index: {api.index(index)}")
+        return
+    assert suite is not None
     paths = api.report(suite, store, out, mlflow=mlflow)
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
