@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Machine, Noun, Pack, Record, Refused, Request, Shared
+from promptgrid.spec.metrics import VALIDATION
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -233,3 +234,7 @@ class Track(ABC):
     @abstractmethod
     def headline(self, protocol: str) -> str:
         """Name of the metric that a leaderboard of ``protocol`` ranks by."""
+
+    def chosen_by(self, protocol: str) -> str:
+        """Name of the metric that a search of ``protocol`` chooses by: one of cells scored on validation examples."""
+        return VALIDATION + self.headline(protocol)

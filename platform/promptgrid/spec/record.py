@@ -86,9 +86,9 @@ class Record(BaseModel):
     """The result of one cell. ``promptgrid/store/RECORDS.md`` tells the whole format, files beside this one included.
 
     ``metrics`` are in the unit and range of the metric that their name says (:mod:`promptgrid.spec.metrics`);
-    ``curves`` are lists over training (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are
-    sentences about the data: a class with fewer examples than shots, files that were left out. Version 1 of the schema
-    has none; it is read for ever.
+    ``curves`` are lists over training: ``train_loss`` by epoch, by checkpoint the validation score that the protocol
+    chooses by (``val_accuracy``). ``notes`` are sentences about the data: a class with fewer examples than shots, files
+    that were left out. Version 1 of the schema has none; it is read for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
