@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from promptgrid.spec.cell import Cell
 from promptgrid.spec.metrics import metric_of
 
+LEFT_OUT = "left_out_mb"
+"""Under this name is said how large a state was that was not kept, in place of what else is said of one."""
+
 
 class Reason(StrEnum):
     """Why a cell failed."""

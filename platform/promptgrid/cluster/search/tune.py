@@ -246,7 +246,8 @@ class StudyRun:
 
     def _written(self, worker: Worker, name: str) -> Path:
         stall = self.options.stall_of(self.search.suite) or STALL_SECONDS
-        setup = WorkerSetup(str(self.search.store.root), worker.device, worker.cpus, stall)
+        states = self.search.suite.states_mb
+        setup = WorkerSetup(str(self.search.store.root), worker.device, worker.cpus, stall, states)
         order = StudyOrder(
             self.search.suite, self.search.entry, self.study.label, self.study.backbone, setup, self.rungs
         )
