@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from promptgrid.spec import Refused
-from promptgrid.spec.paths import user_path
+from promptgrid.spec.paths import nearest_folder, user_path
 
 
 def test_a_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,6 +13,24 @@ def test_a_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert user_path("~/data") == Path("/home/me/data")
     assert user_path(Path("~")) == Path("/home/me")
     assert user_path("data/~") == Path("data/~")
+
+
+def test_a_variable_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("PROMPTGRID_DATA", "~/pools")
+    assert user_path("${PROMPTGRID_DATA}/sst") == Path("/home/me/pools/sst")
+    assert user_path("$PROMPTGRID_DATA/sst") == Path("$PROMPTGRID_DATA/sst"), "a plain $ may stand in a name"
+    monkeypatch.setenv("PROMPTGRID_DATA", "")
+    with pytest.raises(Refused, match=r"datasets: the environment variable PROMPTGRID_DATA is not set"):
+        user_path("${PROMPTGRID_DATA}/sst", "datasets")
+
+
+def test_the_nearest_folder_of_a_relative_path_has_its_whole_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert nearest_folder(Path("data/lm-bff/sst")) == tmp_path / "data"
 
 
 @pytest.mark.parametrize(

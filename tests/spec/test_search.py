@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptgrid.spec import Refused, Suite
+from promptgrid.spec.metrics import ACCURACY, metric_of
 from promptgrid.spec.search import Interval, SearchEntry, Study, configuration
-from promptgrid.spec.searched import best_trial, incumbents
+from promptgrid.spec.searched import SearchFound, best_trial, incumbents
 from promptgrid.spec.studies import studies_of, trial_requests
 from promptgrid.spec.suite import parse_suite
 
@@ -97,10 +99,25 @@ def test_squares_of_a_search_are_scored_on_validation_images_and_keep_seeds_toge
 
 
 def test_the_best_trial_is_the_earliest_of_equals() -> None:
-    assert best_trial([0.5, 0.7, 0.7, 0.6]) == 1
-    assert best_trial([None, 0.2, None]) == 1
-    assert best_trial([None, None]) is None
-    assert incumbents([0.5, 0.4, None, 0.6, 0.6, 0.7]) == [0, 3, 5]
+    assert best_trial([0.5, 0.7, 0.7, 0.6], ACCURACY) == 1
+    assert best_trial([None, 0.2, None], ACCURACY) == 1
+    assert best_trial([None, None], ACCURACY) is None
+    assert incumbents([0.5, 0.4, None, 0.6, 0.6, 0.7], ACCURACY) == [0, 3, 5]
+
+
+def test_the_best_trial_of_an_error_is_the_lowest() -> None:
+    assert best_trial([0.5, None, 0.2, 0.2, 0.3], metric_of("val_mae")) == 2
+    assert incumbents([0.5, 0.6, None, 0.2, 0.1], metric_of("val_mae")) == [0, 3, 4]
+
+
+def test_a_search_by_accuracy_is_written_as_ever_and_another_says_its_metric() -> None:
+    asked: dict[str, object] = {"suite": "s", "base": "0" * 64, "algorithm": "random", "trials": 1, "seed": 1}
+    plain = SearchFound.model_validate(asked | {"cells": 1, "studies": [], "places": []})
+    other = plain.model_copy(update={"metric": "val_micro_f1"})
+    assert "metric" not in json.loads(plain.text())
+    for found in (plain, other):
+        assert SearchFound.model_validate_json(found.text()) == found
+    assert (plain.chosen_by.title, other.chosen_by.title) == ("accuracy", "micro F1")
 
 
 REFUSED = {
@@ -178,4 +195,4 @@ def test_epochs_without_sense_are_refused(epochs: Any) -> None:
 
 def test_equal_means_in_other_bits_choose_the_earlier_trial() -> None:
     assert 0.1 + 0.2 > 0.3
-    assert best_trial([0.3, 0.1 + 0.2]) == 0
+    assert best_trial([0.3, 0.1 + 0.2], ACCURACY) == 0

@@ -354,8 +354,9 @@ def load_method(
         any_dataset: go on with the classes that were learned, whatever the dataset has become.
 
     Raises:
-        Refused: no finished cell has that key, or more than one begins so; the dataset's classes or the backbone
-            (architecture, tokenizer, preprocessing, weights) are not those of the record, naming what differs.
+        Refused: no finished cell has that key, or more than one begins so; what it learned was not kept; the dataset's
+            classes or the backbone (architecture, tokenizer, preprocessing, weights) are not those of the record,
+            naming what differs.
     """
     from promptgrid import catalog
     from promptgrid.spec.devices import refuse_no_gpu
@@ -368,11 +369,15 @@ def load_method(
     if not about:
         raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
                       where="load_method", got=key[:12], hint="run the cell again")  # fmt: skip
+    learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
+    if (size := found.left_out(learned_by)) is not None:
+        raise Refused(f"what this cell learned ({size:g} MB) was not kept: its suite bounds states",
+                      where="load_method", got=key[:12],
+                      hint="write `states: all` into the suite and run it again")  # fmt: skip
     track = catalog.track(whole.cell.track)
     if not any_dataset and (other := track.differs(whole, about)):
         raise Refused(f"the dataset is not what this was learned on: {'; '.join(other[:6])}", where=whole.cell.dataset,
                       hint="run the cell again, or load_method(..., any_dataset=True)")  # fmt: skip
-    learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
     return track.restore(whole, found.state(learned_by), about, device)
 
 

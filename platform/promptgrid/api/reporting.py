@@ -56,6 +56,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         tested=tested_scores([one.found for one in stored], store),
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
         examples=track.examples,
+        chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
 

@@ -52,6 +52,7 @@ class Dispatcher:
     ) -> None:
         self._planned = planned
         self.store = store
+        self.states_mb = plan.suite.states_mb
         self.display = display
         self._told = told
         self.follow(plan)
@@ -65,7 +66,8 @@ class Dispatcher:
 
     def follow(self, plan: Plan) -> None:
         """Hand out the packs of ``plan`` from now on: the same cells, packed for another machine. None is out yet."""
-        self.schedule = Schedule(plan.packs, self.store.finished(_asked(plan)), plan.scouts)
+        finished = self.store.finished(_asked(plan)) - plan.missing  # what is run again for its state is waited for
+        self.schedule = Schedule(plan.packs, finished, plan.scouts)
         self.pace = Pace(plan.packs, planned=self._planned)
         self.display.watch(self.pace.forecast)
 

@@ -114,6 +114,7 @@ def execute(
     _check(local, workers, address, chosen)
     refuse_counts(workers, chosen.threads)
     admit(store.root, address, local=local, device=chosen.device, writes=bool(plan.packs))
+    plan.states.refuse_full(store.root)
     began = time.monotonic()
     display = ProgressDisplay(len(plan.missing), quiet=chosen.quiet or not plan.packs, phase=chosen.phase)
     planned = plan.wall_seconds(1, 0.0) if local else plan.wall_seconds(workers or os.cpu_count() or 1)

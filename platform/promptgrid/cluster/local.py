@@ -57,7 +57,7 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
             while (pack := dispatcher.take(_NAME)) is not None:
                 path = folder / "pack.json"
                 stall = stall_limit(stall_seconds, pack)
-                WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall)).write(path)
+                WorkOrder(pack, _setup(dispatcher, device, threads, stall)).write(path)
                 try:
                     for settled in worker.run(path, dispatcher.display.tick):
                         dispatcher.settle(_NAME, settled)
@@ -70,6 +70,10 @@ def run_local(dispatcher: Dispatcher, *, threads: int, device: str, stall_second
         shutil.rmtree(folder, ignore_errors=True)  # a worker that is being ended may still write
 
 
+def _setup(dispatcher: Dispatcher, device: str, threads: int, stall: float) -> WorkerSetup:
+    return WorkerSetup(str(dispatcher.store.root), device, threads, stall, dispatcher.states_mb)
+
+
 def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
     """As :func:`run_local`, in this very process, for a debugger or a profiler: what ends a cell ends the run."""
     import torch
@@ -77,7 +81,7 @@ def run_here(dispatcher: Dispatcher, *, threads: int, device: str) -> None:
     before = torch.get_num_threads()
     try:
         while (pack := dispatcher.take(_NAME)) is not None:
-            order = WorkOrder(pack, WorkerSetup(str(dispatcher.store.root), device, threads, stall_seconds=0.0))
+            order = WorkOrder(pack, _setup(dispatcher, device, threads, stall=0.0))
             for settled in settle_here(order, dispatcher.display.tick):
                 dispatcher.settle(_NAME, settled)
             dispatcher.over(_NAME)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptgrid.cluster.resources import present
 from promptgrid.cluster.schedule import makespan, outside_needs, ranks, work_seconds
+from promptgrid.cluster.states import States, lacking
 from promptgrid.cluster.timing.estimate import corrected
 from promptgrid.spec import Cell, Machine, Pack, Refused, Request, Shared, Suite
 from promptgrid.spec.headings import headings
@@ -35,6 +36,7 @@ class Plan:
         machine: what the packs are made for.
         notes: by dataset, what people should know of its data.
         titles: what people call the datasets, no two alike.
+        states: what the missing cells will leave behind as learned.
     """
 
     suite: Suite
@@ -46,6 +48,7 @@ class Plan:
     machine: Machine = "cpu"
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
+    states: States = field(default_factory=States)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -80,6 +83,8 @@ class Plan:
             "failed": counts["failed"],
             "packs": len(self.packs),
             "estimated_seconds": round(self.seconds, 1),
+            "states_mb": round(self.states.kept_mb, 1),
+            "states_left_out": self.states.left_out,
             "methods": dict(Counter(label for label, _ in self.grid)),
             "notes": {name: list(notes) for name, notes in self.notes.items()},
         }
@@ -116,6 +121,7 @@ def plan_requests(
     grid = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
     cells = {cell.key: cell for cell in resolved}
     finished = store.sound(cells)
+    finished -= lacking(suite, finished, store)
     wanted = store.to_run(cells, retry_failed) | (store.finished(cells) - finished)  # a quarantine may be read-only
     failed = frozenset(cells.keys() - finished - wanted)
     bare = Plan(
@@ -127,6 +133,7 @@ def plan_requests(
         machine=present("auto"),
         titles=_titles(resolved, track),
         notes=track.notes(resolved),
+        states=States.expected(suite, (cells[key] for key in sorted(wanted)), track),
     )
     plan = _packed(bare, wanted, store, track)
     _check_needs(list(plan.packs), cells, store)

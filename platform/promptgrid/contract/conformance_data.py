@@ -84,8 +84,11 @@ def check_protocol(protocol: Protocol, dataset: Dataset) -> None:
         labels = {dataset.labels[index] for index in evaluation.indices}
         assert labels <= set(evaluation.classes), f"{name}: {evaluation.name!r} has images of classes it leaves out"
     assert {dataset.labels[index] for index in split.train} <= set(split.classes), f"{name}: a stray training label"
-    scores = {evaluation.name: {"accuracy": 0.5, "macro_f1": 0.5} for evaluation in split.evaluations}
-    assert type(protocol).headline in protocol.metrics(scores), f"{name}: the headline is none of its metrics"
+    scores = {evaluation.name: dict.fromkeys(protocol.scores, 0.5) for evaluation in split.evaluations}
+    assert protocol.headline in protocol.metrics(scores), f"{name}: the headline is none of its metrics"
+    assert protocol.choose_by in protocol.scores, f"{name}: it chooses by {protocol.choose_by!r}, which is no score"
+    told = protocol.choose_by == protocol.headline or protocol.headline not in protocol.scores
+    assert told, f"{name}: it chooses by {protocol.choose_by!r}, and its headline is {protocol.headline!r}"
 
 
 def assets_for(needs: frozenset[str], backbone: Backbone) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which images and classes train, which are scored, and what the scores are called."""
+"""Which examples and classes train, which are scored, and what the scores are called."""
 
 from __future__ import annotations
 
@@ -47,6 +47,12 @@ class Split:
         """The classes that ``method`` learns to choose between."""
         return self.classes + self.unseen if "unlabelled" in method.assets else self.classes
 
+    def validation(self, method: Method) -> Evaluation:
+        """The validation examples as a scored set; it leaves out the class that the other scored sets leave out."""
+        classes = self.known_to(method)
+        left_out = {one.left_out for one in self.evaluations} & set(classes)
+        return Evaluation("val", classes, self.val, next(iter(left_out), None))
+
     def identity(self) -> dict[str, object]:
         """The split as plain values, for digests; what it does not have is left out."""
         told = [{name: value for name, value in vars(item).items() if value is not None} for item in self.evaluations]
@@ -61,6 +67,8 @@ class Protocol(ABC):
     start afresh. ``narrows``: a pair may be scored on less than the target's own classes, so that a method which learns
     nothing has to be scored there too, to be compared. ``offers`` are the assets it gives to methods that need them.
     ``scores`` are what is computed of every scored set, by the names of :data:`promptgrid.engine.scoring.SCORES`.
+    ``choose_by`` is the one of them that chooses on validation examples, checkpoints and trials of a search: the
+    headline itself where that is one of ``scores``.
     ``learned_by`` is the protocol under which sources of its readings learn.
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
@@ -76,6 +84,7 @@ class Protocol(ABC):
     narrows: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset()
     scores: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    choose_by: ClassVar[str] = "accuracy"
     learned_by: ClassVar[str] = "few_shot"
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False

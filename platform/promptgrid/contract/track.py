@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Machine, Noun, Pack, Record, Refused, Request, Shared
+from promptgrid.spec.metrics import VALIDATION
+from promptgrid.spec.record import LEFT_OUT
 
 Arrays = dict[str, npt.NDArray[Any]]
 Learned = Callable[[str], Arrays]
@@ -86,13 +88,21 @@ class Predictions:
 class Outcome:
     """A record with what is too large to be read with it.
 
-    ``about`` is what ``state`` needs beside its arrays to be used again, as plain values: class names above all.
+    ``about`` is what ``state`` needs beside its arrays to be used again, as plain values: class names above all. Of a
+    state that was left out it says only its size, under :data:`promptgrid.spec.record.LEFT_OUT`.
     """
 
     record: Record
     predictions: tuple[Predictions, ...] = ()
     state: Arrays = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def within(self, most_mb: float | None) -> Outcome:
+        """The outcome, without a state of more than ``most_mb`` MB (10^6 bytes); None keeps all."""
+        size = sum(value.nbytes for value in self.state.values()) / 1e6
+        if most_mb is None or size <= most_mb:
+            return self
+        return replace(self, state={}, about={LEFT_OUT: round(size, 3)})
 
 
 class Track(ABC):
@@ -119,6 +129,10 @@ class Track(ABC):
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         """What is computed once before cells like ``cell`` start, where ``kept``, the names in the cache, lack it."""
         return None
+
+    def state_mb(self, cell: Cell) -> float:
+        """About how many MB (10^6 bytes) ``cell`` learns, where that is much: a tower of its own. Else 0."""
+        return 0.0
 
     @abstractmethod
     def run(
@@ -233,3 +247,7 @@ class Track(ABC):
     @abstractmethod
     def headline(self, protocol: str) -> str:
         """Name of the metric that a leaderboard of ``protocol`` ranks by."""
+
+    def chosen_by(self, protocol: str) -> str:
+        """Name of the metric that a search of ``protocol`` chooses by: one of cells scored on validation examples."""
+        return VALIDATION + self.headline(protocol)

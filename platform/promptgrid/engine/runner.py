@@ -20,6 +20,7 @@ from promptgrid.engine.outcomes.provenance import forget_peak, now, peak_memory_
 from promptgrid.engine.scoring import predictions_of, scores_of
 from promptgrid.engine.training.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.spec import Cell, Cost, Pack, Record
+from promptgrid.spec.metrics import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     record = Record(
         cell=ready.cell,
         metrics=data.opened.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
-        curves=_curves(trained),
+        curves=_curves(trained, data.opened.protocol.choose_by),
         cost=Cost(
             trainable_parameters=0 if as_it_is else sum(sizes.values()),
             train_seconds=0.0 if as_it_is else finished - began + (trained.seconds if trained is not None else 0.0),
@@ -132,13 +133,13 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
 def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
     """(split of the dataset, evaluation) for every set that scores a cell: its few validation examples in a search."""
     if ready.cell.scored == "val":
-        return [("val", Evaluation("val", ready.split.known_to(ready.method), ready.split.val))]
+        return [("val", ready.split.validation(ready.method))]
     return [("test", evaluation) for evaluation in ready.split.evaluations]
 
 
 def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     """``val_accuracy`` and its companions: names that no one takes for test scores."""
-    return {f"val_{name}": value for name, value in scores["val"].items()}
+    return {VALIDATION + name: value for name, value in scores["val"].items()}
 
 
 def _evaluate(
@@ -170,12 +171,12 @@ def _refuse_not_finite(params: Params) -> None:
             raise Diverged(f"the parameter {name!r} is not finite after training")
 
 
-def _curves(trained: Trained | None) -> dict[str, list[float]]:
+def _curves(trained: Trained | None, choose_by: str) -> dict[str, list[float]]:
     curves = {}
     if trained is not None:
         curves["train_loss"] = [float(np.float32(loss)) for loss in trained.losses]
         if trained.validation:
-            curves["val_accuracy"] = trained.validation
+            curves[VALIDATION + choose_by] = trained.validation
         if trained.queries:
             curves["queries"] = [float(asked) for asked in trained.queries]
         if trained.checkpoints:

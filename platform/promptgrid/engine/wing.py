@@ -31,6 +31,7 @@ from promptgrid.engine.planning.resolve import Resolver, choices
 from promptgrid.engine.published import Published
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
+from promptgrid.spec.metrics import VALIDATION
 
 
 class Wing(Track):
@@ -176,6 +177,9 @@ class Wing(Track):
     def headline(self, protocol: str) -> str:
         return self.resolver.protocol(protocol).headline
 
+    def chosen_by(self, protocol: str) -> str:
+        return VALIDATION + self.resolver.protocol(protocol).choose_by
+
     def timed(self) -> Bench:
         """What the speed benchmark of the wing times.
 
@@ -301,6 +305,12 @@ def _backbones(resolver: Resolver) -> list[dict[str, Any]]:
 
 def _protocols(resolver: Resolver) -> list[dict[str, Any]]:
     return [
-        {"name": name, "version": protocol.version, "about": protocol.about, "headline": protocol.headline}
+        {
+            "name": name,
+            "version": protocol.version,
+            "about": protocol.about,
+            "headline": protocol.headline,
+            "choose_by": protocol.choose_by,
+        }
         for name, protocol in sorted(resolver.protocols.items())
     ]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
 from promptgrid.spec.metrics import Metric, metric_of
-from promptgrid.spec.searched import SearchFound
+from promptgrid.spec.searched import BY_ACCURACY, SearchFound
 
 Correct = npt.NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ class ReportInput:
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
     ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
-    ``examples`` is what the track calls its examples.
+    ``examples`` is what the track calls its examples; ``chosen_by`` names the metric that chooses on validation ones.
 
     Raises:
         ValueError: a record stands under a key that is not its own, has the wrong status, or is finished without
@@ -87,11 +87,17 @@ class ReportInput:
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     examples: Noun = EXAMPLES
+    chosen_by: str = BY_ACCURACY
 
     @cached_property
     def metric(self) -> Metric:
         """What the leaderboards rank by."""
         return metric_of(self.headline)
+
+    @cached_property
+    def validation(self) -> Metric:
+        """What chooses on validation examples."""
+        return metric_of(self.chosen_by)
 
     def __post_init__(self) -> None:
         for status, records in (("done", self.records), ("failed", self.failures)):

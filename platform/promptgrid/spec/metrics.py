@@ -47,6 +47,11 @@ class Metric:
         return 1.0 if self.better == "higher" else -1.0
 
     @property
+    def worst(self) -> float:
+        """The least good value that is possible; infinite where there is none."""
+        return self.low if self.better == "higher" else self.high
+
+    @property
     def tie(self) -> float:
         """Values closer than this, half a printed digit, tie: they print alike."""
         return 0.5 * 10.0**-self.digits / self.factor
@@ -78,6 +83,8 @@ class Metric:
         return math.isfinite(value) and self.low <= value <= self.high
 
 
+VALIDATION = "val_"
+"""What metrics of validation examples begin with, so that no one takes them for test scores: ``val_accuracy``."""
 ACCURACY = Metric("accuracy", "accuracy")
 METRICS = {
     metric.name: metric

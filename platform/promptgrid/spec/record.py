@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from promptgrid.spec.cell import Cell
 from promptgrid.spec.metrics import metric_of
 
+LEFT_OUT = "left_out_mb"
+"""Under this name is said how large a state was that was not kept, in place of what else is said of one."""
+
 
 class Reason(StrEnum):
     """Why a cell failed."""
@@ -86,9 +89,9 @@ class Record(BaseModel):
     """The result of one cell. ``promptgrid/store/RECORDS.md`` tells the whole format, files beside this one included.
 
     ``metrics`` are in the unit and range of the metric that their name says (:mod:`promptgrid.spec.metrics`);
-    ``curves`` are lists over training (``train_loss`` by epoch, ``val_accuracy`` by checkpoint). ``notes`` are
-    sentences about the data: a class with fewer examples than shots, files that were left out. Version 1 of the schema
-    has none; it is read for ever.
+    ``curves`` are lists over training: ``train_loss`` by epoch, by checkpoint the validation score that the protocol
+    chooses by (``val_accuracy``). ``notes`` are sentences about the data: a class with fewer examples than shots, files
+    that were left out. Version 1 of the schema has none; it is read for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

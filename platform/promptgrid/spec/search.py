@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-OBJECTIVE = "val_accuracy"
-"""The metric that every track gives to cells scored on validation examples; a search chooses by its mean over seeds."""
 DIGITS = 5
 """Significant digits of a drawn value: the last bits of ``exp`` differ between machines, and cells are named by it."""
 MOST_EPOCHS = 10_000

@@ -8,7 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from promptgrid.spec.cell import canonical_json, digest
+from promptgrid.spec.metrics import ACCURACY, VALIDATION, Metric, metric_of
 from promptgrid.spec.search import Algorithm
+
+BY_ACCURACY = VALIDATION + ACCURACY.name
 
 
 class _Strict(BaseModel):
@@ -38,7 +41,7 @@ class TrialCells(_Strict):
 class PlaceFound(_Strict):
     """One dataset and number of shots of a study.
 
-    ``scores`` are mean validation accuracies over seeds by trial; None where a cell failed or the trial was stopped.
+    ``scores`` are means over seeds of the search's metric by trial; None where a cell failed or the trial was stopped.
     """
 
     label: str
@@ -59,6 +62,7 @@ class SearchFound(_Strict):
 
     ``base`` is the digest of the keys of the written configurations' validation cells: two searches with one base
     are about the same methods, data and code. ``cells`` counts the distinct cells of the trials that were run in full.
+    ``metric`` is what was chosen by; its file leaves it out where that is the accuracy on validation examples.
     """
 
     schema_version: Literal[1] = 1
@@ -68,8 +72,14 @@ class SearchFound(_Strict):
     trials: int
     seed: int
     cells: int
+    metric: str = BY_ACCURACY
     studies: list[StudyFound]
     places: list[PlaceFound]
+
+    @property
+    def chosen_by(self) -> Metric:
+        """What ``scores`` are of."""
+        return metric_of(self.metric)
 
     @property
     def question(self) -> str:
@@ -79,24 +89,24 @@ class SearchFound(_Strict):
 
     def text(self) -> str:
         """The canonical JSON that names it."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json", exclude={"metric"} if self.metric == BY_ACCURACY else None))
 
 
 SAME = 1e-9
 """Scores this near are equal: means of the same answers in another order differ in the last bits of a float."""
 
 
-def best_trial(scores: Sequence[float | None]) -> int | None:
-    """The trial with the best score, the earliest of equals; None where none has a score."""
-    tried = incumbents(scores)
+def best_trial(scores: Sequence[float | None], metric: Metric) -> int | None:
+    """The trial with the best score of ``metric``, the earliest of equals; None where none has a score."""
+    tried = incumbents(scores, metric)
     return tried[-1] if tried else None
 
 
-def incumbents(scores: Sequence[float | None]) -> list[int]:
-    """Trials that were the best of all so far when their turn came."""
+def incumbents(scores: Sequence[float | None], metric: Metric) -> list[int]:
+    """Trials that were the best of all so far, by ``metric``, when their turn came."""
     found: list[int] = []
     for trial, score in enumerate(scores):
         best = scores[found[-1]] if found else None
-        if score is not None and (best is None or score > best + SAME):
+        if score is not None and (best is None or metric.sign * score > metric.sign * best + SAME):
             found.append(trial)
     return found

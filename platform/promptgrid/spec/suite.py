@@ -19,6 +19,8 @@ from promptgrid.spec.refusal import Refused, nearest
 from promptgrid.spec.search import SearchEntry
 
 MAX_CELLS = 1_000_000
+STATES_MB = 64.0
+"""What a cell learned is kept up to so many MB, unless the suite says otherwise: not a whole tower for each cell."""
 MAX_WHOLE = 2**53
 """Whole numbers beyond it are no longer told apart as the numbers that methods compute with."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
@@ -151,6 +153,11 @@ class Suite(_Strict):
         le=1e7,
         description="seconds without a sign of life after which a worker is ended and its cell recorded as TIMEOUT",
     )
+    states: Literal["all", "none"] | Annotated[float, Field(ge=0, le=1e9)] = Field(
+        default=STATES_MB,
+        description="what cells learned is kept up to so many MB (10^6 bytes) a cell, `all` or `none` of it; a suite "
+        "with `sources` keeps all",
+    )
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
     search: SearchEntry | None = Field(default=None, description="budget and ranges of `promptgrid search`")
 
@@ -179,6 +186,13 @@ class Suite(_Strict):
     def labels(self) -> list[str]:
         """Display names of the method variants, in the order written."""
         return [label for entry in self.methods for label, _ in entry.variants()]
+
+    @property
+    def states_mb(self) -> float | None:
+        """The largest state of a cell that is kept, in MB; None where all are."""
+        if self.states == "all" or self.sources is not None:
+            return None
+        return 0.0 if self.states == "none" else float(self.states)
 
     def requests(self, datasets: list[str]) -> Iterator[tuple[str, Request]]:
         """(method label, request) for every cell; ``datasets`` are the names that ``bundled`` stands for."""

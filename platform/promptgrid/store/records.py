@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from promptgrid.spec import RETRIED, Record, scores_digest
 from promptgrid.spec.paths import user_path
+from promptgrid.spec.record import LEFT_OUT
 from promptgrid.store.attempts import Attempts
 from promptgrid.store.faults import Damaged, NotInStore, explained
 from promptgrid.store.files import encoding
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[0-9a-f]{64}")
 MARKS = ("records", "failures", "searches", "features", "quarantine", "temporary", "ray", "mirror.lock", "mlflow.db")
 """What a store may hold; a folder without any of it is none."""
+SAID = 4096
+"""Bytes of a state file that may say that the state was left out; larger ones hold one."""
 Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 
@@ -59,6 +62,8 @@ class Store:
     def commit(self, outcome: Outcome) -> bool:
         """Keep ``outcome``: a finished record for ever, a failed one as one more attempt.
 
+        A finished record whose state was left out makes room for one that brings it.
+
         Returns:
             False when the cell was finished already; then nothing changes (the first writer wins).
 
@@ -71,17 +76,18 @@ class Store:
             if record.status == "failed":
                 self.attempts.add(record)
                 return True
-            target = self.folder(key)
+            target, again = self.folder(key), False
             if target.exists():  # asked first: another writer's whole folder may appear meanwhile
-                if (target / "MANIFEST.json").is_file():
+                if not (target / "MANIFEST.json").is_file():
+                    move_aside(self.root, target, key, "MANIFEST.json is missing")
+                elif not (again := bool(outcome.state) and self.left_out(key) is not None):
                     return False
-                move_aside(self.root, target, key, "MANIFEST.json is missing")
             files = {
                 "record.json": encoding.record_bytes(record),
                 "predictions.parquet": encoding.predictions_bytes(outcome.predictions),
                 "state.safetensors": encoding.state_bytes(outcome.state, outcome.about),
             }
-            return commit_folder(self.root / "temporary", target, files, manifest_bytes(key, files))
+            return commit_folder(self.root / "temporary", target, files, manifest_bytes(key, files), again)
 
     # Asking
 
@@ -177,6 +183,14 @@ class Store:
             return encoding.about_of(raw)
         except (ValueError, AttributeError, TypeError) as error:
             raise self._set_aside(key, f"state.safetensors: {error}") from error
+
+    def left_out(self, key: str) -> float | None:
+        """MB of what a finished cell learned and its suite did not keep; None of every other cell."""
+        try:
+            large = (self.folder(key) / "state.safetensors").stat().st_size > SAID
+            return None if large else self.about(key).get(LEFT_OUT)
+        except (FileNotFoundError, NotInStore):
+            return None
 
     def scores_digest(self, keys: Iterable[str]) -> str:
         """:func:`spec.scores_digest` over the finished and failed records of ``keys``."""

@@ -113,6 +113,17 @@ def test_a_configuration_with_a_failed_seed_is_not_chosen(store: Store) -> None:
     assert all(winner.test_as_written is None for winner in winners(summary.found, store))
 
 
+def test_of_errors_the_lowest_is_chosen_and_written_down_by_its_name(store: Store) -> None:
+    found = searched(store, 6, "tuned", protocol="errors").found
+    assert found is not None
+    assert found.metric == "val_mae"
+    rates = [trial.get("rate", 0.5) for trial in found.studies[0].trials]
+    best = min(range(6), key=lambda trial: abs(rates[trial] - 0.7))
+    assert {place.chosen for place in found.places} == {best}, "the toy is best at 0.7"
+    assert {winner.validation for winner in winners(found, store)} == {place.scores[best] for place in found.places}
+    assert [path.read_text() for path in store.searches.all()] == [found.text()]
+
+
 def test_a_narrowed_space_is_another_question_but_shares_cells(store: Store) -> None:
     searched(store, 3, "tuned")
     narrow = {"trials": 3, "space": {"tuned": {"rate": [0.6, 0.8]}}}

@@ -77,6 +77,21 @@ def test_optuna_suggests_again_what_it_suggested_and_runs_nothing_twice(store: S
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
+def test_asha_goes_on_with_the_lowest_errors(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = SearchEntry(trials=TRIALS, algorithm="asha")
+    suite = toy_suite({"name": "tuned", "epochs": 27}, protocol="errors", datasets=["red"], seeds=[1])
+    summary = run_search(make_search(suite, store, entry), workers=1, options=Options(mirror=False))
+    assert summary.found is not None
+    rates = trials_of(summary)
+    (place,) = summary.found.places
+    whole = [trial for trial, score in enumerate(place.scores) if score is not None]
+    assert place.chosen == min(whole, key=lambda trial: abs(rates[trial] - 0.7))
+    scores = {trial: score for trial, score in enumerate(place.scores) if score is not None and trial > 0}
+    assert f"best mean validation mean absolute error {min(scores.values()):.3f}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
 def test_pbt_perturbs_knobs_inside_their_range_and_scores_the_last_rung(store: Store) -> None:
     summary = tuned(store, "pbt", trials=9)
     assert summary.found is not None

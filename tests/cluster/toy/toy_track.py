@@ -26,7 +26,10 @@ KNOBS = {"tuned": {"rate": {"low": 0.0, "high": 1.0, "log": False}}}
 
 
 class ToyTrack(Track):
-    """Methods: ``sleep`` works, ``tuned`` has a knob, ``after_sleep`` needs the ``sleep`` cell of its place."""
+    """Methods: ``sleep`` works, ``tuned`` has a knob, ``after_sleep`` needs the ``sleep`` cell of its place.
+
+    Scores are accuracies, under the protocol ``errors`` mean absolute errors.
+    """
 
     name = "toy"
 
@@ -74,7 +77,7 @@ class ToyTrack(Track):
         ]
 
     def headline(self, protocol: str) -> str:
-        return "accuracy"
+        return "mae" if protocol == "errors" else "accuracy"
 
 
 def _cell(request: Request) -> Cell:
@@ -147,7 +150,8 @@ def _outcome(cell: Cell, store: Path, number: float) -> Outcome | None:
     score = int(cell.key[:6], 16) / 0xFFFFFF
     if cell.method == "tuned":
         score = round(1.0 - abs(_rate(cell) - 0.7) * float(cell.settings.get("epochs", 27)) / 27, 6)
-    metric = "val_accuracy" if cell.scored == "val" else "accuracy"
+    name, score = ("mae", round(1.0 - score, 6)) if cell.protocol == "errors" else ("accuracy", score)
+    metric = f"val_{name}" if cell.scored == "val" else name
     record = Record(cell=cell, metrics={metric: score}, cost=Cost(train_seconds=_seconds(cell), trainable_parameters=3))
     predictions = Predictions(
         "test",

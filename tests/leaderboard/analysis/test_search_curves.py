@@ -12,6 +12,7 @@ from promptgrid.leaderboard.analysis.search_curves import best_so_far, chosen_so
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.pictures.svg import pictures
 from promptgrid.leaderboard.report import report_files
+from promptgrid.spec.metrics import ACCURACY, metric_of
 from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, TrialCells
 
 SCORES: list[float | None] = [0.3, 0.1, 0.5, None, 0.4, 0.5]
@@ -27,9 +28,10 @@ def place(label: str, scores: list[float | None], dataset: str = "digits", shots
     )
 
 
-def search(algorithm: str = "random", label: str = "coop") -> SearchFound:
+def search(algorithm: str = "random", label: str = "coop", metric: str = "val_accuracy") -> SearchFound:
     return SearchFound.model_validate(
         {
+            "metric": metric,
             "suite": "quickstart",
             "base": "0" * 64,
             "algorithm": algorithm,
@@ -58,28 +60,49 @@ def search(algorithm: str = "random", label: str = "coop") -> SearchFound:
 @pytest.mark.parametrize("scores", [SCORES, [0.9, 0.1, 0.2], [0.1, 0.2, 0.2, 0.3], [None, 0.2, 0.4], [0.5]])
 def test_the_closed_form_is_the_mean_over_every_subset(scores: list[float | None]) -> None:
     first, *others = [score or 0.0 for score in scores]
-    for count, found in enumerate(expected_best(scores)):
+    for count, found in enumerate(expected_best(scores, ACCURACY)):
         assert found == pytest.approx(fmean(max([first, *drawn]) for drawn in itertools.combinations(others, count)))
 
 
 def test_a_thousand_trials_stay_finite_and_rise_to_the_best() -> None:
-    curve = expected_best([0.0, *(0.001 * trial for trial in range(1, 1000))])
+    curve = expected_best([0.0, *(0.001 * trial for trial in range(1, 1000))], ACCURACY)
     assert curve == sorted(curve)
     assert curve[-1] == pytest.approx(0.999)
 
 
+def test_of_an_error_the_lowest_is_the_best_and_what_failed_the_highest_found() -> None:
+    error = metric_of("val_mae")
+    assert best_so_far([3.0, None, 2.0, 4.0, 1.0], error) == [3.0, 3.0, 2.0, 2.0, 1.0]
+    first, *others = scores = [3.0, 5.0, 2.0]
+    drawn = [
+        fmean(min([first, *some]) for some in itertools.combinations(others, count)) for count in range(len(scores))
+    ]
+    assert expected_best([3.0, None, 2.0], error) == pytest.approx(expected_best([3.0, 3.0, 2.0], error))
+    assert expected_best(scores, error) == pytest.approx(drawn)
+
+
+def test_the_section_says_what_was_chosen_by_in_its_own_unit() -> None:
+    report = make_report(
+        ["zero_shot", "coop"], ["digits", "fashion"], shots=(16,), searches=(search(metric="val_psnr"),)
+    )
+    page = report_files(build_board(report))["report.html"].decode()
+    assert "the best mean validation peak signal-to-noise ratio over seeds was chosen" in page
+    assert "peak signal-to-noise ratio, mean over datasets (dB)" in page
+    assert "mean validation accuracy" not in page
+
+
 def test_trials_that_depend_on_each_other_keep_their_order() -> None:
-    assert best_so_far([0.3, 0.1, None, 0.5, 0.4]) == [0.3, 0.3, 0.3, 0.5, 0.5]
+    assert best_so_far([0.3, 0.1, None, 0.5, 0.4], ACCURACY) == [0.3, 0.3, 0.3, 0.5, 0.5]
     (_, line) = search_curves(search("optuna"), {})
     assert line.validation == pytest.approx([0.45, 0.45, 0.55, 0.55, 0.55, 0.55])
 
 
 def test_the_test_curve_follows_the_trial_chosen_so_far_and_has_holes_where_nothing_was_tested() -> None:
     tested = {"coopdigits0a": 0.2, "coopdigits0b": 0.4, "coopdigits2a": 0.6, "coopdigits2b": 0.8}
-    found = chosen_so_far(place("coop", SCORES), tested)
+    found = chosen_so_far(place("coop", SCORES), ACCURACY, tested)
     assert found == pytest.approx([0.3, 0.3, 0.7, 0.7, 0.7, 0.7])
-    assert chosen_so_far(place("coop", SCORES), {}) == [None] * 6
-    assert chosen_so_far(place("coop", [None, None]), tested) == [None, None]
+    assert chosen_so_far(place("coop", SCORES), ACCURACY, {}) == [None] * 6
+    assert chosen_so_far(place("coop", [None, None]), ACCURACY, tested) == [None, None]
 
 
 def test_a_method_without_knobs_is_a_flat_line_as_long_as_the_others() -> None:

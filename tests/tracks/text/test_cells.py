@@ -189,3 +189,12 @@ def test_a_preview_says_template_and_words() -> None:
 
 def test_settings_are_brief() -> None:
     assert brief("prompt_tuning") == {"steps": 3, "batch_size": 4, "prompt_length": 3}
+
+
+def test_a_tower_of_its_own_is_expected_among_what_is_learned() -> None:
+    frozen, tuned = track().resolve([request("prompt_tuning"), request("cls_finetune")])
+    assert track().state_mb(frozen) == 0
+    learned = track().resolver.method("cls_finetune")
+    assert "weights" in learned.needs
+    width, layers, vocabulary = (track().resolver.sizes("tiny")[name] for name in ("width", "layers", "vocabulary"))
+    assert track().state_mb(tuned) == pytest.approx(4e-6 * (vocabulary * width + 12 * layers * width**2))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
-from tests.tracks.text.small_world import dataset, request, track
+from tests.tracks.text.small_world import MemoryCache, dataset, request, track
 
 from promptgrid.contract.protocol import Protocol
+from promptgrid.contract.track import Outcome
 from promptgrid.spec import Refused
 
 
@@ -39,6 +41,38 @@ def test_relations_leave_out_the_class_without_one() -> None:
     assert evaluation.left_out == 2
     with pytest.raises(Refused, match="two marked words"):
         protocol("relation").split(dataset(), 2, 1)
+
+
+@pytest.mark.parametrize("name", sorted(track().resolver.protocols))
+def test_the_score_of_the_headline_chooses(name: str) -> None:
+    own = protocol(name)
+    assert own.choose_by in own.scores
+    assert own.choose_by == own.headline
+    assert track().chosen_by(name) == f"val_{own.headline}"
+
+
+def ran(**how: str) -> Outcome:
+    """The outcome of one cell of relations."""
+    (cell,) = track().resolve([request("prompt_tuning", protocol="relation", dataset="relations", **how)])
+    (pack,) = track().pack([cell])
+    (outcome,) = track().run(replace(pack, wanted=frozenset({cell.key})), MemoryCache(), "cpu")
+    return outcome
+
+
+def test_a_search_of_relations_scores_without_the_class_that_means_none() -> None:
+    outcome = ran(scored="val")
+    (told,) = outcome.predictions
+    answers, counted = told.top[:, 0], [told.classes.index(name) for name in told.classes if name != "science"]
+    right = sum(int(((answers == label) & (told.label == label)).sum()) for label in counted)
+    both = sum(int((answers == label).sum() + (told.label == label).sum()) for label in counted)
+    metrics = outcome.record.metrics
+    assert metrics["val_micro_f1"] == pytest.approx(2 * right / both)
+    assert metrics["val_micro_f1"] != metrics["val_accuracy"], "the example tells the two apart"
+
+
+def test_checkpoints_of_relations_are_chosen_by_the_same() -> None:
+    curves = ran(selection="val").record.curves
+    assert set(curves) == {"train_loss", "val_micro_f1"}
 
 
 def test_zero_shot_labels_nothing() -> None:

@@ -101,6 +101,7 @@ def _as_json(summary: SearchSummary, winners: list[Winner]) -> dict[str, Any]:
         "algorithm": found.algorithm,
         "trials": found.trials,
         "seed": found.seed,
+        "chosen_by": found.metric,
         "validation_cells": found.cells,
         "cells_run": sum(run.done + run.failed for run in runs),
         "validation_cells_failed": summary.searched.failed,
@@ -139,7 +140,8 @@ def _show_winners(summary: SearchSummary, found: SearchFound, winners: list[Winn
         for place, winner in enumerate(winners)
     )
     columns = ("method", "dataset", *told, "trial", "validation", "test", "test as written")
-    title = f"winners of {found.suite}: chosen on validation {summary.examples.many}, then tested"
+    how = f"by {found.chosen_by.title} on validation {summary.examples.many}"
+    title = f"winners of {found.suite}: chosen {how}, then tested"
     show_table(columns, rows, title=title, names=columns)
 
 

@@ -15,8 +15,10 @@ import typer
 from promptgrid import api
 from promptgrid.cli.tables import show_facts, show_table
 from promptgrid.spec import Refused, exits
+from promptgrid.spec.sizes import UNITS, shown
 
 if TYPE_CHECKING:
+    from promptgrid.cluster import Plan
     from promptgrid.cluster.execution import RunSummary
     from promptgrid.cluster.status import Status
 
@@ -80,7 +82,8 @@ def plan(
             "packs to run": counts["packs"],
             "estimated core time": _duration(counts["estimated_seconds"]),
             f"estimated on {slots} workers": _duration(wall),
-        },
+        }
+        | _states_of(planned),
     )
     _tell_notes(planned.notes)
     named = f"{suite}" + (f" --store {store}" if store is not None else "")
@@ -151,6 +154,16 @@ def status(suite: SuiteFile, store: StoreDir = None, as_json: AsJson = False) ->
     else:
         _print_status(now)
         typer.echo(next_step(now, suite, store))
+
+
+def _states_of(planned: Plan) -> dict[str, str]:
+    """What is learned takes a line of a plan where it takes a large part of a disk."""
+    states, told = planned.states, {}
+    if states.kept_mb:
+        told["states to be kept"] = shown(states.kept_mb * UNITS["MB"])
+    if states.left_out:
+        told["states left out"] = f"of {states.left_out} cells, each of more than {planned.suite.states_mb:g} MB"
+    return told
 
 
 def next_step(now: Status, suite: Path, store: Path | None) -> str:

@@ -122,7 +122,9 @@ class PackFeed:
         store = self._run.dispatcher.store
         stall = stall_limit(self._run.stall_seconds, pack)
         path = self._run.folder / f"{trial}.json"
-        WorkOrder(pack, WorkerSetup(str(store.root), self._worker.device, self._worker.cpus, stall)).write(path)
+        states = self._run.dispatcher.states_mb
+        setup = WorkerSetup(str(store.root), self._worker.device, self._worker.cpus, stall, states)
+        WorkOrder(pack, setup).write(path)
         self._orders[trial] = path, stall
         return {"order": str(path)}
 

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from promptgrid.cluster.planner import Plan, plan_requests, requests_of, track_named
 from promptgrid.spec import Cell, Refused, Request, Suite, digest, nearest
+from promptgrid.spec.metrics import Metric, metric_of
 from promptgrid.spec.search import (
     LENGTH,
     MOST_EPOCHS,
-    OBJECTIVE,
     Algorithm,
     Interval,
     Knobs,
@@ -65,23 +65,34 @@ class Search:
         )
 
     @property
+    def metric(self) -> Metric:
+        """What trials are chosen by: a metric of cells scored on validation examples."""
+        return metric_of(self.track.chosen_by(self.suite.protocol))
+
+    @property
     def base(self) -> str:
         """Digest of the keys of the written configurations' cells: which methods, data and code are asked about."""
         return digest(sorted({cell.key for trial, _, cell in self.cells if trial == 0}))
 
     def scores(self) -> dict[Where, list[float | None]]:
-        """Mean :data:`OBJECTIVE` over seeds by trial; None where a cell failed or never ran, or the trial was stopped.
+        """Mean of the metric over seeds by trial; None where a cell failed or never ran, or the trial was stopped.
 
         No trial of a method without knobs differs from the written one, so its list has one score.
         """
         records = self.store.records({cell.key for _, _, cell in self.cells})
-        values = {record.cell.key: record.metrics.get(OBJECTIVE) for record in records}
+        name = self.metric.name
+        values = {record.cell.key: record.metrics.get(name) for record in records}
         studies = {(study.label, study.backbone): study for study in self.studies}
         seeds: dict[Where, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
         for trial, where, cell in self.cells:
             stopped = trial in studies[where[:2]].stopped
             seeds[where][trial].append(None if stopped else values.get(cell.key))
         return {where: [mean_of(found) for _, found in sorted(trials.items())] for where, trials in seeds.items()}
+
+    def mean_score(self) -> float:
+        """Mean score of the first trials of all studies over datasets and shots; where one has none, the worst."""
+        scores = [self.metric.worst if found[0] is None else found[0] for found in self.scores().values()]
+        return sum(scores) / len(scores)
 
     def _asked(self) -> Iterable[tuple[int, str, Request]]:
         return trial_requests(self.requests, self.studies)
@@ -148,7 +159,7 @@ def knobs_of(track: Track) -> Knobs:
 def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, Plan]:
     """The choice at every place, and the plan of the test cells that follow from it. Nothing is run."""
     scores = search.scores()
-    tested = {where: sorted({0, *incumbents(found)}) for where, found in scores.items()}
+    tested = {where: sorted({0, *incumbents(found, search.metric)}) for where, found in scores.items()}
     asked = list(_test_requests(search, tested))
     plan = plan_requests(
         search.suite, [(label, request) for _, label, request in asked], search.store, search.track,
@@ -157,7 +168,7 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
     keys: dict[Where, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for (trial, label, request), (_, cell) in zip(asked, plan.grid, strict=True):
         keys[where_of(label, request)][trial].append(cell.key)
-    places = [_place(where, found, keys[where]) for where, found in scores.items()]
+    places = [_place(where, found, search.metric, keys[where]) for where, found in scores.items()]
     return _found(search, places), plan
 
 
@@ -175,11 +186,11 @@ def _test_requests(search: Search, tested: Mapping[Where, Sequence[int]]) -> Ite
             yield trial, label, replace(request, settings={**request.settings, **changed})
 
 
-def _place(where: Where, scores: list[float | None], keys: Mapping[int, list[str]]) -> PlaceFound:
+def _place(where: Where, scores: list[float | None], metric: Metric, keys: Mapping[int, list[str]]) -> PlaceFound:
     label, backbone, dataset, shots = where
     tested = [TrialCells(trial=trial, keys=found) for trial, found in sorted(keys.items())]
     return PlaceFound(
-        label=label, backbone=backbone, dataset=dataset, shots=shots, scores=scores, chosen=best_trial(scores),
+        label=label, backbone=backbone, dataset=dataset, shots=shots, scores=scores, chosen=best_trial(scores, metric),
         tested=tested,
     )  # fmt: skip
 
@@ -193,6 +204,7 @@ def _found(search: Search, places: list[PlaceFound]) -> SearchFound:
         algorithm=entry.algorithm,
         trials=entry.trials,
         seed=entry.seed,
+        metric=search.metric.name,
         cells=len({cell.key for trial, where, cell in search.cells if trial not in stopped[where[:2]]}),
         studies=[
             StudyFound(

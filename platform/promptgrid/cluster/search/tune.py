@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ray import tune
@@ -40,12 +40,12 @@ from promptgrid.cluster.on_ray.session import Session, ray_session
 from promptgrid.cluster.progress import clock
 from promptgrid.cluster.resources import Worker
 from promptgrid.cluster.search.search import Search
-from promptgrid.cluster.search.worker import CUT, StudyOrder, TrialWorker, configuration_of
+from promptgrid.cluster.search.worker import CUT, SCORE, StudyOrder, TrialWorker, configuration_of
 from promptgrid.cluster.stopping import Halt, StopSignals
 from promptgrid.cluster.workers.stalls import STALL_SECONDS
 from promptgrid.cluster.workers.work_order import WorkerSetup
 from promptgrid.spec import ClusterLost, Refused
-from promptgrid.spec.search import OBJECTIVE, Interval, Study
+from promptgrid.spec.search import Interval, Study
 
 RUNGS = 3
 OWN_SCHEDULE = 45
@@ -141,8 +141,8 @@ class StudyRun:
             tune.with_resources(TrialWorker, PlacementGroupFactory([bundle])),
             param_space={"order": str(self._written(worker, name)), **space},
             tune_config=TuneConfig(
-                metric=OBJECTIVE,
-                mode="max",
+                metric=SCORE,
+                mode=self._mode,
                 search_alg=searcher,
                 scheduler=scheduler,
                 num_samples=number if searcher is not None else 1,
@@ -208,19 +208,22 @@ class StudyRun:
         written = {knob: float(self._setting(knob)) for knob in space}
         known: dict[str, Any] = {}
         if all(place.low <= written[knob] <= place.high for knob, place in space.items()):
-            scores = [found[0] or 0.0 for found in self._own().written().scores().values()]
             known["points_to_evaluate"] = [{f"knobs/{knob}": value for knob, value in written.items()}]
-            known["evaluated_rewards"] = [sum(scores) / len(scores)]
+            known["evaluated_rewards"] = [self._own().written().mean_score()]
         return OptunaSearch(
             space={
                 f"knobs/{knob}": FloatDistribution(place.low, place.high, log=place.log)
                 for knob, place in space.items()
             },
-            metric=OBJECTIVE,
-            mode="max",
+            metric=SCORE,
+            mode=self._mode,
             seed=self.search.entry.seed,
             **known,
         )
+
+    @property
+    def _mode(self) -> Literal["max", "min"]:
+        return "max" if self.search.metric.better == "higher" else "min"
 
     def _own(self) -> Search:
         key = (self.study.label, self.study.backbone)
@@ -243,7 +246,8 @@ class StudyRun:
 
     def _written(self, worker: Worker, name: str) -> Path:
         stall = self.options.stall_of(self.search.suite) or STALL_SECONDS
-        setup = WorkerSetup(str(self.search.store.root), worker.device, worker.cpus, stall)
+        states = self.search.suite.states_mb
+        setup = WorkerSetup(str(self.search.store.root), worker.device, worker.cpus, stall, states)
         order = StudyOrder(
             self.search.suite, self.search.entry, self.study.label, self.study.backbone, setup, self.rungs
         )
@@ -291,7 +295,7 @@ class Listener:
     def __init__(self, run: StudyRun) -> None:
         self._run = run
         self._said = self._began = time.monotonic()
-        self._best = 0.0
+        self._best: float | None = None
         self._rungs = 0
 
     def result(self, result: dict[str, Any]) -> None:
@@ -300,7 +304,8 @@ class Listener:
         self._run.count.done += done
         self._run.count.failed += failed
         self._rungs += 1
-        self._best = max(self._best, result[OBJECTIVE])
+        known = [result[SCORE]] if self._best is None else [self._best, result[SCORE]]
+        self._best = max(known, key=lambda score: self._run.search.metric.sign * score)
 
     def check(self) -> None:
         """Called ten times a second: say something now and then, and leave if a signal asks for it."""
@@ -323,9 +328,9 @@ class Listener:
         """One line on stderr."""
         self._said = time.monotonic()
         if not self._run.options.quiet:
-            study = self._run.study
-            best = f"best mean validation accuracy {self._best:.3f}"
-            print(f"{self._run.phase}, {study.label} on {study.backbone}: {what}, {best}", file=sys.stderr)
+            study, title = self._run.study, self._run.search.metric.title
+            best = "" if self._best is None else f", best mean validation {title} {self._best:.3f}"
+            print(f"{self._run.phase}, {study.label} on {study.backbone}: {what}{best}", file=sys.stderr)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore that is never made

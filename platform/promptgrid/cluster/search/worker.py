@@ -12,9 +12,11 @@ from promptgrid.cluster.on_ray.worker import ReusedWorker
 from promptgrid.cluster.search.search import Search, make_search
 from promptgrid.cluster.workers.work_order import WorkerSetup, WorkOrder, read_order, settle
 from promptgrid.spec import Suite
-from promptgrid.spec.search import OBJECTIVE, SearchEntry, Study
+from promptgrid.spec.search import SearchEntry, Study
 from promptgrid.store import Store
 
+SCORE = "score"
+"""What Tune compares trials by: the result of :func:`evaluate`."""
 CUT = 3
 """Each rung has this many times the epochs of the one before, and about one in so many trials goes on."""
 
@@ -76,7 +78,7 @@ class TrialWorker(ReusedWorker):
         score, done, failed = evaluate(self._order, self._knobs, epochs)
         self._rung += 1
         last = self._rung == len(self._order.rungs)
-        return {OBJECTIVE: score, "budget": CUT ** (self._rung - 1), "cells": [done, failed], "done": last}
+        return {SCORE: score, "budget": CUT ** (self._rung - 1), "cells": [done, failed], "done": last}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         (Path(checkpoint_dir) / "rung.json").write_text(json.dumps(self._rung))
@@ -86,9 +88,9 @@ class TrialWorker(ReusedWorker):
 
 
 def evaluate(order: StudyOrder, knobs: Mapping[str, float], epochs: int | None) -> tuple[float, int, int]:
-    """Mean validation accuracy over the study's datasets and shots, and the cells that this call finished and failed.
+    """Mean score over the study's datasets and shots, and the cells that this call finished and failed.
 
-    A place (dataset and shots) where a cell failed counts as 0: a configuration that diverges is a bad one.
+    A place (dataset and shots) where a cell failed counts as the metric's worst: a configuration that diverges is bad.
     """
     search, study = order.study()
     settings = configuration_of(study, knobs) | ({} if epochs is None else {"epochs": epochs})
@@ -98,8 +100,7 @@ def evaluate(order: StudyOrder, knobs: Mapping[str, float], epochs: int | None) 
         for settled in settle(WorkOrder(pack, order.setup)):
             failed += settled.reason is not None
             done += settled.reason is None
-    scores = [found[0] or 0.0 for found in search.scores().values()]
-    return sum(scores) / len(scores), done, failed
+    return search.mean_score(), done, failed
 
 
 def configuration_of(study: Study, knobs: Mapping[str, Any]) -> dict[str, float]:

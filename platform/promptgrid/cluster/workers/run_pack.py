@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +30,27 @@ class Settled:
 
 @dataclass(frozen=True)
 class PackRun:
-    """What a pack is run with: the wing that knows how, where results go, and on which device."""
+    """What a pack is run with: the wing that knows how, where results go, which device, which states are kept."""
 
     track: Track
     store: Store
     cache: Cache
     device: str = "cpu"
     progress: Progress = lambda done: None
+    states_mb: float | None = None
 
     def run(self, pack: Pack) -> Iterator[Settled]:
         """Settle every wanted cell of ``pack``, each as soon as its record is committed.
 
-        What the store already holds is not run again. Whatever escapes the track becomes a failed record of the
-        cells that had none yet.
+        What the store already holds is not run again, unless its state was left out and all are kept now. Whatever
+        escapes the track becomes a failed record of the cells that had none yet.
 
         Raises:
             OSError: the store cannot be written at all.
         """
         missing = {cell.key: cell for cell in pack.cells if cell.key in pack.wanted}
         before = self.store.failures(list(missing))
-        for key in self.store.finished(list(missing)):
+        for key in self.store.finished(list(missing)) - self._lacking(missing):
             del missing[key]
             yield Settled(key)
         if not missing:
@@ -82,18 +83,24 @@ class PackRun:
         for cell in missing.values():
             yield self._commit_failure(cell, error, attempts[cell.key])
 
+    def _lacking(self, keys: Iterable[str]) -> set[str]:
+        return set() if self.states_mb is not None else {key for key in keys if self.store.left_out(key) is not None}
+
     def _learned(self, key: str) -> dict[str, npt.NDArray[Any]]:
         try:
-            return self.store.state(key)
+            state = self.store.state(key)
         except LookupError as error:
             raise SourceLost(f"what the source learned cannot be read: {error}") from error
+        if self.store.left_out(key) is not None:
+            raise SourceLost("what the source learned was not kept by the suite that ran it")
+        return state
 
     def _commit(self, outcome: Outcome, attempts: int) -> Settled:
         record = outcome.record
         if attempts > record.attempts:
             record = record.model_copy(update={"attempts": attempts})
         try:
-            self.store.commit(replace(outcome, record=record))
+            self.store.commit(replace(outcome, record=record).within(self.states_mb))
         except OSError as error:
             if reason_of(error) is not Reason.DISK_FULL:
                 raise

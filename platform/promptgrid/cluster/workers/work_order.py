@@ -28,12 +28,14 @@ class WorkerSetup:
         device: ``cpu`` or ``cuda``.
         threads: threads of torch.
         stall_seconds: without progress for so long, the worker is ended.
+        states_mb: what a cell learned is kept up to so many MB; None: all.
     """
 
     store: str
     device: str
     threads: int
     stall_seconds: float
+    states_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def _settled(order: WorkOrder, track: Track, alive: Callable[[], None]) -> Itera
 
     store = Store(order.setup.store)
     cache = FeatureCache(store.root, alive=alive)
-    return PackRun(track, store, cache, order.setup.device, progress=lambda done: alive()).run(order.pack)
+    setup = order.setup
+    return PackRun(track, store, cache, setup.device, lambda done: alive(), setup.states_mb).run(order.pack)
 
 
 def _track_of(order: WorkOrder) -> Track:

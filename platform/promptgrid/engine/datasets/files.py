@@ -13,7 +13,7 @@ from typing import Any
 from promptgrid.contract.dataset import Dataset
 from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec import DatasetCard, Refused
-from promptgrid.spec.paths import user_path
+from promptgrid.spec.paths import nearest_folder, user_path
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,13 @@ class FilesDataset(Dataset):
 
 
 def existing_folder(text: str, where: str) -> Path:
-    """The folder ``text`` with every link resolved, ``~`` expanded."""
+    """The folder ``text`` with every link resolved, ``~`` and ``${NAME}`` expanded; relative to the working folder."""
     folder = user_path(text, where)
     if not text or not folder.is_dir():
-        above = next((parent for parent in folder.parents if parent.is_dir()), Path("/"))
         problem = "not a folder" if folder.exists() else "no such folder"
-        raise Refused(problem, where=where, got=text, hint=f"the nearest folder that exists is {str(above)!r}")
+        raise Refused(
+            problem, where=where, got=text, hint=f"the nearest folder that exists is {str(nearest_folder(folder))!r}"
+        )
     return folder.resolve()
 
 

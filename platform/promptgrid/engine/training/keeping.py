@@ -11,7 +11,7 @@ from promptgrid.contract.method import Params
 from promptgrid.engine.training.schedule import Schedule
 
 Validate = Callable[[int, Params], float]
-"""A slot and its parameters to its validation accuracy."""
+"""A slot and its parameters to how good they are on its validation examples: the higher, the better."""
 
 
 class Average:

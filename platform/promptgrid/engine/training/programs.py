@@ -14,7 +14,7 @@ from promptgrid.contract.method import Method, Params
 from promptgrid.contract.randomness import stream
 from promptgrid.contract.task import Task
 from promptgrid.engine.data import PackData, Prepared
-from promptgrid.engine.scoring import answers_of
+from promptgrid.engine.scoring import answers_of, scores_of
 from promptgrid.engine.training.keeping import Validate
 from promptgrid.engine.training.packed import PackedMethod
 from promptgrid.engine.training.rounds import mixtures_of, schedules_for, schedules_of, set_of
@@ -23,6 +23,7 @@ from promptgrid.engine.training.schedule import Schedule
 from promptgrid.engine.training.speed import Choose, Speed, chooser, plainly
 from promptgrid.engine.training.trainer import Fit, fit
 from promptgrid.spec import Cell, Pack, Refused
+from promptgrid.spec.metrics import metric_of
 
 ROOM = 0.9
 """The share of a GPU's free memory that a pack may take."""
@@ -44,7 +45,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Trained:
-    """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores.
+    """What one cell learned: its parameters (on the device), mean losses by epoch, validation scores by checkpoint.
 
     ``queries`` are the examples that a black box had been asked about behind each epoch, ``checkpoints`` behind each
     validation score; empty of a model that is open. ``seconds`` is its share of the program's time, by its share of the
@@ -132,13 +133,14 @@ def train(
     for turn in range(len(program.rounds)):
         step = _share_of(progress, turn, len(program.rounds))
         fits.append(_fit(program, slots, data, fits[-1] if fits else None, turn, step))
+    sign = metric_of(data.opened.protocol.choose_by).sign
     totals = [sum(schedule.total for schedule in own) for own in zip(*program.rounds, strict=True)]
     a_step = (time.perf_counter() - began) / sum(totals)
     return {
         cell.key: Trained(
             params={name: value[place] for name, value in fits[-1].params.items()},
             losses=torch.cat([found.losses[place] for found in fits]),
-            validation=[score for found in fits for score in found.validation[place]],
+            validation=[sign * score for found in fits for score in found.validation[place]],
             seconds=a_step * totals[place],
             speed=str(_taken([found.speed for found in fits])),
             **_queries(fits[-1].queries[place], program.rounds[-1][place], bool(fits[-1].validation[place])),
@@ -261,7 +263,9 @@ def _packed(
 
 
 def _validator(slots: Sequence[Prepared], data: PackData) -> Callable[[int, Params], float]:
-    """(slot, its parameters) to the accuracy on its few validation examples."""
+    """(slot, its parameters) to what the protocol chooses by on its few validation examples, the higher the better."""
+    name = data.opened.protocol.choose_by
+    sign = metric_of(name).sign
     columns = {slot.split.val: data.columns("val", slot.split.val) for slot in slots}
     labels = {slot.split.val: data.labels(slot.split.val, slot.split.classes) for slot in slots}
 
@@ -271,6 +275,8 @@ def _validator(slots: Sequence[Prepared], data: PackData) -> Callable[[int, Para
             raise ValueError("selection by validation examples, but the split has none")
         seen = slot.split.val
         logits = answers_of(slot.method, params, slot.task, columns[seen], data.chunk)
-        return float((logits.argmax(1) == labels[seen]).double().mean())
+        left_out = slot.split.validation(slot.method).left_out
+        none = None if left_out is None else slot.split.classes.index(left_out)
+        return sign * scores_of(logits, labels[seen], (name,), none)[name]
 
     return validate

@@ -74,7 +74,7 @@ def fit(
         sampler: training examples of the K cells.
         schedules: of the K cells, longest first, with equal batch sizes: a cell that has taken its steps leaves, and
             the others go on without it.
-        validate: (slot, its parameters) to its validation accuracy.
+        validate: (slot, its parameters) to how good they are on validation examples, the higher the better.
         progress: told the share done after each window of steps.
         choose: decides on shortcuts when the first batch is there.
         keep_best: where there is validation, the best checkpoint is kept, the later on ties; else the last step.

@@ -9,15 +9,15 @@ from statistics import fmean
 from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.planned_grid import PlannedCell
 
-ASKED, SEEN, SCORED = "queries", "val_queries", "val_accuracy"
-"""Curves of a record: examples asked about behind each epoch and each checkpoint, and the checkpoints' accuracy."""
+ASKED, SEEN = "queries", "val_queries"
+"""Curves of a record: examples asked about behind each epoch and each checkpoint."""
 SHARES = (0.25, 0.5, 1.0)
 """Of a method's queries, at which tables show how far it had come."""
 
 
 @dataclass(frozen=True)
 class QueryCurve:
-    """One method on one dataset, means over its finished seeds; scores are fractions.
+    """One method on one dataset, means over its finished seeds; scores in their own units.
 
     ``validation`` are scores on the few validation examples behind so many ``queries``, both by checkpoint and empty
     where there are no such examples; ``asked`` are all queries, ``test`` is the headline score behind them.
@@ -76,7 +76,7 @@ def _curve(board: Board, label: str, dataset: str, grid: Sequence[PlannedCell]) 
         label=label,
         dataset=dataset,
         queries=_means([curve.get(SEEN, []) for curve in curves]),
-        validation=_means([curve.get(SCORED, []) for curve in curves]),
+        validation=_means([curve.get(board.report.chosen_by, []) for curve in curves]),
         asked=fmean(curve[ASKED][-1] for curve in curves),
         test=fmean(record.metrics[board.report.headline] for record in records),
     )

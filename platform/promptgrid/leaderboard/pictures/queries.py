@@ -34,7 +34,7 @@ def figure_name(board: Board, leaderboard: Leaderboard) -> str:
 
 
 def query_figure(board: Board, leaderboard: Leaderboard) -> str:
-    """Lines: validation accuracy by checkpoint. Dots: test accuracy behind all queries. Dashed grey: zero-shot's."""
+    """Lines: validation score by checkpoint. Dots: test score behind all queries. Dashed grey: zero-shot's."""
     curves, flat = query_curves(board, leaderboard), unasked(board, leaderboard)
     labels = list(dict.fromkeys([*flat, *(curve.label for curve in curves)]))
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
@@ -78,7 +78,13 @@ def query_figure(board: Board, leaderboard: Leaderboard) -> str:
 
 def _draw(axes: Any, board: Board, curve: QueryCurve) -> None:
     shade = colour(board, curve.label)
-    axes.plot(curve.queries, 100 * np.asarray(curve.validation), color=shade, linewidth=1.2, zorder=2)
+    axes.plot(
+        curve.queries,
+        board.report.validation.factor * np.asarray(curve.validation),
+        color=shade,
+        linewidth=1.2,
+        zorder=2,
+    )
     axes.plot(
         [curve.asked],
         [board.report.metric.factor * curve.test],

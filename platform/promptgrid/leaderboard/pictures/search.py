@@ -42,15 +42,22 @@ def curves_by_place(board: Board, found: SearchFound) -> dict[tuple[str, int], l
 def search_figure(board: Board, found: SearchFound, lines: list[SearchCurve]) -> str:
     """Solid: the best validation score to be expected. Dashed: the test score of the trial chosen so far."""
     figure = Figure(figsize=(8.6, 4.2))
-    axes = figure.subplots()
+    axes, metric = figure.subplots(), found.chosen_by
     for line in lines:
         trials = np.arange(1, len(line.validation) + 1)
         shade = colour(board, line.label)
-        axes.plot(trials, 100 * np.asarray(line.validation), color=shade, linewidth=1.7)
+        axes.plot(trials, metric.factor * np.asarray(line.validation), color=shade, linewidth=1.7)
         test = np.asarray([np.nan if value is None else value for value in line.test], dtype=float)
-        axes.plot(trials, 100 * test, color=shade, linewidth=1.2, linestyle=(0, (3, 1.6)), drawstyle="steps-post")
+        axes.plot(
+            trials,
+            board.report.metric.factor * test,
+            color=shade,
+            linewidth=1.2,
+            linestyle=(0, (3, 1.6)),
+            drawstyle="steps-post",
+        )
     axes.set_xlabel("trials")
-    axes.set_ylabel("accuracy, mean over datasets (%)")
+    axes.set_ylabel(f"{metric.title}, mean over datasets{metric.axis}")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlim(1, max(2, found.trials))
     axes.grid(axis="y", color=LINE, linewidth=0.7)

@@ -90,14 +90,15 @@ def _mean(values: list[float | None]) -> float | None:
 def drawings(board: Board, figures: Figures) -> dict[str, Any]:
     """The pictures of each search, inline, in the order of its curves."""
     return {
+        "metrics": [found.chosen_by for found in board.report.searches],
         "pictures": [
             [
-                Markup(inline(figures[name], name, "accuracy of the best trial against the number of trials"))
+                Markup(inline(figures[name], name, f"{found.chosen_by.title} of the best trial against trials"))
                 for backbone, shots in curves_by_place(board, found)
                 if (name := figure_name(board, number, backbone, shots)) in figures
             ]
             for number, found in enumerate(board.report.searches)
-        ]
+        ],
     }
 
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STEPS = ("made", "half", "files", "manifest", "synced", "renamed", "parent")
@@ -88,8 +88,14 @@ def land(folder: Path, target: Path) -> bool:
     return True
 
 
-def commit_folder(temporary: Path, target: Path, files: Mapping[str, bytes], manifest: bytes) -> bool:
-    """Make ``target`` hold exactly ``files`` and ``MANIFEST.json``; False when it was there already."""
+def commit_folder(
+    temporary: Path, target: Path, files: Mapping[str, bytes], manifest: bytes, replaced: bool = False
+) -> bool:
+    """Make ``target`` hold exactly ``files`` and ``MANIFEST.json``; False when it was there already.
+
+    With ``replaced`` a ``target`` that is there makes room once the new files are written; a crash between the two
+    renames leaves none.
+    """
     with staging(temporary) as folder:
         failpoint("made")
         for name, raw in files.items():
@@ -100,7 +106,12 @@ def commit_folder(temporary: Path, target: Path, files: Mapping[str, bytes], man
         failpoint("files")
         write_file(folder / "MANIFEST.json", manifest)
         failpoint("manifest")
-        return land(folder, target)
+        if not replaced:
+            return land(folder, target)
+        with staging(temporary) as before:
+            with suppress(FileNotFoundError):  # another writer has just done the same
+                os.rename(target, before / target.name)
+            return land(folder, target)
 
 
 def stale(temporary: Path, older_than: float) -> list[Path]:

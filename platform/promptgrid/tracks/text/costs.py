@@ -75,6 +75,11 @@ def memory_mb(method: Method, reading: Reading, batch: int) -> tuple[float, floa
     return (kept + own) / 2**20 + 0.5, 4 * reading.weights / 2**20
 
 
+def state_mb(method: Method, reading: Reading) -> float:
+    """MB (10^6 bytes) of a tower of its own, where ``method`` learns one."""
+    return 4 * reading.weights / 1e6 if _tunes(method) else 0.0
+
+
 def _prompt(method: Method) -> int:
     """Learned tokens beside a text."""
     return int(getattr(method, "prompt_length", 0))

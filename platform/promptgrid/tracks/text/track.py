@@ -19,7 +19,7 @@ from promptgrid.engine.planning.packing import ROOMS, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.text.backbone import TextBackbone
-from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, step_seconds
+from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, state_mb, step_seconds
 from promptgrid.tracks.text.data.kept import task_from
 from promptgrid.tracks.text.data.learned import LearnedMethod
 from promptgrid.tracks.text.data.pack_data import Looking, TextData
@@ -58,6 +58,10 @@ class TextTrack(Wing):
 
     def memory_mb(self, cell: Cell, method: Method, batch: int) -> tuple[float, float]:
         return memory_mb(method, self._reading(cell), batch)
+
+    def state_mb(self, cell: Cell) -> float:
+        method = self.resolver.method(cell.method)(**cell.settings)
+        return 0.0 if cell.reading == "evaluate" else state_mb(method, self._reading(cell))
 
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         method = self.resolver.method(cell.method)(**cell.settings)

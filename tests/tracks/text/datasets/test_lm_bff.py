@@ -73,12 +73,15 @@ def test_a_text_that_a_draw_holds_twice_is_there_twice(tmp_path: Path) -> None:
     assert found.draws[2, 13][0] == [0, 1, 2, 3]
 
 
-def test_the_pool_stands_behind_the_draws_without_what_they_or_the_test_hold(tmp_path: Path) -> None:
+def test_the_pool_stands_behind_the_draws_without_what_they_or_the_test_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = sst2(tmp_path, 13, TRAIN, "nice\t1\nno\t0\n")
     pool = tmp_path / "pool"
     pool.mkdir()
     (pool / "train.tsv").write_text("sentence\tlabel\nnew\t1\nNice!\t1\ngood one\t1\nnewer\t0\ndull\t0\n")
-    found = opened(folder, f"?pool={pool}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = opened(folder, "?pool=~/pool")
     assert found.splits["train"] == [0, 1, 2, 3, 4, 5]
     assert [found.read(index).a for index in (4, 5)] == ["new", "newer"]
     assert found.draws[2, 13] == ([0, 1, 2, 3], [6, 7])

@@ -135,7 +135,8 @@ def _from_folder(folder: Path, spelling: Spelling) -> Source:
     """The configuration in ``folder``; its weights are still to be found."""
     file = folder / CONFIG
     if not file.is_file():
-        raise Refused("no open_clip_config.json there", where=spelling.model, expected="a folder written by open_clip")
+        raise Refused("no open_clip_config.json there", where=spelling.model, got=str(folder.absolute()),
+                      expected="a folder written by open_clip")  # fmt: skip
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -92,7 +92,7 @@ def _address(dataset: str) -> tuple[Path, dict[str, str]]:
     if not file.is_file():
         beside = sorted(path.name for path in file.parent.glob("*.json"))[:8] if file.parent.is_dir() else []
         hint = f"in that folder: {', '.join(beside)}" if beside else "expected a file split_zhou_X.json"
-        raise Refused("no such file", where=str(file), hint=hint)
+        raise Refused("no such file", where=str(file.absolute()), hint=hint)
     return file.resolve(), options
 
 

@@ -166,7 +166,9 @@ def _preprocessing(home: Path, kind: Kind, shape: Shape, special: Special) -> di
 
 def _json(home: Path, name: str, where: str) -> dict[str, Any]:
     if not (home / name).is_file():
-        raise Refused(f"no {name} there", where=where, expected="a folder that save_pretrained wrote")
+        raise Refused(
+            f"no {name} there", where=where, got=str(home.absolute()), expected="a folder that save_pretrained wrote"
+        )
     try:
         found = json.loads((home / name).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from promptgrid.spec import Refused, nearest
-from promptgrid.spec.paths import user_path
+from promptgrid.spec.paths import nearest_folder, user_path
 
 MAX_BYTES = 512 * 2**20
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -28,6 +28,8 @@ class Source(NamedTuple):
 def address(dataset: str, prefix: str, options: Sequence[str]) -> tuple[Path, dict[str, str]]:
     """The path and the options of ``prefix:path?key=value&...``; values may hold %26 for & and the like.
 
+    ``~`` and ``${NAME}`` are expanded, and a relative path starts at the working folder, as those of all wings do.
+
     Raises:
         Refused: no such file or folder, an unknown option, one without a value or given twice.
     """
@@ -42,9 +44,8 @@ def address(dataset: str, prefix: str, options: Sequence[str]) -> tuple[Path, di
         found[key] = unquote(value)
     path = user_path(written, dataset[:120])
     if not written or not path.exists():
-        above = next((parent for parent in path.parents if parent.is_dir()), Path("/"))
         raise Refused("no such file or folder", where=dataset, got=written,
-                      hint=f"the nearest folder that exists is {str(above)!r}")  # fmt: skip
+                      hint=f"the nearest folder that exists is {str(nearest_folder(path))!r}")  # fmt: skip
     return path.resolve(), found
 
 

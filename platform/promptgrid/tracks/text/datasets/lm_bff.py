@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from promptgrid.contract import Dataset, DatasetFamily
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
 from promptgrid.spec.checked import checked
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.reading import read_yaml
 from promptgrid.tracks.text.datasets import files
 from promptgrid.tracks.text.datasets.building import Row, build
@@ -98,7 +99,7 @@ class LmBff(DatasetFamily):
         refuse_other_tests({folders[key]: each["test"] for key, each in read.items()}, str(path))
         pool: list[Row] = []
         if "pool" in options:
-            pool, said = _pool(Path(options["pool"]), known)
+            pool, said = _pool(user_path(options["pool"], str(path)), known)
             notes += said
         splits, draws, told = join(read, next(iter(read.values()))["test"], pool)
         if known.threshold is not None:

@@ -15,13 +15,16 @@ from promptgrid.tracks.text.protocols.text_few_shot import TextFewShot
 class Relation(TextFewShot):
     """KnowPrompt's protocol (Chen et al., WWW 2022): k sentences a relation, micro-F1 without "no relation".
 
-    Where a dataset has no such class micro-F1 is the accuracy.
+    Where a dataset has no such class micro-F1 is the accuracy. Version 2 leaves that class out on validation sentences
+    too, and chooses by their micro-F1.
     """
 
     name = "relation"
+    version = 2
     about = "k sentences a relation to learn from, micro-F1 of all relations but 'none' (KnowPrompt)"
     headline = "micro_f1"
     scores: ClassVar[tuple[str, ...]] = ("micro_f1", "accuracy", "macro_f1")
+    choose_by = "micro_f1"
 
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
         own = cast(TextDataset, dataset)
