@@ -21,7 +21,7 @@ def bench(
     backbone: Annotated[
         str,
         typer.Option(
-            "--backbone", help="Left out: the track's own. Of images also MODEL@random, for the shapes alone."
+            "--backbone", help="Left out: the track's own. MODEL@random: the shapes alone, where a track offers it."
         ),
     ] = "",
     family: Annotated[
