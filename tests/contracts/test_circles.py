@@ -11,7 +11,7 @@ import pytest
 import promptgrid
 
 HOME = Path(promptgrid.__file__).parent
-FLOORS = ("spec", "store", "cluster", "leaderboard", "cli", "api")
+FLOORS = ("spec", "contract", "store", "cluster", "leaderboard", "cli", "api")
 
 
 def name_of(path: Path) -> str:

@@ -34,6 +34,7 @@ class TextTrack(Wing):
 
     name: ClassVar[str] = "text"
     examples: ClassVar[Noun] = Noun("text", "texts")
+    conformance: ClassVar[str] = "promptgrid.tracks.text.conformance"
     below: ClassVar = {"methods": ("promptgrid.towers.methods",)}
     resolver_type = TextResolver
     resolver: TextResolver

@@ -10,8 +10,7 @@ from typing import Any, cast
 import torch
 
 from promptgrid.contract.clip import Backbone, Classifier, stream
-from promptgrid.contract.clip.practice import PracticeBackbone
-from promptgrid.contract.conformance import Trial
+from promptgrid.contract.clip.conformance import DualEncoderPractice
 from promptgrid.engine.planning.packing import work
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
 from promptgrid.tracks.image.costs import Shape, adapting_flops, step_flops
@@ -51,16 +50,15 @@ def losses(method: Classifier) -> dict[str, Any]:
 
     Methods that fit nothing by descent have no losses, and a policy of None.
     """
-    trial = Trial.of(method, PracticeBackbone())
+    trial = DualEncoderPractice().trial(method)
     if method.recipe(trial.task) is None:
         return {"names": [], "policy": None}
     names: list[str] = []
     told: list[str] = []
     for turn in range(method.stages):
         task = replace(trial.task.without_examples(), seed=torch.tensor(7), turn=turn)
-        out = method.forward(trial.start, trial.batch, task)
         policy = method.step(task)
-        names += method.losses(trial.start, out, trial.labels, task)
+        names += method.objective(trial.start, trial.batch, task)
         told.append("descends their sum" if policy is None else str(policy))
     return {"names": names, "policy": ", then ".join(told)}
 
