@@ -11,8 +11,8 @@ import torch
 from tests.contracts.small_world import CLASSES, MemoryCache, backbone, brief, request, track
 
 from promptgrid.contract.clip import Axes, Batch, LogitsOnly, Outcome, Params, Task
+from promptgrid.contract.clip.conformance import check_method
 from promptgrid.contract.clip.practice import PracticeBackbone
-from promptgrid.contract.conformance import check_method
 from promptgrid.spec import Pack, Refused
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 from promptgrid.tracks.image.track import ImageTrack

@@ -10,7 +10,7 @@ import pytest
 import promptgrid
 
 HOME = Path(promptgrid.__file__).parent
-FLOORS = ("spec", "store", "cluster", "leaderboard", "cli", "api")
+FLOORS = ("spec", "contract/conformance", "store", "cluster", "leaderboard", "cli", "api")
 READ = {".py", ".j2", ".js", ".md"}
 WORDS = re.compile(
     r"images?(?![a-z])|imagefolder|coop.split|photo|pixel|vision|\bCLIP|open_clip|\bViT\b|(?:image|text) tower"

@@ -11,7 +11,10 @@ import pytest
 import promptgrid
 
 HOME = Path(promptgrid.__file__).parent
-FLOORS = ("spec", "engine", "towers", "tracks/image", "tracks/text", "store", "cluster", "leaderboard", "cli", "api")
+FLOORS = (
+    "spec", "contract", "engine", "towers", "tracks/image", "tracks/text", "store", "cluster", "leaderboard", "cli",
+    "api",
+)  # fmt: skip
 
 
 def name_of(path: Path) -> str:

@@ -1,21 +1,23 @@
-"""The checks that third parties run catch what they are there to catch, each in a sentence."""
+"""The checks that third parties run catch what they are there to catch, each in a sentence, on rows of numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from tests.contracts import small_world
-from tests.tracks.image.looked_at import logits_of
+from tests.engine.numbers.numbers_wing import CLASSES, WIDTH, Nearest, Rows, Shift, Waves
 from torch import Tensor
-from torch.nn import functional as F
 
-from promptgrid.contract.clip import (
+from promptgrid.contract import (
     SGD,
-    Adaptation,
     Batch,
+    Batches,
+    Chosen,
+    Labelled,
     Method,
     Number,
     Params,
@@ -23,85 +25,132 @@ from promptgrid.contract.clip import (
     Rule,
     Split,
     Task,
-    Trained,
     knob,
 )
-from promptgrid.contract.clip.practice import PracticeBackbone
-from promptgrid.contract.conformance import check_method
-from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol
+from promptgrid.contract.conformance import Practice, Trial, check_dataset, check_method, check_protocol
 from promptgrid.engine.protocols.few_shot import FewShot
 from promptgrid.spec import Refused
 
+SHOTS = 3
+
+
+class RowPractice(Practice):
+    """Methods on rows of numbers, three of each class; a pool of as many rows."""
+
+    kinds: ClassVar = frozenset({"features", "head"})
+    new_classes: ClassVar = ("odd", "even")
+
+    def __init__(self) -> None:
+        self.model, self.offers = Waves(), frozenset({"features"})
+
+    def trial(self, method: Method, seed: int = 1) -> Trial:
+        dataset, labels = Rows("calm"), torch.arange(len(CLASSES)).repeat_interleave(SHOTS)
+        of_class = [[i for i in dataset.splits["train"] if dataset.labels[i] == c] for c in range(len(CLASSES))]
+        features, pool = (
+            self.model(torch.from_numpy(dataset.rows[[i for own in of_class for i in own[first : first + SHOTS]]]))
+            for first in (seed, seed + SHOTS)
+        )
+        task = Task("calm", CLASSES, self.model, SHOTS, given={"support": Labelled(features, labels)})
+        count = len(pool) if "unlabelled" in method.assets else 0
+        return self.begun(method, task, Batch(features=features, labels=labels), pool=count, seed=seed)
+
+    def fingerprint(self) -> bytes:
+        return self.model.weight.numpy().tobytes()
+
+
+def check(method: type[Method], **settings: Any) -> None:
+    check_method(method, RowPractice(), **settings)
+
 
 @dataclass(frozen=True)
-class Sound(Trained):
-    """A shift of every class's text feature."""
+class Sound(Method):
+    """A shift of all features, in front of rows that the letters of a class's name say."""
 
     name: ClassVar[str] = "sound"
-    kind: ClassVar = "head"
+    kind: ClassVar[str] = "features"
     paper: ClassVar[str] = "unpublished"
-    zero_shot_at_start: ClassVar[bool] = True
 
+    learning_rate: Number = knob(0.1, low=1e-3, high=1.0, log=True)
     strength: Number = knob(1.0, low=0.0, high=10.0)
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
-        return {"shift": torch.zeros(task.backbone.width)}
+        return {"shift": torch.zeros(WIDTH)}
 
-    def text(self, params: Params, task: Task) -> Tensor:
-        return task.text + self.strength * params["shift"]
+    def recipe(self, task: Task) -> Recipe | None:
+        return Recipe(SGD(self.learning_rate), 2, Batches(4))
+
+    def once(self, params: Params, task: Task) -> Any:
+        return torch.stack([torch.cos(torch.arange(WIDTH) * float(sum(name.encode()))) for name in task.classes], 1)
+
+    def predict(self, params: Params, batch: Batch, task: Task, once: Any = None) -> Tensor:
+        rows = self.once(params, task) if once is None else once
+        return (batch.features + self.strength * params["shift"]) @ rows
 
 
-def _with(**parts: Any) -> type[Method]:
+def changed(**parts: Any) -> type[Method]:
     """``Sound`` with methods or class attributes replaced."""
     made = type("Changed", (Sound,), {"__doc__": Sound.__doc__, **parts})
     return dataclass(frozen=True)(made)
 
 
-def _zeros(task: Task, *more: str) -> Params:
-    return {name: torch.zeros(task.backbone.width) for name in ("shift", *more)}
+Answers = Callable[[Tensor, Any], Tensor]
 
 
-def _ruled(name: str, rule: Rule) -> Recipe:
-    return Recipe(SGD(0.1), rules={name: rule})
+def answering(change: Answers) -> dict[str, Any]:
+    """``Sound`` whose answers go through ``change``, with the batch and the parameters at hand."""
+
+    def predict(self: Any, params: Params, batch: Batch, task: Task, once: Any = None) -> Tensor:
+        return change(Sound.predict(self, params, batch, task, once), (batch, params, once))
+
+    return {"predict": predict}
 
 
-def _noisy_logits(self: Method, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-    return F.normalize(image, dim=-1) @ text.mT * torch.rand(())
+def beginning(**parameters: Tensor) -> dict[str, Any]:
+    """``Sound`` that begins from other parameters."""
+    return {"init": lambda self, task, rng: {"shift": torch.zeros(WIDTH), **parameters}}
 
 
-def _mixed(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
-    """Reads the value of a tensor: right for one cell, impossible for many at once."""
-    return batch.features * (1.0 + float(params["shift"].detach().sum()))
+def ruled(name: str, rule: Rule) -> dict[str, Any]:
+    return {"recipe": lambda self, task: Recipe(SGD(0.1), 2, Batches(4), rules={name: rule})}
 
 
-def _spoil(self: Any, params: Params, task: Task) -> Tensor:
-    task.backbone._table.mul_(1.01)  # type: ignore[attr-defined]
-    return task.text + params["shift"]
+def own_rows(self: Any, params: Params, batch: Batch, task: Task, once: Any = None) -> Tensor:
+    return batch.features @ params["rows"]
 
 
-def _centred(self: Any, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-    """Scores that tell an image from the others of its batch."""
-    z = Sound.head(self, params, image, text, task)
-    return z - z.mean(0)
+def spoil(self: Any, params: Params, task: Task) -> Any:
+    task.backbone.weight.mul_(1.01)
+    return Sound.once(self, params, task)
 
 
-def _whitened(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
-    """Features normed by the batch, as a batch norm in training does."""
-    return (batch.features - batch.features.mean(0)) / batch.features.std(0, unbiased=False).clamp_min(1e-3)
+ASKED: list[Tensor] = []
 
 
-def _balanced(self: Any, params: Params, image: Tensor, text: Tensor, task: Task) -> Tensor:
-    """Scores that share the classes out among the images of a batch."""
-    z = Sound.head(self, params, image, text, task)
-    return z - z.logsumexp(0)
+def remembering(answers: Tensor, seen: Any) -> Tensor:
+    ASKED.append(answers.detach().mean(0))
+    return answers + torch.stack(ASKED).sum(0)
+
+
+def drawing(positions: list[int], labels: list[int], said: int = 2) -> dict[str, Any]:
+    """``Sound`` that chooses these of the pool in its one round."""
+    chosen = Chosen(torch.tensor(positions), torch.tensor(labels))
+    return {
+        "needs": frozenset({"unlabelled"}),
+        "draws": lambda self, task, pool: (said,),
+        "relabel": lambda self, task, logits: chosen,
+    }
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "a head of the batch": ({"head": _centred}, "scores an image otherwise by itself"),
-    "features of the batch": ({"image": _whitened}, "scores an image otherwise by itself"),
-    "answers shared out": ({"head": _balanced}, "scores are a function of one image"),
+    "answers of the batch": (answering(lambda z, seen: z - z.mean(0)), "scores an example otherwise by itself"),
+    "answers shared out": (answering(lambda z, seen: z - z.logsumexp(0)), "scores are a function of one example"),
+    "answers of a place": (
+        answering(lambda z, seen: z + (torch.arange(len(z)) == 1).float().unsqueeze(1)),
+        "scores an example otherwise among 3",
+    ),
+    "answers of a label": (answering(lambda z, seen: z + seen[0].labels.unsqueeze(1)), "no column 'labels'"),
     "name": ({"name": "My-Method"}, "lower_snake_case"),
-    "kind": ({"kind": "magic"}, "kind 'magic' is none of"),
+    "kind": ({"kind": "magic"}, "kind 'magic' is none of features, head"),
     "paper": ({"paper": " "}, "`paper` is empty"),
     "docstring": ({"__doc__": None}, "docstring"),
     "knob out of its range": (
@@ -109,113 +158,131 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "knob 'strength' has default 20.0 outside 0.0 to 10.0",
     ),
     "asset it cannot have": ({"needs": frozenset({"crystal_ball"})}, "needs crystal_ball"),
-    "global random stream": (
-        {"init": lambda self, task, rng: {"shift": torch.randn(task.backbone.width)}},
-        "global stream",
-    ),
-    "float64": (
-        {"init": lambda self, task, rng: {"shift": torch.zeros(task.backbone.width).double()}},
-        "torch.float64, expected float32",
-    ),
-    "infinite start": (
-        {"init": lambda self, task, rng: {"shift": torch.full((task.backbone.width,), torch.inf)}},
-        "not finite at the start",
-    ),
+    "global random stream": ({"init": lambda self, task, rng: {"shift": torch.randn(WIDTH)}}, "global stream"),
+    "float64": (beginning(shift=torch.zeros(WIDTH).double()), "torch.float64, expected float32"),
+    "gradient attached": (beginning(shift=torch.zeros(WIDTH, requires_grad=True)), "a gradient attached"),
+    "infinite start": (beginning(shift=torch.full((WIDTH,), torch.inf)), "not finite at the start"),
     "frozen by a wrong name": ({"frozen": frozenset({"shfit"})}, "`frozen` names shfit"),
-    "dead parameter": ({"init": lambda self, task, rng: _zeros(task, "unused")}, "no gradient reaches 'unused'"),
-    "wrong shape": ({"head": lambda self, params, image, text, task: image}, "logits are"),
-    "NaN": ({"head": lambda self, params, image, text, task: image @ text.mT * torch.nan}, "not finite"),
-    "random logits": ({"head": _noisy_logits}, "the same input gave other logits"),
-    "finish renames": ({"finish": lambda self, params, task: {"moved": params["shift"]}}, "finish returns other"),
-    "not zero-shot": ({"text": lambda self, params, task: task.text.roll(1, 0) + params["shift"]}, "as zero-shot CLIP"),
-    "false open vocabulary": (
-        {
-            "init": lambda self, task, rng: {"shift": torch.zeros(len(task.classes), 1)},
-            "text": lambda self, params, task: task.text + params["shift"][: len(task.classes)].expand(4, -1)[:4],
-        },
-        "says it has an open vocabulary but fails on new classes",
+    "dead parameter": (beginning(unused=torch.zeros(3)), "no gradient reaches 'unused'"),
+    "wrong shape": (answering(lambda z, seen: z[:, :2]), r"answers are \(9, 2\), expected \(9, 3\)"),
+    "NaN": (answering(lambda z, seen: z * torch.nan), "an answer is not finite"),
+    "random answers": (answering(lambda z, seen: z * torch.rand(())), "the same input gave other answers"),
+    "once says another thing": (
+        answering(lambda z, seen: z if seen[2] is None else z.roll(1, 1)),
+        "answers otherwise with what `once` gave than without",
     ),
-    "a rule for nothing": ({"recipe": lambda self, task: _ruled("shfit", Rule(decay=0.0))}, "rules for shfit"),
-    "a rate that nothing holds": ({"recipe": lambda self, task: _ruled("shift", Rule(rate="own"))}, "no frozen scalar"),
-    "changes the backbone": ({"text": _spoil}, "changed the frozen backbone"),
+    "finish renames": ({"finish": lambda self, params, task: {"moved": params["shift"]}}, "finish returns other"),
+    "false open vocabulary": (
+        {"init": lambda self, task, rng: {"rows": torch.ones(WIDTH, len(task.classes))}, "predict": own_rows},
+        "says it has an open vocabulary but cannot score new classes",
+    ),
+    "a rule for nothing": (ruled("shfit", Rule(decay=0.0)), "rules for shfit"),
+    "a rate that nothing holds": (ruled("shift", Rule(rate="own")), "no frozen scalar"),
+    "a recipe from examples": (
+        {"recipe": lambda self, task: Recipe(SGD(0.1), len(task["support"].labels), Batches(4))},
+        "stage 1: the recipe reads what is not there before a backbone is",
+    ),
+    "a recipe that changes": (
+        {"recipe": lambda self, task: Recipe(SGD(0.1), 1 if task.support is None else 2, Batches(4))},
+        "stage 1: the recipe is another one before",
+    ),
+    "a loss for each example": (
+        {"objective": lambda self, params, batch, task: {"own": Sound.predict(self, params, batch, task).sum(1)}},
+        r"loss 'own' is \(9,\), expected one number",
+    ),
+    "a second stage without end": (
+        {
+            "stages": 2,
+            "objective": lambda self, params, batch, task: {
+                "own": Sound.predict(self, params, batch, task).sum() / (1 - task.turn)
+            },
+        },
+        "stage 2: loss 'own' is not finite",
+    ),
+    "what follows is learned": (
+        {"track": lambda self, params, batch, task: {"shift": params["shift"]}},
+        "`track` returns 'shift', which is no frozen parameter",
+    ),
+    "changes the backbone": ({"once": spoil}, "changed the frozen backbone"),
+    "a pool that it did not ask for": (
+        {**drawing([0, 1], [0, 1]), "needs": frozenset()},
+        "draws from a pool that it does not name",
+    ),
+    "fewer than said": (drawing([0], [0]), "said 2 examples, and chose 1"),
+    "outside of the pool": (drawing([0, 9], [0, 1]), "round 1 chose what is not in the pool"),
+    "a label too many": (drawing([0, 1], [0, 3]), "a label that the task has not"),
+    "a round from other parameters": (
+        {
+            **drawing([0, 1], [0, 1]),
+            "draws": lambda self, task, pool: (2, 2),
+            "resume": lambda self, learned, fresh, task: {"moved": learned["shift"]},
+        },
+        "stage 2: `resume` returns other parameters",
+    ),
 }
 
 
-def test_a_sound_method_passes() -> None:
-    check_method(Sound)
-    check_method(_with())
+@pytest.mark.parametrize("method", [Sound, changed(), Nearest, Shift])
+def test_a_sound_method_passes(method: type[Method]) -> None:
+    check(method)
 
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_method_is_caught(case: str) -> None:
     parts, message = BROKEN[case]
-    with pytest.raises(AssertionError, match=message):
-        check_method(_with(**parts))
+    with pytest.raises((AssertionError, AttributeError), match=message):
+        check(changed(**parts))
+
+
+def test_answers_that_remember_are_caught() -> None:
+    with pytest.raises(AssertionError, match="the same input gave other answers"):
+        check(changed(**answering(remembering)))
 
 
 def test_a_method_that_cannot_be_packed_is_caught_unless_it_says_so() -> None:
+    reading = answering(lambda z, seen: z * (1.0 + float(seen[1]["shift"].detach().sum())))
     with pytest.raises(AssertionError, match="does not run under vmap"):
-        check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False))
-    check_method(_with(image=_mixed, text=Sound.text, zero_shot_at_start=False, packs=False))
+        check(changed(**reading))
+    check(changed(**reading, packs=False))
+
+
+def test_a_cell_that_is_another_in_a_pack_is_caught() -> None:
+    """The loss is the same for one cell, and another one where a batched tensor says so."""
+
+    def objective(self: Any, params: Params, batch: Batch, task: Task) -> dict[str, Tensor]:
+        found = Sound.objective(self, params, batch, task)["cross_entropy"]
+        return {"own": found * (2.0 if torch._C._functorch.is_batchedtensor(found) else 1.0)}
+
+    with pytest.raises(AssertionError, match="the loss of a cell depends on its pack"):
+        check(changed(objective=objective))
+
+
+def test_rounds_on_a_pool_pass() -> None:
+    check(changed(**drawing([3, 1], [0, -1])))
 
 
 def test_scores_of_a_batch_are_for_protocols_that_say_so() -> None:
     class Whole(FewShot):
         joint = True
 
-    together = _with(head=_centred, joint=True, zero_shot_at_start=False)
-    check_method(together)
+    together = changed(**answering(lambda z, seen: z - z.mean(0)), joint=True)
+    check(together)
     with pytest.raises(Refused, match="scores images by each other, protocol 'few_shot' each by itself"):
         FewShot().admit(together())
     Whole().admit(together())
     Whole().admit(Sound())
 
 
-def test_a_joint_method_sees_the_whole_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from promptgrid.contract.conformance import Trial
-
-    monkeypatch.setattr("tests.tracks.image.looked_at.CHUNK", 3)
-    for parts, same in (({"joint": True}, True), ({}, False)):
-        trial = Trial.of(_with(head=_centred, zero_shot_at_start=False, **parts)(), PracticeBackbone())
-        found = logits_of(trial.method, trial.start, trial.task, trial.batch.features)
-        assert torch.allclose(found, trial.logits(trial.start), atol=1e-4) is same
-
-
-class Loud(PracticeBackbone):
-    """Says something else each time."""
-
-    def encode_pixels(self, pixels: Tensor) -> Tensor:
-        return super().encode_pixels(pixels) + torch.rand(())
-
-
-class Crooked(PracticeBackbone):
-    """Its blocks and its pixels disagree."""
-
-    def encode_patches(self, patches: Tensor, edits: Any = None) -> Tensor:
-        return super().encode_patches(patches, edits).roll(1, 0)
-
-    def encode_pixels(self, pixels: Tensor) -> Tensor:
-        return PracticeBackbone().encode_pixels(pixels)
-
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        return PracticeBackbone().encode_image(pixels)
-
-
-@pytest.mark.parametrize(("broken", "message"), [(Loud, "other features"), (Crooked, "encode_patches")])
-def test_a_broken_backbone_is_caught(broken: type[PracticeBackbone], message: str) -> None:
-    with pytest.raises(AssertionError, match=message):
-        check_backbone(broken())
-
-
 def test_a_broken_dataset_is_caught() -> None:
-    shared, twice, strange, counted = (small_world.Pictures() for _ in range(4))
+    shared, twice, strange, counted = (Rows("calm") for _ in range(4))
+    check_dataset(Rows("calm"))
     shared.splits["val"][0] = shared.splits["test"][0]
     twice.splits["train"][1] = twice.splits["train"][0]
     strange.labels[3] = 9
     counted.splits["train"].pop()
     for dataset, message in (
         (shared, "another split too"),
-        (twice, "lists an image twice"),
+        (twice, "lists an example twice"),
         (strange, "label"),
         (counted, "differ from the card"),
     ):
@@ -244,41 +311,9 @@ class Headless(FewShot):
     headline = "glory"
 
 
-@pytest.mark.parametrize(
-    ("broken", "message"),
-    [(Leaky, "are not the dataset's train images"), (Moody, "gave another split"), (Headless, "headline")],
-)
-def test_a_broken_protocol_is_caught(broken: type[FewShot], message: str) -> None:
-    with pytest.raises(AssertionError, match=message):
-        check_protocol(broken(), small_world.Pictures())
+class Leaking(FewShot):
+    """A pool of the split that ``extra`` names."""
 
-
-def _told(self: Any, params: Params, batch: Batch, task: Task) -> Tensor:
-    """Uses what comes with every batch and every list of classes."""
-    seen = batch.second.mean(-1, keepdim=True) * task.mean_text(("{}",)).mean()  # type: ignore[union-attr]
-    return batch.features * (1 + seen) + len(task.described()[0]) * params["shift"]
-
-
-def _collected(self: Any, task: Task, rng: torch.Generator) -> Params:
-    """Uses what comes with the images to learn from."""
-    parts = (task.unlabelled, task.second.support, task.pairs.features)  # type: ignore[union-attr]
-    assert len(task.domains) == len(task.support.labels)  # type: ignore[union-attr]
-    assert task.seen == len(task.classes)
-    return {"shift": torch.full((task.backbone.width,), float(sum(part.mean() for part in parts)) * 0.01)}
-
-
-ASKED = frozenset({"descriptions", "unlabelled", "second_backbone", "image_text_pairs", "domain_labels"})
-
-
-def test_a_method_that_needs_assets_is_given_small_ones() -> None:
-    told = _with(needs=ASKED, image=_told, init=_collected, text=lambda self, params, task: task.text,
-                 zero_shot_at_start=False)  # fmt: skip
-    check_method(told)
-    with pytest.raises((TypeError, AttributeError)):
-        check_method(_with(image=_told, init=_collected))
-
-
-class _Leaking(FewShot):
     name = "leaking"
     offers = frozenset({"unlabelled"})
     extra: ClassVar[str] = "test"
@@ -287,60 +322,24 @@ class _Leaking(FewShot):
         return replace(super().split(dataset, shots, seed), unlabelled=tuple(dataset.splits[self.extra]))
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({}, "the pool holds images that are not training images"),
-        ({"extra": "train"}, "a labelled image stands in the pool too"),
-    ],
-)
-def test_a_pool_of_the_wrong_images_is_named(wrong: dict[str, Any], words: str) -> None:
-    with pytest.raises(AssertionError, match=words):
-        check_protocol(type("Wrong", (_Leaking,), wrong)(), small_world.Pictures())
+class LeakingTrain(Leaking):
+    """A pool with the labelled examples in it."""
 
-
-@dataclass(frozen=True)
-class PerImage(Sound):
-    """Sound, moved on each test image by the entropy of its views."""
-
-    @property
-    def adaptation(self) -> Adaptation:
-        return Adaptation(0.1)
-
-    def adapt_loss(self, params: Params, views: Batch, task: Task) -> Tensor:
-        return torch.distributions.Categorical(logits=self.forward(params, views, task).logits).entropy().sum()
-
-
-def _one_place(self: Method, logits: Tensor, views: Batch, task: Task) -> Tensor:
-    return torch.zeros(3, dtype=torch.long)
-
-
-def _of_no_view(self: Method, params: Params, views: Batch, task: Task) -> Tensor:
-    return params["shift"].sum() * 0.0
-
-
-SEEN: list[Tensor] = []
-
-
-def _remembering(self: Any, params: Params, views: Batch, task: Task) -> Tensor:
-    """Pulls a test image towards what earlier ones were taken for."""
-    logits = self.forward(params, views, task).logits
-    earlier = torch.stack(SEEN).mean(0) if SEEN else torch.zeros(logits.shape[1])
-    SEEN.append(logits.softmax(-1).mean(0).detach())
-    return -(logits.log_softmax(-1).mean(0) * (earlier + 0.1)).sum()
+    extra: ClassVar[str] = "train"
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"),
+    ("broken", "message"),
     [
-        ({"head": _centred, "zero_shot_at_start": False}, "scores an image otherwise by itself"),
-        ({"adapt_loss": _remembering}, "depends on images seen before"),
-        ({"select_views": _one_place}, r"select_views gave \[0, 0, 0\] of 8 views"),
-        ({"adapt_loss": _of_no_view}, "no gradient of a test image reaches 'shift'"),
+        (Leaky, "are not the dataset's train examples"),
+        (Moody, "gave another split"),
+        (Headless, "headline"),
+        (Leaking, "the pool holds examples that are not training examples"),
+        (LeakingTrain, "a labelled example stands in the pool too"),
     ],
 )
-def test_a_method_that_adapts_is_held_to_it(parts: dict[str, Any], words: str) -> None:
-    check_method(PerImage)
-    made = dataclass(frozen=True)(type("Changed", (PerImage,), {"__doc__": Sound.__doc__, **parts}))
-    with pytest.raises(AssertionError, match=words):
-        check_method(made)
+@pytest.mark.parametrize("dataset", [small_world.Pictures(), Rows("calm")], ids=["pictures", "rows"])
+def test_a_broken_protocol_is_caught(broken: type[FewShot], message: str, dataset: Any) -> None:
+    check_protocol(FewShot(), dataset)
+    with pytest.raises(AssertionError, match=message):
+        check_protocol(broken(), dataset)

@@ -12,7 +12,7 @@ from tests.contracts.small_world import MemoryCache, backbone, brief, open_clip_
 
 from promptgrid.contract.clip import Method, Outcome
 from promptgrid.contract.clip.black_box import INSIDE_IMAGES
-from promptgrid.contract.conformance import check_method
+from promptgrid.contract.clip.conformance import check_method
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import Cell, Pack, Reason, Refused
 from promptgrid.store import Store

@@ -8,8 +8,10 @@ import pytest
 from tests.contracts import small_world
 
 from promptgrid import catalog
+from promptgrid.contract.clip.conformance import check_backbone, check_dataset
+from promptgrid.contract.clip.conformance.backbones import fingerprint
 from promptgrid.contract.clip.practice import PracticeBackbone
-from promptgrid.contract.conformance_data import check_backbone, check_dataset, check_protocol, fingerprint
+from promptgrid.contract.conformance import check_protocol
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
 from promptgrid.tracks.image.track import ImageTrack

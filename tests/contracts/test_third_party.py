@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptgrid.cli.commands import stub
-from promptgrid.contract.conformance import check_method
+from promptgrid.contract.clip.conformance import check_method
 from promptgrid.spec import Refused
 
 METHOD = '''"""Feature scale: a method that ships outside of promptgrid."""
@@ -66,7 +66,7 @@ import json, sys
 from typer.testing import CliRunner
 from promptgrid import catalog
 from promptgrid.cli.main import app
-from promptgrid.contract.conformance import check_method
+from promptgrid.contract.clip.conformance import check_method
 from promptgrid.spec import read_suite
 
 suite, store, out = sys.argv[1:]

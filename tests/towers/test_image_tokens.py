@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Batch, Edits, TokenPlan
+from promptgrid.contract.clip.conformance import check_method
 from promptgrid.contract.edits import Adapter
 from promptgrid.engine.training.halves import towers_in
 from promptgrid.spec import Refused
@@ -105,3 +106,8 @@ def test_a_tower_that_cannot_be_reached_is_refused() -> None:
     conv = type(asked)(**{**vars(asked), "backbone": "bundled-conv", "dataset": "weather"})
     with pytest.raises(Refused, match="a ViT pooled at its class token"):
         wing.resolve([conv])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_they_keep_the_contract_on_the_practice_backbone(name: str) -> None:
+    check_method(track().resolver.method(name))

@@ -113,6 +113,8 @@ class Track(ABC):
     """What people call the examples of its datasets."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions that it needs beside those of promptgrid itself."""
+    conformance: ClassVar[str] = ""
+    """The module whose ``check_method`` holds its methods to what they promise; empty where it has none."""
 
     @abstractmethod
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:

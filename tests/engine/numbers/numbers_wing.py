@@ -122,6 +122,10 @@ class Nearest(Method):
     kind: ClassVar[str] = "head"
     paper: ClassVar[str] = "unpublished"
 
+    @property
+    def open_vocabulary(self) -> bool:
+        return False
+
     def init(self, task: Task, rng: torch.Generator) -> Params:
         support = task.support
         if support is None:
@@ -145,6 +149,10 @@ class Shift(Method):
 
     learning_rate: Number = knob(0.2, low=1e-3, high=10.0, log=True)
     epochs: int = 20
+
+    @property
+    def open_vocabulary(self) -> bool:
+        return False
 
     def init(self, task: Task, rng: torch.Generator) -> Params:
         return {"offset": torch.zeros(WIDTH), "head": torch.randn(WIDTH, len(CLASSES), generator=rng)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptgrid.catalog import track
-from promptgrid.contract.conformance_data import check_protocol
+from promptgrid.contract.conformance import check_protocol
 from promptgrid.engine.protocols.test_time import SAMPLE, PerImage, PerImageSample
 from promptgrid.spec import Refused, Request
 from promptgrid.tracks.image.datasets.bundled import Bundled

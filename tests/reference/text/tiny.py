@@ -16,7 +16,7 @@ from promptgrid.tracks.text.edits import TextEdits
 PAD, BEGIN, END, MASK = range(4)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = [
-    *("it", "was", ".", "?", "the", "a", "of", "film", "plot", "good", "bad", "great", "fun", "dull", "slow", "fine"),
+    *("it", "was", ".", "?", "the", "of", "film", "plot", "good", "bad", "great", "fun", "dull", "slow", "fine"),
     *("poor", "very", "not", "person", "country", "location", "date", "and", "physics", "biology", "cells", "stars"),
     *("genes", "matter", "field", "study", "is", "related", "to", ":", "cause", "effect", "part"),
 ]

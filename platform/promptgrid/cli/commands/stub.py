@@ -19,7 +19,7 @@ TEST = '''"""{title} keeps the contract of a method."""
 from __future__ import annotations
 
 import {module}
-from promptgrid.contract.conformance import check_method
+from {conformance} import check_method
 
 
 def test_{name}_keeps_the_contract() -> None:
@@ -64,7 +64,7 @@ def new_method(
         raise Refused("a method of that name exists", got=name, hint="choose another name")
     folder = user_path(out, "--out") if out is not None else Path(f"promptgrid-{name.replace('_', '-')}")
     module = f"promptgrid_{name}"
-    words = {"name": name, "module": module, "dashed": name.replace("_", "-")}
+    words = {"name": name, "module": module, "dashed": name.replace("_", "-"), "conformance": track.conformance}
     words["title"] = title
     for file, text in {f"{module}.py": written, f"test_{module}.py": TEST, "pyproject.toml": PROJECT}.items():
         path = folder / file

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip.backbone import Backbone, TowerShape
 from promptgrid.contract.clip.preprocessing import Preprocessing
-from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, TokenPlan
+from promptgrid.contract.edits import Edits, NormPlace, NormShift, Part, Sublayer, TokenPlan
 from promptgrid.contract.randomness import stream
+from promptgrid.contract.task import Batch
 
 WORDS, SOS, EOT = 997, 998, 999
 LONGEST = 77
@@ -33,7 +35,8 @@ class PracticeBackbone(Backbone):
         self.width, self.image_size, self.patch_size, self.logit_scale = 16, 16, 8, 30.0
         self.preprocessing = Preprocessing.square(self.image_size)
         self.text, self.vision = TowerShape(12, 3), TowerShape(20, 3)
-        self.offers = frozenset({"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"})
+        inside = {"text_tokens", "text_blocks", "vision_blocks", "tokens", "blocks", "weights"}
+        self.offers = frozenset({"features", "pixels", "logits"} | inside)
         text, vision = self.text.width, self.vision.width
         self._table, self._text_places = _draw("table", EOT + 1, text), _draw("text places", LONGEST, text)
         self._patch, self._class = _draw("patch", vision, 3 * self.patch_size**2), _draw("class", 1, vision)
@@ -102,8 +105,46 @@ class PracticeBackbone(Backbone):
     def project_image(self, tokens: Tensor) -> Tensor:
         return F.linear(_norm(tokens, "post", NOTHING), self._image_out)
 
+    @property
+    def image_tokens_tower(self) -> PracticeTokens:
+        return PracticeTokens(self._class, self._image_places, self._image_blocks)
+
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return self.encode_patches(self.patches(pixels))
+
+
+class PracticeTokens:
+    """The image tower as methods on any tower of tokens see it: it reads ``patches`` and gives class tokens."""
+
+    prompt_place: Literal["end"] = "end"
+
+    def __init__(self, first: Tensor, places: Tensor, blocks: Sequence[Sequence[Tensor]]) -> None:
+        self._first, self._places, self._blocks = first, places, blocks
+        self.width, self.layers = first.shape[-1], len(blocks)
+        self.mlp_width = 4 * self.width
+        inside: list[NormPlace] = [(layer, which) for layer in range(self.layers) for which in ("first", "second")]
+        self.norms: tuple[NormPlace, ...] = ("pre", *inside, "post")
+
+    def weights(self) -> dict[str, Tensor]:
+        """All tensors, by name."""
+        own = {f"{layer}.{part}": each for layer, block in enumerate(self._blocks)
+               for part, each in zip(PARTS, block, strict=True)}  # fmt: skip
+        return {"class": self._first, "places": self._places, **own}
+
+    def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """(B, width) class tokens behind the last norm."""
+        own, plan, patches = (
+            self.weights() | dict(weights or {}),
+            edits.tokens if edits is not None else None,
+            batch["patches"],
+        )
+        blocks = [[own[f"{layer}.{part}"] for part in PARTS] for layer in range(self.layers)]
+        x = torch.cat([own["class"].expand(patches.shape[0], 1, -1), patches], 1) + own["places"]
+        x = _norm(x, "pre", edits or NOTHING)
+        x = x if plan is None else _inserted(x, plan)
+        start = x.shape[1] - plan.count if plan is not None else 1
+        *_, last = _behind(x, blocks, start, None, edits or NOTHING)
+        return _norm(last[:, 0], "post", edits or NOTHING)
 
 
 def _draw(name: str, *shape: int) -> Tensor:
@@ -142,10 +183,14 @@ def _block(x: Tensor, weights: Sequence[Tensor], layer: int, hidden: Tensor | No
         beside = _norm(edits.apart[layer].tokens, (layer, "first"), edits)
         share = edits.apart[layer].share
         mixed = share * _attention(q, beside @ weights[1].mT, beside @ weights[2].mT, None) + (1.0 - share) * mixed
-    answered = _project(mixed, weights[3], (layer, "out"), edits)
+    answered = _adapted(_project(mixed, weights[3], (layer, "out"), edits), (layer, "attention"), edits)
     x = x + (edits.sides[layer](given, answered) if layer in edits.sides else answered)
     wide = _project(_norm(x, (layer, "second"), edits), weights[4], (layer, "fc"), edits).tanh()
-    return x + _project(wide, weights[5], (layer, "proj"), edits)
+    return x + _adapted(_project(wide, weights[5], (layer, "proj"), edits), (layer, "mlp"), edits)
+
+
+def _adapted(x: Tensor, place: tuple[int, Sublayer], edits: Edits) -> Tensor:
+    return edits.adapters[place](x) if place in edits.adapters else x
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:

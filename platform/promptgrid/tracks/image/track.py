@@ -41,6 +41,7 @@ class ImageTrack(Wing):
     resolver: ImageResolver
     examples: ClassVar[Noun] = Noun("image", "images")
     packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
+    conformance: ClassVar[str] = "promptgrid.contract.clip.conformance"
     cards = CARDS
     figures = PUBLISHED
     below: ClassVar = {"protocols": ("promptgrid.engine.protocols",), "methods": ("promptgrid.towers.methods",)}

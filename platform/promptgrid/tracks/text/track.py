@@ -35,6 +35,7 @@ class TextTrack(Wing):
 
     name: ClassVar[str] = "text"
     examples: ClassVar[Noun] = Noun("text", "texts")
+    conformance: ClassVar[str] = "promptgrid.tracks.text.conformance"
     below: ClassVar = {"methods": ("promptgrid.towers.methods",)}
     figures = PUBLISHED
     resolver_type = TextResolver

@@ -9,10 +9,9 @@ from typing import Any, cast
 
 import torch
 
-from promptgrid.contract.clip import Backbone, Batch, Method, stream
+from promptgrid.contract.clip import Backbone, Method, stream
+from promptgrid.contract.clip.conformance import DualEncoderPractice
 from promptgrid.contract.clip.method import adaptation_of
-from promptgrid.contract.clip.practice import PracticeBackbone
-from promptgrid.contract.conformance import Trial
 from promptgrid.engine.planning.packing import work
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
 from promptgrid.tracks.image.costs import Shape, adapting_flops, step_flops
@@ -52,7 +51,7 @@ def losses(method: Method) -> dict[str, Any]:
 
     Methods that fit nothing by descent have no losses, and a policy of None.
     """
-    trial = Trial.of(method, PracticeBackbone())
+    trial = DualEncoderPractice().trial(method)
     if method.recipe(trial.task) is None:
         return {"names": [], "policy": None}
     names: list[str] = []
@@ -60,8 +59,7 @@ def losses(method: Method) -> dict[str, Any]:
     for turn in range(method.stages):
         task = replace(trial.task.without_examples(), seed=torch.tensor(7), turn=turn)
         policy = method.step(task)
-        batch = Batch({**trial.batch.columns, "labels": trial.labels})
-        names += method.objective(trial.start, batch, task)
+        names += method.objective(trial.start, trial.batch, task)
         told.append("descends their sum" if policy is None else str(policy))
     return {"names": names, "policy": ", then ".join(told)}
 

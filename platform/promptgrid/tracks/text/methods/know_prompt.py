@@ -14,7 +14,7 @@ from promptgrid.contract.recipe import Number
 from promptgrid.contract.task import Batch
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.methods.full_finetune import own_weights
-from promptgrid.tracks.text.methods.parts.tuned import AtMask
+from promptgrid.tracks.text.methods.parts.tuned import OUTPUT_LAYER, AtMask
 from promptgrid.tracks.text.methods.parts.verbalizers import first_rows
 from promptgrid.tracks.text.reading import written
 from promptgrid.tracks.text.task import TextTask
@@ -54,6 +54,10 @@ class KnowPrompt(AtMask):
     @property
     def own_names(self) -> tuple[str, ...]:
         return ("rows", "marks")
+
+    @property
+    def unread(self) -> frozenset[str]:
+        return OUTPUT_LAYER
 
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         kinds = [list(word) for word in task.backbone.words(ENTITY_KINDS)]

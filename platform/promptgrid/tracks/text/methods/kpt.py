@@ -52,6 +52,10 @@ class KPT(AtMask):
         return {"tunes": ("all",), "calibration": CALIBRATIONS, "unlikely": 1.0}
 
     @property
+    def open_vocabulary(self) -> bool:
+        return False
+
+    @property
     def assets(self) -> frozenset[str]:
         return frozenset({"unlabelled"}) if self.calibration == "pool" else frozenset()
 

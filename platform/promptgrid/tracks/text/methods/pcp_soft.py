@@ -31,3 +31,8 @@ class PCPSoft(PromptedPretraining, DART):
     @property
     def rules(self) -> Mapping[str, Any]:
         return {"tunes": ("all",), "labels": LABELS, "pool_steps": 1}
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Nothing: the round on the pool fills in words."""
+        return frozenset()

@@ -14,7 +14,7 @@ from promptgrid.contract.recipe import Number
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.methods.full_finetune import own_weights
 from promptgrid.tracks.text.methods.kpt import KPT, weighted
-from promptgrid.tracks.text.methods.parts.tuned import TUNES
+from promptgrid.tracks.text.methods.parts.tuned import OUTPUT_LAYER, TUNES
 from promptgrid.tracks.text.methods.parts.verbalizers import scored_rows
 from promptgrid.tracks.text.task import TextTask
 
@@ -47,12 +47,12 @@ class SciPrompt(KPT):
         return {**super().rules, "tunes": TUNES, "verbalizer": ("weighted", "soft")}
 
     @property
-    def open_vocabulary(self) -> bool:
-        return False
-
-    @property
     def own_names(self) -> tuple[str, ...]:
         return ("word_weights",) if self.verbalizer == "weighted" else ("rows",)
+
+    @property
+    def unread(self) -> frozenset[str]:
+        return OUTPUT_LAYER if self.verbalizer == "soft" else frozenset()
 
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         own = super().start(task, rng)

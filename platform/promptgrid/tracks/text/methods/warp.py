@@ -12,7 +12,7 @@ from torch import Tensor
 from promptgrid.contract.method import Params
 from promptgrid.contract.taxonomy import Axes
 from promptgrid.towers.methods.full_finetune import own_weights
-from promptgrid.tracks.text.methods.parts.tuned import TUNES, AtMask
+from promptgrid.tracks.text.methods.parts.tuned import OUTPUT_LAYER, TUNES, AtMask
 from promptgrid.tracks.text.methods.parts.verbalizers import scored_rows
 from promptgrid.tracks.text.task import TextTask
 
@@ -46,6 +46,10 @@ class WARP(AtMask):
     @property
     def own_names(self) -> tuple[str, ...]:
         return ("rows",)
+
+    @property
+    def unread(self) -> frozenset[str]:
+        return OUTPUT_LAYER
 
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         scores = torch.zeros(task.label_words.known.shape)

@@ -20,13 +20,15 @@ from promptgrid.tracks.text.reading import at_mask, sequence, templated
 from promptgrid.tracks.text.task import TextTask
 
 TUNES = ("all", "answer")
+OUTPUT_LAYER = frozenset({"mask.bias", "mask.decoder"})
+"""Weights that nothing but the scores of the decoder's own words depends on."""
 
 
 @dataclass(frozen=True)
 class AtMask(Method):
     """What is read at the mask of a template, and how it becomes classes.
 
-    ``tunes: all``: a copy of every weight of the model is learned beside what :meth:`start` draws; ``answer``: only the
+    ``tunes: all``: a copy of every weight that is read is learned beside what :meth:`start` draws; ``answer``: only the
     latter, from frozen states. AdamW, weight decay but on biases and norms, gradients clipped to norm 1, cosine by step
     without warm-up; ``ratio`` multiplies the rate of what :meth:`start` draws.
     """
@@ -54,12 +56,18 @@ class AtMask(Method):
         """The columns that it reads at these settings."""
         return frozenset({"templated" if self.tunes == "all" else "mask_state"})
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Names of weights that neither answers nor losses read: they are not learned."""
+        return frozenset()
+
     def start(self, task: TextTask, rng: torch.Generator) -> Params:
         """What is learned, or kept, beside the model's weights."""
         return {}
 
     def init(self, task: TextTask, rng: torch.Generator) -> Params:
-        own = copied(task.backbone.weights()) if self.tunes == "all" else {}
+        read = {name: value for name, value in task.backbone.weights().items() if name not in self.unread}
+        own = copied(read) if self.tunes == "all" else {}
         return own | self.start(task, rng)
 
     def recipe(self, task: TextTask) -> Recipe | None:
