@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
@@ -51,13 +52,14 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("PROMPTGRID_STORE", raising=False)
-    names: dict[str, object] = {"__name__": "page"}
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
     for block in blocks(page):
         if block.kind == "yaml":
             Path(block.title).write_text(block.code, encoding="utf-8")
             parse_suite(parse_yaml(block.code, block.title), block.title)
         elif block.kind == "python":
-            exec(compile(block.code, f"{page.stem}.md", "exec"), names)
+            exec(compile(block.code, f"{page.stem}.md", "exec"), vars(module))
         elif block.kind == "sh":
             for line in block.code.splitlines():
                 command, *words = shlex.split(line)

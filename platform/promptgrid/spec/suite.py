@@ -85,8 +85,8 @@ class MethodEntry(_Strict):
 class BackboneEntry(_Strict):
     """A backbone: a bundled name, or the spelling of a model and its weights in the library that it comes from."""
 
-    model: str = Field(description="a name of `promptgrid backbones`, an open_clip model, or an address")
-    pretrained: str | None = Field(default=None, description="an open_clip tag, or a file of weights")
+    model: str = Field(description="a name of `promptgrid backbones`, or an address")
+    pretrained: str | None = Field(default=None, description="a tag of the model's weights, or a file of weights")
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="before")
