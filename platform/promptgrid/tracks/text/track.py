@@ -19,6 +19,7 @@ from promptgrid.engine.planning.packing import ROOMS, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.tracks.text.backbone import TextBackbone
+from promptgrid.tracks.text.cards.told import CARDS
 from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, state_mb, step_seconds
 from promptgrid.tracks.text.data.kept import task_from
 from promptgrid.tracks.text.data.learned import LearnedMethod
@@ -37,6 +38,7 @@ class TextTrack(Wing):
     examples: ClassVar[Noun] = Noun("text", "texts")
     conformance: ClassVar[str] = "promptgrid.tracks.text.conformance"
     below: ClassVar = {"methods": ("promptgrid.towers.methods",)}
+    cards = CARDS
     figures = PUBLISHED
     resolver_type = TextResolver
     resolver: TextResolver

@@ -9,6 +9,7 @@ from tests.tracks.text.methods.test_every_method import METHODS
 from tests.tracks.text.small_world import track
 
 import promptgrid.tracks.text.published as published
+from promptgrid import catalog
 from promptgrid.contract.method import Method
 from promptgrid.spec.reading import read_yaml
 
@@ -87,3 +88,33 @@ def test_papers_names_of_tasks(ours: str, papers: str) -> None:
 )
 def test_papers_names_of_models(ours: str, papers: str) -> None:
     assert track().known_as("backbone", ours) == papers
+
+
+WING = catalog.track("text")
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_card_is_whole(name: str) -> None:
+    """What is computed is computed, what is said is said, and every method may take part somewhere."""
+    card = WING.card(name)
+    assert card["problems"] == []
+    assert card["missing"] == []
+    assert bool(card["losses"]["names"]) == (card["recipe"] is not None) == (card["cost"]["steps"] > 0)
+    assert any(row["allowed"] for row in card["protocols"])
+    assert WING.parities()[name] == card["parity"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "per_class"),
+    [
+        ("zero_shot", 0, 0),
+        ("linear_probe", 10 * (384 + 1), 385),
+        ("warp", 10 * 384, 384),
+        ("prompt_tuning", 20 * 384 + 10 * 385, 385),
+        ("p_tuning_v2", 6 * 2 * 20 * 384 + 10 * 385, 385),
+    ],
+)
+def test_counts_are_those_of_the_formulas(name: str, count: int, per_class: int) -> None:
+    """On MiniLM: six layers of 384 numbers."""
+    told = WING.card(name)["learns"]["counts"][0]
+    assert (told["backbone"], told["count"], told["per_class"], told["per_shot"]) == ("MiniLM-L6", count, per_class, 0)

@@ -22,15 +22,27 @@ def practice_tower(words: Sequence[str]) -> Transformer:
 
     Its answers mean nothing: it tells whether a method keeps the contract, never how good it is.
     """
-    vocabulary = len(SPECIAL) + len(words)
     shape = Shape(
-        width=WIDTH, layers=LAYERS, heads=HEADS, head_width=WIDTH // HEADS, inner=INNER, vocabulary=vocabulary,
-        most=MOST, act="gelu", segments=2, scale=(WIDTH // HEADS) ** -0.5,
+        width=WIDTH, layers=LAYERS, heads=HEADS, head_width=WIDTH // HEADS, inner=INNER,
+        vocabulary=len(SPECIAL) + len(words), most=MOST, act="gelu", segments=2, scale=(WIDTH // HEADS) ** -0.5,
     )  # fmt: skip
-    head: Sizes = dict(zip(HEAD, [(WIDTH, WIDTH), (WIDTH,), (WIDTH,), (WIDTH,), (vocabulary,)], strict=True))
-    tensors = {name: _drawn(name, size) for name, size in (sizes(shape, biased=True) | head).items()}
-    preprocessing = {"lower_case": True, "most_tokens": MOST, "pooling": "mean"}
-    return Transformer("practice", "0" * 64, shape, tensors, _tokenizer(words), preprocessing)
+    return _made(shape, words, {name: _drawn(name, size) for name, size in _all_sizes(shape).items()})
+
+
+def shaped_tower(shape: Shape, words: Sequence[str]) -> Transformer:
+    """A tower of this ``shape`` whose weights are all zero and take no memory: what is learned on it can be counted."""
+    return _made(shape, words, {name: torch.zeros(1).expand(size) for name, size in _all_sizes(shape).items()})
+
+
+def _all_sizes(shape: Shape) -> Sizes:
+    width = shape.width
+    head: Sizes = dict(zip(HEAD, [(width, width), (width,), (width,), (width,), (shape.vocabulary,)], strict=True))
+    return sizes(shape, biased=True) | head
+
+
+def _made(shape: Shape, words: Sequence[str], tensors: dict[str, Tensor]) -> Transformer:
+    preprocessing = {"lower_case": True, "most_tokens": shape.most, "pooling": "mean"}
+    return Transformer("practice", "0" * 64, shape, tensors, _tokenizer(words, shape.most), preprocessing)
 
 
 def _drawn(name: str, size: tuple[int, ...]) -> Tensor:
@@ -40,7 +52,7 @@ def _drawn(name: str, size: tuple[int, ...]) -> Tensor:
     return drawn.mul_(spread).add_(around)
 
 
-def _tokenizer(words: Sequence[str]) -> Tokenizer:
+def _tokenizer(words: Sequence[str], most: int) -> Tokenizer:
     from tokenizers import Tokenizer as Reader
     from tokenizers import models, normalizers, pre_tokenizers, processors
 
@@ -51,4 +63,4 @@ def _tokenizer(words: Sequence[str]) -> Tokenizer:
     reader.add_special_tokens(list(SPECIAL))
     framed = [(token, places[token]) for token in ("[CLS]", "[SEP]")]
     reader.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", framed)
-    return Tokenizer(reader.to_str(), places["[PAD]"], places["[MASK]"], MOST, MOST, True, "practice")
+    return Tokenizer(reader.to_str(), places["[PAD]"], places["[MASK]"], most, most, True, "practice")

@@ -1,0 +1,1 @@
+"""What texts say for the cards of their methods."""
