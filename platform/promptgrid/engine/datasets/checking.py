@@ -28,11 +28,13 @@ class Published:
         needed: files and folders that its readers need, relative to its folder.
         classes: how many; 0 where nobody says.
         splits: examples by split; empty where nobody says.
+        total: examples in all; 0 where nobody says.
     """
 
     needed: Sequence[str]
     classes: int = 0
     splits: Mapping[str, int] = field(default_factory=dict)
+    total: int = 0
 
 
 class LayoutFamily(ListedFamily):
@@ -109,6 +111,8 @@ def _differences(listed: Listed, published: Published) -> Iterator[str]:
     classes, where = listed.facts["classes"], listed.where
     if published.classes and len(classes) != published.classes:
         yield f"{where}: {len(classes):,} classes, the paper has {published.classes:,}"
+    if published.total and len(listed.paths) != published.total:
+        yield f"{where}: {len(listed.paths):,} examples, the paper has {published.total:,}"
     for split, count in published.splits.items():
         found = len(listed.splits.get(split, ()))
         if found != count:

@@ -31,7 +31,7 @@ class FilesDataset(Dataset):
 
     ``notes`` are sentences about what was made safe or looks odd (duplicates, ignored files); each is also logged.
     ``hashes`` are sizes and sha256 by path: an example is what the dataset's digest says, or an error.
-    ``left_out`` names what lies below the root and is no part of it, with why.
+    ``left_out`` names what lies below the root and is no part of it, with why. ``domains`` are the domains by path.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class FilesDataset(Dataset):
         notes: Sequence[str],
         hashes: Mapping[str, tuple[int, str]],
         left_out: Sequence[tuple[str, str]] = (),
+        domains: Mapping[str, str] | None = None,
     ) -> None:
         rows = [row for split in splits.values() for row in split]
         self.card = card
@@ -52,12 +53,17 @@ class FilesDataset(Dataset):
         self.splits = {}
         self.notes = tuple(notes)
         self.left_out = tuple(left_out)
+        self._domains = [domains[path] for path in self.paths] if domains else []
         start = 0
         for name, split in splits.items():
             self.splits[name] = list(range(start, start + len(split)))
             start += len(split)
         for note in notes:
             logger.warning("%s: %s", root, note)
+
+    @property
+    def domain_labels(self) -> Sequence[str]:
+        return self._domains
 
     @abstractmethod
     def read_file(self, path: Path, known: bytes) -> Any:

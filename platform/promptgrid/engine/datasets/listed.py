@@ -29,6 +29,7 @@ class Listed:
         facts: of the card: ``name``, ``template``, ``classes``, and what else is known.
         notes: sentences for people.
         left_out: (path, why) of what lies there and is no part of it.
+        domains: the domain of each example by its path; empty where there are none.
     """
 
     where: str
@@ -36,7 +37,8 @@ class Listed:
     splits: Mapping[str, Sequence[Row]]
     facts: Mapping[str, Any]
     notes: Sequence[str] = ()
-    left_out: Sequence[tuple[str, str]] = field(default=())
+    left_out: Sequence[tuple[str, str]] = ()
+    domains: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -98,7 +100,7 @@ class ListedFamily(DatasetFamily):
         card = make_card(found.where, {**found.facts, "classes": classes, "splits": counts, "sha256": sha})
         paths = {name: [row.path for row in rows] for name, rows in kept.items()}
         notes = [*found.notes, *duplicate_notes(hashes, paths, noun)]
-        return self.built(card, found.root, kept, notes, hashes, found.left_out)
+        return self.built(card, found.root, kept, notes, hashes, found.left_out, found.domains)
 
     def _address(self, dataset: str) -> tuple[Path, dict[str, str]]:
         text, _, query = dataset.removeprefix(self.prefix).partition("?")

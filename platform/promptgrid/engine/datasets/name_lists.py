@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from promptgrid.engine.datasets.split_lists import plain_path
 from promptgrid.spec import Refused, nearest
 
 MAX_BYTES = 512 * 2**20
+CLASSNAMES = "classnames.txt"
 
 
 def read_lines(file: Path) -> list[tuple[int, str]]:
@@ -61,3 +63,41 @@ def read_labelled(file: Path, classes: Sequence[str], ending: str = "") -> list[
                           hint=nearest(name.strip(), labels))  # fmt: skip
         rows.append((path + ending, labels[name.strip()]))
     return rows
+
+
+def read_numbered(file: Path) -> list[tuple[str, int]]:
+    """``path label`` a line, the label being the number behind the last blank: (path, label).
+
+    Raises:
+        Refused: a line without a number from 0 up, a path that leads out of the folder or stands on two lines, or none.
+    """
+    rows: dict[str, int] = {}
+    for number, line in read_lines(file):
+        place = f"{file} line {number}"
+        path, _, label = line.rpartition(" ")
+        if not path.strip() or not label.isdecimal():
+            raise Refused("no label", where=place, got=line, expected="a path, a blank, a number from 0 up")
+        path = plain_path(path.strip(), "the list", place)
+        if path in rows:
+            raise Refused(f"{path!r} stands on two lines", where=place)
+        rows[path] = int(label)
+    if not rows:
+        raise Refused("the list is empty", where=str(file))
+    return list(rows.items())
+
+
+def class_names(folder: Path, count: int) -> tuple[list[str], list[str]]:
+    """Names of ``count`` classes by ``classnames.txt`` in ``folder``, one a line; numbers and a note where it lacks.
+
+    Raises:
+        Refused: it has another number of lines.
+    """
+    file = folder / CLASSNAMES
+    if not file.is_file():
+        return [f"class {label}" for label in range(count)], [
+            f"no {CLASSNAMES} in {folder}: classes are numbers, which prompts cannot speak of"
+        ]
+    names = [line for _, line in read_lines(file)]
+    if len(names) != count:
+        raise Refused(f"{len(names)} names", where=str(file), expected=f"{count}, one for each label")
+    return names, []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from promptgrid.engine.datasets.coop_folders import CoopFolders
+from promptgrid.engine.datasets.domains import Domains
+from promptgrid.engine.datasets.vpt_fgvc import VptFgvc
+from promptgrid.engine.datasets.vtab import Vtab
 from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.files import IMAGES
 
@@ -13,4 +16,22 @@ class Coop(CoopFolders):
     name, prefix, kind, built = "coop", "coop:", IMAGES, FolderDataset
 
 
-PREFIXES = (Coop.prefix,)
+class Vtab1k(Vtab):
+    """``vtab:/data/vtab-1k/NAME``: the nineteen of VTAB-1k."""
+
+    name, prefix, kind, built = "vtab", "vtab:", IMAGES, FolderDataset
+
+
+class FineGrained(VptFgvc):
+    """``vpt-fgvc:/data/NAME``: the five fine-grained datasets of VPT."""
+
+    name, prefix, kind, built = "vpt-fgvc", "vpt-fgvc:", IMAGES, FolderDataset
+
+
+class DomainFolders(Domains):
+    """``domains:/data/PACS/sketch``: domains as folders, as DomainBed and Dassl have them."""
+
+    name, prefix, kind, built = "domains", "domains:", IMAGES, FolderDataset
+
+
+PREFIXES = (Coop.prefix, DomainFolders.prefix, Vtab1k.prefix, FineGrained.prefix)
