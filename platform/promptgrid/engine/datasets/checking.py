@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from promptgrid.contract.dataset import DatasetFamily
 from promptgrid.contract.findings import Findings
+from promptgrid.engine.datasets.archives import present
 from promptgrid.engine.datasets.files import existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
 from promptgrid.engine.datasets.listed import Listed, ListedFamily
@@ -40,7 +42,7 @@ class Published:
 class LayoutFamily(ListedFamily):
     """Published datasets in folders of known names."""
 
-    above: tuple[str, ...] = ()
+    above: ClassVar[tuple[str, ...]] = ()
     """Folders below a root that may hold the datasets instead of the root."""
 
     @abstractmethod
@@ -101,7 +103,7 @@ def check_named(families: Sequence[DatasetFamily], name: str, root: str) -> list
 def _gone(listed: Listed) -> Iterator[str]:
     """A sentence for each split some of whose files are not there."""
     for split, rows in listed.splits.items():
-        lost = [row.path for row in rows if not (listed.root / row.path).is_file()]
+        lost = [row.path for row in rows if not present(listed.root, row.path)]
         if lost:
             yield f"{_first(lost)}: {len(lost):,} of the {len(rows):,} files of {split} are not in {listed.root}"
 

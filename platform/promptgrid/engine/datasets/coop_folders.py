@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from promptgrid.engine.datasets.checking import LayoutFamily, Published
 from promptgrid.engine.datasets.coop_layouts import CLASSNAMES, COOP, CoopLayout
@@ -36,7 +37,7 @@ class CoopFolders(LayoutFamily):
     left in ``split_fewshot/`` are pickles and are not read.
     """
 
-    above = ("few-shot-datasets",)
+    above: ClassVar[tuple[str, ...]] = ("few-shot-datasets",)
 
     def layouts(self) -> Sequence[str]:
         return list(COOP)

@@ -24,14 +24,19 @@ def read_split_lists(file: Path, noun: str = "image") -> tuple[dict[str, list[Ro
 
 
 def read_json(file: Path) -> Any:
-    """The value in a JSON file; a key written twice is refused as what is no JSON is."""
+    """The value in a JSON file of bounded size, see :func:`parse_json`."""
     size = file.stat().st_size
     if size > MAX_BYTES:
         raise Refused("file is too large", where=str(file), got=size, expected=f"at most {MAX_BYTES} bytes")
+    return parse_json(file.read_bytes(), str(file))
+
+
+def parse_json(raw: bytes, where: str) -> Any:
+    """The value of JSON in UTF-8; a key written twice is refused as what is no JSON is."""
     try:
-        return json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_no_repeats)
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_no_repeats)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"not valid JSON: {error}", where=str(file)) from error
+        raise Refused(f"not valid JSON: {error}", where=where) from error
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Vtab(LayoutFamily):
     digest only where the files are the same.
     """
 
-    above: ClassVar = ("vtab-1k",)
+    above: ClassVar[tuple[str, ...]] = ("vtab-1k",)
     options: ClassVar[tuple[str, ...]] = ("train", "sha256")
 
     def layouts(self) -> Sequence[str]:

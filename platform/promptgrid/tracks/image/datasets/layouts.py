@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promptgrid.engine.datasets.coop_folders import CoopFolders
 from promptgrid.engine.datasets.domains import Domains
+from promptgrid.engine.datasets.elevater import Elevater
 from promptgrid.engine.datasets.vpt_fgvc import VptFgvc
 from promptgrid.engine.datasets.vtab import Vtab
 from promptgrid.tracks.image.datasets.beside import FolderDataset
@@ -34,4 +35,10 @@ class DomainFolders(Domains):
     name, prefix, kind, built = "domains", "domains:", IMAGES, FolderDataset
 
 
-PREFIXES = (Coop.prefix, DomainFolders.prefix, Vtab1k.prefix, FineGrained.prefix)
+class ElevaterFolders(Elevater):
+    """``elevater:/data/NAME``: the twenty of ELEVATER, zips read in place."""
+
+    name, prefix, kind, built = "elevater", "elevater:", IMAGES, FolderDataset
+
+
+PREFIXES = (Coop.prefix, DomainFolders.prefix, ElevaterFolders.prefix, Vtab1k.prefix, FineGrained.prefix)

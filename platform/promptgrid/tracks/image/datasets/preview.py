@@ -44,8 +44,12 @@ def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str
         except DamagedImage as error:
             unread.append((dataset.paths[index], error.reason))
     spread = {side: _spread([shape[place] for shape in shapes]) for place, side in enumerate(("width", "height"))}
-    weight = sum((dataset.root / path).stat().st_size for path in dataset.paths)
-    return {"looked_at": len(shapes) + len(unread), "images": len(dataset.paths), "bytes": weight, **spread}, unread
+    return {
+        "looked_at": len(shapes) + len(unread),
+        "images": len(dataset.paths),
+        "bytes": dataset.weight,
+        **spread,
+    }, unread
 
 
 def _lines(sizes: Mapping[str, Any] | None) -> list[str]:
