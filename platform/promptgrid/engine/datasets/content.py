@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _SETTLED_NS = 2_000_000_000  # younger files may change again within one tick of the clock: hash them, keep no note
 _PROGRESS_SECONDS = 5.0
 Facts = tuple[int, int, int, int]
-"""Of a file: size in bytes, times of change of its content and of its entry (ns), inode; the last three of its zip if any."""
+"""Of a file: bytes, times of change of its content and of its entry (ns), inode; the last three of its archive."""
 
 
 def content_hashes(root: Path, paths: Sequence[str], cache: Path | None = None) -> dict[str, tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from promptgrid.engine.datasets.coop_folders import CoopFolders
 from promptgrid.engine.datasets.domains import Domains
 from promptgrid.engine.datasets.elevater import Elevater
+from promptgrid.engine.datasets.shards import Shards
 from promptgrid.engine.datasets.vpt_fgvc import VptFgvc
 from promptgrid.engine.datasets.vtab import Vtab
 from promptgrid.tracks.image.datasets.beside import FolderDataset
@@ -41,4 +42,10 @@ class ElevaterFolders(Elevater):
     name, prefix, kind, built = "elevater", "elevater:", IMAGES, FolderDataset
 
 
-PREFIXES = (Coop.prefix, DomainFolders.prefix, ElevaterFolders.prefix, Vtab1k.prefix, FineGrained.prefix)
+class Webdataset(Shards):
+    """``wds:/data/NAME``: webdataset tars as CLIP_benchmark writes them."""
+
+    name, prefix, kind, built = "wds", "wds:", IMAGES, FolderDataset
+
+
+PREFIXES = tuple(kind.prefix for kind in (Coop, DomainFolders, ElevaterFolders, FineGrained, Vtab1k, Webdataset))

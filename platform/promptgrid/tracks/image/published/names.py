@@ -26,7 +26,7 @@ AVERAGES: dict[str, tuple[str, ...]] = {
     "average of ImageNet and 4 shifts": ("ImageNet", *SHIFTS),
 }
 """Averages whose datasets are known, so that ours can be taken over the same."""
-OTHER_SPLITS = frozenset({"vtab", "elevater", "vpt-fgvc"})
+OTHER_SPLITS = frozenset({"vtab", "elevater", "vpt-fgvc", "wds"})
 _OPENAI = re.compile(r"(ViT-[BL]-\d+|RN50|RN101)(?:-quickgelu)?@openai")
 
 
