@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from promptgrid.contract.assets import NO_DESCRIPTIONS, Descriptions, Variations
-from promptgrid.spec import DatasetCard
+from promptgrid.contract.findings import Findings
+from promptgrid.spec import DatasetCard, Refused
 
 
 class Dataset(ABC):
@@ -81,6 +83,20 @@ class DatasetFamily(ABC):
         Raises:
             Refused: missing, malformed or unsafe; the message names the file and what was expected.
         """
+
+    def layouts(self) -> Sequence[str]:
+        """Names of the published datasets that :meth:`check` looks for; empty where it looks for none."""
+        return ()
+
+    def check(self, layout: str, root: Path) -> Findings:
+        """What of the dataset ``layout``, one of :meth:`layouts`, is missing, wrong or extra in or below ``root``.
+
+        Nothing is hashed and no example is read.
+
+        Raises:
+            Refused: this family checks nothing.
+        """
+        raise Refused(f"datasets of the family {self.name!r} are not checked", got=layout)
 
 
 class DamagedExample(OSError):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from promptgrid.contract.findings import Findings
 from promptgrid.spec import EXAMPLES, Cell, Machine, Noun, Pack, Record, Refused, Request, Shared
 from promptgrid.spec.metrics import VALIDATION
 from promptgrid.spec.record import LEFT_OUT
@@ -188,6 +189,16 @@ class Track(ABC):
             Refused: it would become none, and why; or a track that cannot tell.
         """
         raise Refused(f"track {self.name!r} does not preview datasets")
+
+    def check_data(self, name: str, root: str) -> list[Findings]:
+        """What is missing, wrong or extra of published datasets below the folder ``root``, before any grid.
+
+        ``name`` is ``family:dataset``, a dataset that one family alone knows, or a family: all of its datasets.
+
+        Raises:
+            Refused: nobody knows ``name``, ``root`` is no folder, or a track that cannot tell.
+        """
+        raise Refused(f"track {self.name!r} does not check datasets")
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         """What this machine needs for the track, beside its packages: by name, whether it is there, and a line."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.contract.dataset import Dataset, DatasetFamily
+from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
@@ -20,6 +21,7 @@ from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
+from promptgrid.engine.datasets.checking import check_named
 from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of
@@ -170,6 +172,9 @@ class Wing(Track):
     def title(self, dataset: str) -> str:
         card = self.resolver.dataset(dataset).card
         return card.title or card.name
+
+    def check_data(self, name: str, root: str) -> list[Findings]:
+        return check_named(self.resolver.datasets, name, root)
 
     def bundled_datasets(self) -> list[str]:
         return [card.name for family in self.resolver.datasets for card in family.listing() if card.bundled]

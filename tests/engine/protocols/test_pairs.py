@@ -67,3 +67,21 @@ def test_readings_that_a_protocol_does_not_know_are_refused() -> None:
         Transfer().check_reading("", "")
     Transfer().check_reading("warm", "adapt")
     FewShot().check_reading("", "")
+
+
+@pytest.mark.parametrize("protocol", [CrossDataset(), DomainGeneralization()])
+def test_a_target_that_is_only_scored_needs_no_training_images(protocol: FewShot, numbers) -> None:
+    target = numbers(test=[0, 1, 2, 1])
+    protocol.check(target.card, 2, "last")
+    split = protocol.split(target, 2, 1)
+    assert (split.train, split.val) == ((), ())
+    assert split.evaluations[0].indices == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("protocol", [FewShot(), Transfer()])
+def test_a_target_that_is_learned_on_needs_them(protocol: FewShot, numbers) -> None:
+    target = numbers(test=[0, 1, 2, 1])
+    with pytest.raises(Refused, match="no training images"):
+        protocol.check(target.card, 2, "last")
+    with pytest.raises(Refused, match="no training images"):
+        protocol.split(target, 2, 1)

@@ -9,6 +9,7 @@ import typer
 
 from promptgrid.cli.commands import published, taxonomy
 from promptgrid.cli.commands.cards import show_card
+from promptgrid.cli.commands.data_check import show_check
 from promptgrid.cli.commands.preview import show_preview
 from promptgrid.cli.commands.suites import AsJson, Command
 from promptgrid.cli.remembered import remembered
@@ -39,9 +40,13 @@ def methods(
 
 
 def datasets(
-    path: Annotated[
-        str | None, typer.Argument(metavar="[PATH]", help="Show what a folder, a split file or a name would become.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH | check NAME]", help="Show what a folder, a list or a name would become; or check NAME."
+        ),
     ] = None,
+    root: Annotated[str, typer.Option("--root", metavar="DIR", help="With check: the folder to look in.")] = ".",
     track: TrackName = DEFAULT_TRACK,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -49,9 +54,17 @@ def datasets(
     """List the datasets that ship with promptgrid, or show what PATH would become: classes, splits, what is left out.
 
     It says the name that a suite gives to your own. Example: `promptgrid datasets ~/data/birds`
+
+    `check NAME --root DIR` holds what lies in DIR against what papers say of a dataset: missing (exit 2), wrong
+    (exit 1), extra. Example: `promptgrid datasets check coop:dtd --root /data`; `coop` alone checks all of CoOp's.
     """
-    if path is not None:
-        show_preview(path, track, as_json)
+    if words and words[0] == "check":
+        show_check(words[1:], root, track, as_json)
+        return
+    if words:
+        if len(words) > 1:
+            raise Refused("more than one path", got=words, expected="[PATH], or check NAME --root DIR")
+        show_preview(words[0], track, as_json)
         return
     columns = ["name", "title", "classes", "train", "val", "test", "licence", "family"]
     _show(_rows(track, "datasets"), as_json, wide, columns)

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from promptgrid.engine.datasets.archives import content_of, parts_of, size_of
 from promptgrid.spec.paths import user_path
 
 logger = logging.getLogger(__name__)
 _SETTLED_NS = 2_000_000_000  # younger files may change again within one tick of the clock: hash them, keep no note
 _PROGRESS_SECONDS = 5.0
 Facts = tuple[int, int, int, int]
-"""Of a file: size in bytes, times of change of its content and of its entry (ns), inode."""
+"""Of a file: bytes, times of change of its content and of its entry (ns), inode; the last three of its archive."""
 
 
 def content_hashes(root: Path, paths: Sequence[str], cache: Path | None = None) -> dict[str, tuple[int, str]]:
@@ -76,11 +77,13 @@ def user_cache() -> Path:
 
 
 def _facts(root: Path, path: str) -> Facts:
-    status = (root / path).stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    status = (root / parts_of(path)[0]).stat()
+    return size_of(root / path), status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _hash_file(path: Path) -> str:
+    if parts_of(path)[1]:
+        return hashlib.sha256(content_of(path)).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.contract.dataset import Dataset
+from promptgrid.engine.datasets.archives import parts_of, present
 from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.spec.paths import nearest_folder, user_path
@@ -31,7 +32,8 @@ class FilesDataset(Dataset):
 
     ``notes`` are sentences about what was made safe or looks odd (duplicates, ignored files); each is also logged.
     ``hashes`` are sizes and sha256 by path: an example is what the dataset's digest says, or an error.
-    ``left_out`` names what lies below the root and is no part of it, with why.
+    ``weight`` is how many bytes all of them have. ``left_out`` names what lies below the root and is no part of it,
+    with why. ``domains`` are the domains by path.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FilesDataset(Dataset):
         notes: Sequence[str],
         hashes: Mapping[str, tuple[int, str]],
         left_out: Sequence[tuple[str, str]] = (),
+        domains: Mapping[str, str] | None = None,
     ) -> None:
         rows = [row for split in splits.values() for row in split]
         self.card = card
@@ -52,12 +55,18 @@ class FilesDataset(Dataset):
         self.splits = {}
         self.notes = tuple(notes)
         self.left_out = tuple(left_out)
+        self.weight = sum(hashes[path][0] for path in self.paths)
+        self._domains = [domains[path] for path in self.paths] if domains else []
         start = 0
         for name, split in splits.items():
             self.splits[name] = list(range(start, start + len(split)))
             start += len(split)
         for note in notes:
             logger.warning("%s: %s", root, note)
+
+    @property
+    def domain_labels(self) -> Sequence[str]:
+        return self._domains
 
     @abstractmethod
     def read_file(self, path: Path, known: bytes) -> Any:
@@ -91,7 +100,7 @@ def refuse_outside(root: Path, paths: Sequence[str], where: str) -> None:
     """Refuse every path that leads out of the resolved ``root``, by itself or by a link on its way."""
     folders: dict[str, str] = {}
     for path in paths:
-        full = os.path.join(root, path)
+        full = os.path.join(root, parts_of(path)[0])
         folder = os.path.dirname(full)
         if folder not in folders:
             folders[folder] = os.path.realpath(folder)
@@ -106,7 +115,7 @@ def hashes_below(root: Path, paths: Sequence[str], where: str, noun: str = "imag
     Raises:
         Refused: some are missing (the first three are named), or one cannot be read.
     """
-    missing = [path for path in paths if not (root / path).is_file()]
+    missing = [path for path in paths if not present(root, path)]
     if missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise Refused(f"{len(missing)} of {len(paths)} {noun}s are missing below {root}: {shown}", where=where)

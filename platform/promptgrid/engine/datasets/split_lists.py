@@ -20,17 +20,23 @@ def read_split_lists(file: Path, noun: str = "image") -> tuple[dict[str, list[Ro
     Raises:
         Refused: too large, no JSON, a key written twice, or what :func:`parsed` refuses.
     """
-    return parsed(_read(file), str(file), noun)
+    return parsed(read_json(file), str(file), noun)
 
 
-def _read(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """The value in a JSON file of bounded size, see :func:`parse_json`."""
     size = file.stat().st_size
     if size > MAX_BYTES:
         raise Refused("file is too large", where=str(file), got=size, expected=f"at most {MAX_BYTES} bytes")
+    return parse_json(file.read_bytes(), str(file))
+
+
+def parse_json(raw: bytes, where: str) -> Any:
+    """The value of JSON in UTF-8; a key written twice is refused as what is no JSON is."""
     try:
-        return json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_no_repeats)
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_no_repeats)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"not valid JSON: {error}", where=str(file)) from error
+        raise Refused(f"not valid JSON: {error}", where=where) from error
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,14 +85,15 @@ def _row(item: Any, place: str, where: str, names: dict[int, str], homes: dict[s
         raise Refused(f"{place}: the class name is not text", where=where, got=name)
     if names.setdefault(label, name) != name:
         raise Refused(f"{place}: label {label} has two names", where=where, got=name, expected=repr(names[label]))
-    path = _plain_path(path, place, where)
+    path = plain_path(path, place, where)
     if path in homes:
         raise Refused(f"{place}: {path!r} is listed twice, first as {homes[path]}", where=where)
     homes[path] = place
     return Row(path, label)
 
 
-def _plain_path(path: Any, place: str, where: str) -> str:
+def plain_path(path: Any, place: str, where: str) -> str:
+    """``path`` in its plainest form, which lies below the root."""
     if not isinstance(path, str) or not path.strip() or "\0" in path:
         raise Refused(f"{place}: the path is not text", where=where, got=path, expected="a path below the root")
     plain = posixpath.normpath(path)

@@ -22,7 +22,7 @@ class FewShot(Protocol):
     headline = "accuracy"
 
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
-        train, val = few_shot_sample(dataset, shots, seed)
+        train, val = ([], []) if self._only_scored(dataset.card) else few_shot_sample(dataset, shots, seed)
         classes = tuple(range(len(dataset.card.classes)))
         return Split(classes, tuple(train), tuple(val), test_sets(dataset, classes))
 
@@ -30,7 +30,12 @@ class FewShot(Protocol):
         return {name: fmean(each[name] for each in scores.values()) for name in ("accuracy", "macro_f1")}
 
     def check(self, card: DatasetCard, shots: int, selection: Selection = "last") -> None:
-        check_few_shot(card, shots, selection)
+        if not self._only_scored(card):
+            check_few_shot(card, shots, selection)
+
+    def _only_scored(self, card: DatasetCard) -> bool:
+        """Whether nothing is ever learned on ``card``: a target without training images, as ImageNet's variants are."""
+        return self.readings == ("evaluate",) and not card.splits.get("train")
 
 
 def test_sets(dataset: Dataset, classes: tuple[int, ...]) -> tuple[Evaluation, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from promptgrid.engine.datasets.coop_layouts import BY_TITLE
 from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.datasets.coop_split import PUBLISHED, CoopSplit
+from promptgrid.tracks.image.datasets.coop_split import CoopSplit
 
 NAMES = ("Sphynx cat", "beagle", "Abyssinian")
 
@@ -59,9 +60,9 @@ def test_other_names_get_the_plain_template(pets: Path) -> None:
     assert (card.name, card.template) == ("Garden", "a photo of a {}.")
 
 
-@pytest.mark.parametrize("known", PUBLISHED)
+@pytest.mark.parametrize("known", [title for title, layout in BY_TITLE.items() if layout.lists == "json"])
 def test_images_are_found_where_coop_puts_them(known: str, tmp_path: Path, write) -> None:
-    template, usual = PUBLISHED[known]
+    template, usual = BY_TITLE[known].template, BY_TITLE[known].images
     file = tmp_path / f"split_zhou_{known}.json"
     file.write_text(json.dumps(lists(write, tmp_path / usual)))
     dataset = opened(file)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptgrid.engine.datasets.archives import content_of, size_of
 from promptgrid.engine.datasets.folder_tree import Kind
 from promptgrid.engine.datasets.variations import FOLDER
 from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, SUFFIXES, ChangedImage, DamagedImage, decode
@@ -18,17 +19,17 @@ IMAGES = Kind("image", SUFFIXES, aside=(FOLDER,))
 
 
 def read_image(path: Path, known: bytes | None = None) -> Image:
-    """The image in a file, as RGB; ``known`` is the sha256 that its content must have.
+    """The image in a file or in a zip (``x.zip@member``), as RGB; ``known`` is the sha256 that its content must have.
 
     Raises:
         ChangedImage: it has another.
         DamagedImage: too large a file, or none that holds an image.
         OSError: it cannot be read.
     """
-    size = path.stat().st_size
+    size = size_of(path)
     if size > MAX_FILE_BYTES:
         raise DamagedImage(str(path), f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are read")
-    raw = path.read_bytes()
+    raw = content_of(path)
     if known is not None and hashlib.sha256(raw).digest() != known:
         raise ChangedImage(str(path))
     return decode(raw, str(path))

@@ -11,7 +11,7 @@ from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.engine.datasets.preview import facts_of
 from promptgrid.spec.paths import user_path
 from promptgrid.spec.sizes import shown
-from promptgrid.tracks.image.datasets import coop_split, imagefolder
+from promptgrid.tracks.image.datasets import coop_split, imagefolder, layouts
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 
 LOOKED_AT = 400
@@ -20,7 +20,7 @@ LOOKED_AT = 400
 
 def address_of(written: str) -> str:
     """``written`` as a suite names it: a bare path is a folder of images, or a split file where it ends in .json."""
-    if written.startswith((imagefolder.PREFIX, coop_split.PREFIX)):
+    if written.startswith((imagefolder.PREFIX, coop_split.PREFIX, *layouts.PREFIXES)):
         return written
     if written.split("?")[0].endswith(".json"):
         return coop_split.PREFIX + written
@@ -44,8 +44,12 @@ def _sizes(dataset: FilesDataset) -> tuple[Mapping[str, Any], Sequence[tuple[str
         except DamagedImage as error:
             unread.append((dataset.paths[index], error.reason))
     spread = {side: _spread([shape[place] for shape in shapes]) for place, side in enumerate(("width", "height"))}
-    weight = sum((dataset.root / path).stat().st_size for path in dataset.paths)
-    return {"looked_at": len(shapes) + len(unread), "images": len(dataset.paths), "bytes": weight, **spread}, unread
+    return {
+        "looked_at": len(shapes) + len(unread),
+        "images": len(dataset.paths),
+        "bytes": dataset.weight,
+        **spread,
+    }, unread
 
 
 def _lines(sizes: Mapping[str, Any] | None) -> list[str]:

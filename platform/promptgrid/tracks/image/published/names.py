@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from promptgrid.engine.datasets.coop_layouts import COOP
 from promptgrid.engine.published import Published
 from promptgrid.tracks.image.methods.parts.published import NAMES, paper_name
 
@@ -25,11 +26,20 @@ AVERAGES: dict[str, tuple[str, ...]] = {
     "average of ImageNet and 4 shifts": ("ImageNet", *SHIFTS),
 }
 """Averages whose datasets are known, so that ours can be taken over the same."""
+OTHER_SPLITS = frozenset({"vtab", "elevater", "vpt-fgvc", "wds"})
 _OPENAI = re.compile(r"(ViT-[BL]-\d+|RN50|RN101)(?:-quickgelu)?@openai")
 
 
 def dataset_known_as(dataset: str) -> str:
-    """The papers' name of one of our datasets (``…/split_zhou_OxfordPets.json`` is OxfordPets), '' for another."""
+    """The papers' name of one of our datasets (``…/split_zhou_OxfordPets.json`` is OxfordPets), '' for another.
+
+    Other collections have datasets of the same names on other splits: their numbers are not those of these papers.
+    """
+    family, _, path = dataset.partition(":")
+    if family in OTHER_SPLITS:
+        return ""
+    if family == "coop" and (layout := COOP.get(Path(path.partition("?")[0]).name)):
+        dataset = layout.title
     last = dataset.replace("\\", "/").partition("?")[0].rsplit("/", 1)[-1].lower().replace("_", "-")
     shifted = next((name for spelling, name in SHIFTED.items() if re.search(rf"\b{spelling}(?![\w])", last)), "")
     return shifted or paper_name(last)
