@@ -57,9 +57,8 @@ def losses(method: Method) -> dict[str, Any]:
     names: list[str] = []
     told: list[str] = []
     for turn in range(method.stages):
-        task = replace(trial.task.without_examples(), seed=torch.tensor(7), turn=turn)
-        policy = method.step(task)
-        names += method.objective(trial.start, trial.batch, task)
+        policy = method.step(replace(trial.task.without_examples(), turn=turn))
+        names += trial.losses(trial.start, torch.tensor(7), turn)
         told.append("descends their sum" if policy is None else str(policy))
     return {"names": names, "policy": ", then ".join(told)}
 
