@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from promptgrid.contract.findings import Findings
 from promptgrid.spec import Refused
 from promptgrid.spec.exits import FAILED, REFUSED
+
+if TYPE_CHECKING:
+    from promptgrid.contract.findings import Findings
 
 
 def show_check(names: Sequence[str], root: str, track: str, as_json: bool) -> None:

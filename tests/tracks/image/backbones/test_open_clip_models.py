@@ -25,6 +25,9 @@ SMALL = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 
+IMAGES = {"features", "vision_blocks", "tokens", "blocks", "weights", "pixels", "logits"}
+"""What a ViT offers of square images, whatever its text tower is."""
+
 
 def small_model(config: dict[str, Any] = SMALL) -> Any:
     torch.manual_seed(3)
@@ -56,7 +59,7 @@ def test_a_local_folder_gives_open_clips_own_features(folder: Path) -> None:
     assert torch.allclose(backbone.encode_patches(backbone.patches(pixels)), images, atol=1e-5)
     assert torch.allclose(backbone.encode_pixels(pixels), images, atol=1e-5)
     assert torch.allclose(backbone.encode_prompts(texts), full, atol=1e-5)
-    assert backbone.offers == {"features", "text_tokens", "text_blocks", "vision_blocks", "pixels", "logits"}
+    assert backbone.offers == {"text_tokens", "text_blocks"} | IMAGES
 
 
 def test_a_text_tower_that_is_not_causal_still_gives_open_clips_features(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_a_text_tower_that_is_not_causal_still_gives_open_clips_features(tmp_pat
     with torch.no_grad():
         wanted = small_model(config).encode_text(open_clip.get_tokenizer("ViT-B-32")(texts))
     assert torch.allclose(backbone.encode_prompts(texts), wanted, atol=1e-5)
-    assert backbone.offers == {"features", "vision_blocks", "pixels", "logits"}
+    assert backbone.offers == IMAGES
     assert sorted(backbone.offers) == OpenClipModels().facts(spelling)["offers"]
     with pytest.raises(Refused, match="offers no prompt tokens"):
         backbone.tokenize(texts)
