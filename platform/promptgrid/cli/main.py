@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import signal
 import sys
@@ -40,6 +41,9 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort):
             raise
+        except BrokenPipeError as error:  # who reads has enough: `promptgrid methods | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(exits.SIGNALLED + signal.SIGPIPE) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(exits.SIGNALLED + signal.SIGINT) from error
         except Exception as error:
