@@ -89,9 +89,9 @@ def compared(first: Side, second: Side, *, shots: int | None, backbone: str | No
             got=f"{len(ours)} and {len(theirs)} finished cells",
             expected="equal datasets, backbones, shots and seeds" + ("" if apart else ", and rows of equal labels"),
         )
+    _refuse_several("--shots", sorted({str(left[place].shots) for place in places}))
+    _refuse_several("--backbone", sorted({left[place].cell.backbone for place in places}))
     pairs = [_pair(left[place], right[place], first.store, second.store, first.headline) for place in places]
-    _refuse_several("--shots", sorted({str(pair.shots) for pair in pairs}))
-    _refuse_several("--backbone", sorted({pair.backbone for pair in pairs}))
     return versus(first.name, second.name, metric_of(first.headline), pairs)
 
 
@@ -154,6 +154,7 @@ def _answers(first: Store, left: str, second: Store, right: str) -> Answers | No
         return None
     classes = list(dict.fromkeys(ours[key][2] for key in shared))
     return Answers(
+        keys=shared,
         names=[ours[key][1] for key in shared],
         classes=classes,
         label=np.array([classes.index(ours[key][2]) for key in shared], dtype=np.int64),

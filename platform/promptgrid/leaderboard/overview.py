@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from promptgrid.leaderboard import numbers
-from promptgrid.leaderboard.page import FOLDER, content_hash
-from promptgrid.leaderboard.text import NAME_LIMIT, shorten
+from promptgrid.leaderboard.page import FOLDER, content_hash, plain_environment
 from promptgrid.spec import Refused
 
 PAGE = "index.html"
@@ -47,21 +44,17 @@ def write_index(folder: Path) -> Path:
     listed = list(reports_in(folder))
     if not listed:
         raise Refused("no report lies here", where=str(folder), expected="folders that `promptgrid report` wrote")
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(short=lambda text, limit=NAME_LIMIT: shorten(str(text), limit), many=numbers.many)
     script = (FOLDER / "tables.js").read_text(encoding="utf-8")
-    page = environment.get_template("index.html.j2").render(
-        reports=listed,
-        tracks=sorted({one.header["track"] for one in listed}),
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=Markup(content_hash(script)),
+    page = (
+        plain_environment()
+        .get_template("index.html.j2")
+        .render(
+            reports=listed,
+            tracks=sorted({one.header["track"] for one in listed}),
+            style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=Markup(content_hash(script)),
+        )
     )
     path = folder / PAGE
     path.write_text(page, encoding="utf-8")

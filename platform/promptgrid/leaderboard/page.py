@@ -54,7 +54,8 @@ def _body(environment: Environment, board: Board, section: Section, facts: Facts
     )
 
 
-def _environment(metric: Metric) -> Environment:
+def plain_environment() -> Environment:
+    """Where the pages of this folder are made; it knows names and counts, and no metric."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -62,8 +63,13 @@ def _environment(metric: Metric) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(short=lambda text, limit=NAME_LIMIT: shorten(str(text), limit), many=numbers.many)
+    return environment
+
+
+def _environment(metric: Metric) -> Environment:
+    environment = plain_environment()
     environment.filters.update(
-        short=lambda text, limit=NAME_LIMIT: shorten(str(text), limit),
         full=lambda text: shorten(str(text), FULL_LIMIT),
         points=lambda value, digits=None: numbers.points(value, digits, metric),
         signed=lambda value, digits=None: numbers.signed(value, digits, metric),
@@ -73,6 +79,5 @@ def _environment(metric: Metric) -> Environment:
         sortable=lambda value: "" if value is None or value != value else value,
         amount=numbers.amount,
         p=numbers.p_value,
-        many=numbers.many,
     )
     return environment

@@ -15,6 +15,7 @@ from promptgrid.spec.metrics import ACCURACY
 def answers(first: str, second: str, labels: str = "aabb") -> Answers:
     """``1`` is right; an example is called by its place."""
     return Answers(
+        keys=range(len(first)),
         names=[f"image {place}" for place in range(len(first))],
         classes=["a", "b"],
         label=np.array(["ab".index(label) for label in labels]),
@@ -88,3 +89,10 @@ def test_holm_is_over_the_datasets() -> None:
 def test_nothing_is_no_comparison() -> None:
     with pytest.raises(ValueError, match="nothing to compare"):
         versus("A", "B", ACCURACY, [])
+
+
+def test_two_examples_of_one_name_are_two() -> None:
+    found = answers("10", "00", "aa")
+    twins = Answers(found.keys, ["same", "same"], found.classes, found.label, found.first, found.second)
+    (row,) = versus("A", "B", ACCURACY, [Pair("row", "d", "tower", 4, 1, 0.5, 0.0, twins)]).by_class
+    assert (row.examples, row.first, row.second) == (2, 0.5, 0.0)

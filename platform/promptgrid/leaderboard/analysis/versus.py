@@ -6,8 +6,9 @@ of its seeds. The sign test over examples is then McNemar's exact test where the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +30,15 @@ class Answers:
     """What both sides answered on the test examples of one pair of cells, in one order.
 
     Attributes:
-        names: what people know the N examples by; indices as text where nobody said.
+        keys: what tells the N examples apart, the same for every pair of a dataset.
+        names: what people know them by, which two may share.
         classes: names of the classes.
         label: (N,) true class, a position in ``classes``.
         first: (N,) bool, whether the first side is right.
         second: (N,) bool, whether the second side is right.
     """
 
+    keys: Sequence[Hashable]
     names: Sequence[str]
     classes: Sequence[str]
     label: npt.NDArray[np.int64]
@@ -136,8 +139,9 @@ def versus(first: str, second: str, metric: Metric, pairs: Sequence[Pair]) -> Ve
     gaps = [
         (group["first"] - group["second"]).to_numpy(dtype=float) for _, group in scores.groupby("dataset", sort=True)
     ]
-    names = sorted({pair.dataset for pair in pairs})
-    found = [_on_dataset(name, [pair for pair in pairs if pair.dataset == name], metric) for name in names]
+    own = {name: [pair for pair in pairs if pair.dataset == name] for name in sorted({pair.dataset for pair in pairs})}
+    counted = {name: _counted(name, some) for name, some in own.items()}
+    found = [_on_dataset(name, some, counted[name], metric) for name, some in own.items()]
     means = np.array([gap.mean() for gap in gaps])
     return Versus(
         first=first,
@@ -145,10 +149,10 @@ def versus(first: str, second: str, metric: Metric, pairs: Sequence[Pair]) -> Ve
         metric=metric,
         pairs=len(pairs),
         seeds=pooled_interval(gaps),
-        datasets=dataset_difference(means) if len(names) > 1 else None,
+        datasets=dataset_difference(means) if len(own) > 1 else None,
         by_dataset=tuple(_corrected(found)),
-        by_class=tuple(row for name in names for row in _classes(name, pairs)),
-        by_example=tuple(row for name in names for row in _examples(name, pairs)),
+        by_class=tuple(row for name, some in counted.items() for row in _classes(name, some or ())),
+        by_example=tuple(row for some in counted.values() for row in _leads(some or ())),
     )
 
 
@@ -157,7 +161,7 @@ def sign_test(first: int, second: int) -> float:
     return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
 
 
-def _on_dataset(name: str, pairs: Sequence[Pair], metric: Metric) -> OnDataset:
+def _on_dataset(name: str, pairs: Sequence[Pair], counted: Sequence[OnExample] | None, metric: Metric) -> OnDataset:
     gaps = metric.sign * np.array([pair.first - pair.second for pair in pairs])
     row = OnDataset(
         name,
@@ -165,59 +169,50 @@ def _on_dataset(name: str, pairs: Sequence[Pair], metric: Metric) -> OnDataset:
         float(np.mean([pair.second for pair in pairs])),
         win_tie_loss(gaps, metric.tie),
     )
-    counted = _counted(name, pairs)
     if counted is None:
         return row
-    lead = np.array([first - second for first, second, _ in counted.values()])
-    alone = int((lead > 0).sum()), int((lead < 0).sum())
-    return OnDataset(row.dataset, row.first, row.second, row.seeds, alone, sign_test(*alone))
+    alone = sum(one.first > one.second for one in counted), sum(one.first < one.second for one in counted)
+    return replace(row, alone=alone, p=sign_test(*alone))
 
 
 def _corrected(rows: Sequence[OnDataset]) -> list[OnDataset]:
     """The rows with Holm's correction over those that have a test."""
-    tested = [row.p for row in rows if row.p is not None]
-    corrected = iter(holm(tested))
-    return [
-        row
-        if row.p is None
-        else OnDataset(row.dataset, row.first, row.second, row.seeds, row.alone, row.p, next(corrected))
-        for row in rows
-    ]
+    corrected = iter(holm([row.p for row in rows if row.p is not None]))
+    return [row if row.p is None else replace(row, p_holm=next(corrected)) for row in rows]
 
 
-def _counted(name: str, pairs: Sequence[Pair]) -> dict[tuple[str, str], tuple[int, int, int]] | None:
-    """By example and class of one dataset: seeds right for the first side, for the second, and scored in all."""
-    found: dict[tuple[str, str], tuple[int, int, int]] = {}
+def _counted(name: str, pairs: Sequence[Pair]) -> list[OnExample] | None:
+    """Every example of one dataset; None where a pair kept no answers."""
+    found: dict[Hashable, OnExample] = {}
     for pair in pairs:
-        if pair.dataset != name:
-            continue
         if pair.answers is None:
             return None
         own = pair.answers
-        for place, example in enumerate(own.names):
-            key = example, str(own.classes[int(own.label[place])])
-            first, second, seeds = found.get(key, (0, 0, 0))
-            found[key] = first + int(own.first[place]), second + int(own.second[place]), seeds + 1
-    return found
+        for place, key in enumerate(own.keys):
+            before = found.get(key, OnExample(name, own.names[place], own.classes[int(own.label[place])], 0, 0, 0))
+            found[key] = replace(
+                before,
+                first=before.first + int(own.first[place]),
+                second=before.second + int(own.second[place]),
+                seeds=before.seeds + 1,
+            )
+    return list(found.values())
 
 
-def _classes(name: str, pairs: Sequence[Pair]) -> list[OnClass]:
-    counted = _counted(name, pairs) or {}
+def _classes(name: str, counted: Sequence[OnExample]) -> list[OnClass]:
+    by_class: dict[str, list[OnExample]] = defaultdict(list)
+    for one in counted:
+        by_class[one.label].append(one)
     rows = []
-    for label in dict.fromkeys(label for _, label in counted):
-        own = [counts for (_, each), counts in counted.items() if each == label]
-        seeds = sum(seen for _, _, seen in own)
-        shares = (sum(first for first, _, _ in own) / seeds, sum(second for _, second, _ in own) / seeds)
+    for label, own in by_class.items():
+        seeds = sum(one.seeds for one in own)
+        shares = (sum(one.first for one in own) / seeds, sum(one.second for one in own) / seeds)
         rows.append(OnClass(name, label, len(own), *shares))
     return sorted(rows, key=lambda row: (-(row.first - row.second), row.name))
 
 
-def _examples(name: str, pairs: Sequence[Pair]) -> list[OnExample]:
-    """Those that one side leads on: the first side's largest leads first, the second's last."""
-    counted = _counted(name, pairs) or {}
-    rows = [
-        OnExample(name, example, label, first, second, seeds)
-        for (example, label), (first, second, seeds) in counted.items()
-        if first != second
-    ]
-    return sorted(rows, key=lambda row: (row.second - row.first, row.name))
+def _leads(counted: Sequence[OnExample]) -> list[OnExample]:
+    """Examples that one side leads on: the first side's largest leads first, the second's last."""
+    return sorted(
+        (one for one in counted if one.first != one.second), key=lambda one: (one.second - one.first, one.name)
+    )
