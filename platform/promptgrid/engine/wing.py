@@ -21,7 +21,7 @@ from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
-from promptgrid.engine.datasets.checking import check_named
+from promptgrid.engine.datasets.published.checking import check_named
 from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Invoke
 from tests.corpus.broken_datasets import sound_split
 
-from promptgrid.engine.datasets.coop_layouts import COOP
+from promptgrid.engine.datasets.published.coop_layouts import COOP
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from promptgrid.engine.datasets.archives import content_of, parts_of, size_of
+from promptgrid.engine.datasets.published.archives import content_of, parts_of, size_of
 from promptgrid.spec.paths import user_path
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.contract.dataset import Dataset
-from promptgrid.engine.datasets.archives import parts_of, present
 from promptgrid.engine.datasets.content import content_hashes
+from promptgrid.engine.datasets.published.archives import parts_of, present
 from promptgrid.spec import DatasetCard, Refused
 from promptgrid.spec.paths import nearest_folder, user_path
 

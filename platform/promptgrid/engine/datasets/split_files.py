@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from promptgrid.engine.datasets.coop_layouts import BY_TITLE, PLAIN
 from promptgrid.engine.datasets.files import existing_folder
-from promptgrid.engine.datasets.listed import Listed, ListedFamily
+from promptgrid.engine.datasets.published.coop_layouts import BY_TITLE, PLAIN
+from promptgrid.engine.datasets.published.listed import Listed, ListedFamily
 from promptgrid.engine.datasets.split_lists import read_split_lists
 from promptgrid.spec import Refused
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from promptgrid.engine.datasets.coop_layouts import COOP
+from promptgrid.engine.datasets.published.coop_layouts import COOP
 
 Write = Callable[..., Path]
 NAMES = {"n01440764": "tench", "n01443537": "goldfish", "n01484850": "great white shark", "n03773504": "missile"}

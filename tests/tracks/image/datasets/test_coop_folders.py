@@ -11,9 +11,9 @@ from tests.tracks.image.datasets import coop_copies as copies
 from tests.tracks.image.datasets.conftest import Write
 
 from promptgrid.contract.findings import Findings
-from promptgrid.engine.datasets.checking import check_named
-from promptgrid.engine.datasets.coop_layouts import COOP
 from promptgrid.engine.datasets.files import FilesDataset
+from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.published.coop_layouts import COOP
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.coop_split import CoopSplit
 from promptgrid.tracks.image.datasets.layouts import Coop

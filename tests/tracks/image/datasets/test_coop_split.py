@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from promptgrid.engine.datasets.coop_layouts import BY_TITLE
 from promptgrid.engine.datasets.files import FilesDataset
+from promptgrid.engine.datasets.published.coop_layouts import BY_TITLE
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.coop_split import CoopSplit
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.tracks.image.datasets.conftest import Write
 
-from promptgrid.engine.datasets.checking import check_named
 from promptgrid.engine.datasets.files import FilesDataset
+from promptgrid.engine.datasets.published.checking import check_named
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.layouts import DomainFolders

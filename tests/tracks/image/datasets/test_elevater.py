@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from promptgrid.contract.dataset import ChangedExample
-from promptgrid.engine.datasets.checking import check_named
-from promptgrid.engine.datasets.elevater_layouts import ELEVATER
 from promptgrid.engine.datasets.files import FilesDataset
+from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.published.elevater_layouts import ELEVATER
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.layouts import ElevaterFolders
 from promptgrid.tracks.image.datasets.preview import preview

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.tracks.image.datasets.conftest import Write
 
-from promptgrid.engine.datasets.checking import check_named
 from promptgrid.engine.datasets.files import FilesDataset
-from promptgrid.engine.datasets.vtab import VTAB
+from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.published.vtab import VTAB
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.layouts import Vtab1k
 

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptgrid.engine.datasets.archives import content_of, size_of
 from promptgrid.engine.datasets.folder_tree import Kind
+from promptgrid.engine.datasets.published.archives import content_of, size_of
 from promptgrid.engine.datasets.variations import FOLDER
 from promptgrid.tracks.image.datasets.decoding import MAX_FILE_BYTES, SUFFIXES, ChangedImage, DamagedImage, decode
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from promptgrid.engine.datasets.coop_folders import CoopFolders
-from promptgrid.engine.datasets.domains import Domains
-from promptgrid.engine.datasets.elevater import Elevater
-from promptgrid.engine.datasets.shards import Shards
-from promptgrid.engine.datasets.vpt_fgvc import VptFgvc
-from promptgrid.engine.datasets.vtab import Vtab
+from promptgrid.engine.datasets.published.coop_folders import CoopFolders
+from promptgrid.engine.datasets.published.domains import Domains
+from promptgrid.engine.datasets.published.elevater import Elevater
+from promptgrid.engine.datasets.published.shards import Shards
+from promptgrid.engine.datasets.published.vpt_fgvc import VptFgvc
+from promptgrid.engine.datasets.published.vtab import Vtab
 from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.files import IMAGES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from promptgrid.engine.datasets.coop_layouts import COOP
+from promptgrid.engine.datasets.published.coop_layouts import COOP
 from promptgrid.engine.published import Published
 from promptgrid.tracks.image.methods.parts.published import NAMES, paper_name
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from promptgrid.contract.split_names import folders_by_split, split_of
-from promptgrid.engine.datasets.checking import LayoutFamily, Published
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
-from promptgrid.engine.datasets.listed import Listed, names_of
-from promptgrid.engine.datasets.name_lists import class_names, read_numbered
+from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
+from promptgrid.engine.datasets.published.listed import Listed, names_of
+from promptgrid.engine.datasets.published.name_lists import class_names, read_numbered
 from promptgrid.spec import Refused
 
 CROSSVAL = "crossval"

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from promptgrid.contract.dataset import DatasetFamily
 from promptgrid.contract.findings import Findings
-from promptgrid.engine.datasets.archives import present
 from promptgrid.engine.datasets.files import existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
-from promptgrid.engine.datasets.listed import Listed, ListedFamily
+from promptgrid.engine.datasets.published.archives import present
+from promptgrid.engine.datasets.published.listed import Listed, ListedFamily
 from promptgrid.spec import Refused, nearest
 
 NAMED = 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promptgrid.engine.datasets.checking import LayoutFamily, Published
 from promptgrid.engine.datasets.files import Row, existing_folder
-from promptgrid.engine.datasets.listed import Listed, names_of
-from promptgrid.engine.datasets.name_lists import class_names
+from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
+from promptgrid.engine.datasets.published.listed import Listed, names_of
+from promptgrid.engine.datasets.published.name_lists import class_names
 from promptgrid.engine.datasets.split_lists import plain_path, read_json
 from promptgrid.spec import Refused, nearest
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from promptgrid.engine.datasets.checking import LayoutFamily, Published
-from promptgrid.engine.datasets.coop_layouts import CLASSNAMES, COOP, CoopLayout
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
-from promptgrid.engine.datasets.listed import Listed, names_of, twin_notes
-from promptgrid.engine.datasets.name_lists import read_keyed_names, read_labelled, read_lines
+from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
+from promptgrid.engine.datasets.published.coop_layouts import CLASSNAMES, COOP, CoopLayout
+from promptgrid.engine.datasets.published.listed import Listed, names_of, twin_notes
+from promptgrid.engine.datasets.published.name_lists import read_keyed_names, read_labelled, read_lines
 from promptgrid.engine.datasets.split_files import listed_in
 from promptgrid.spec import Refused, nearest
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptgrid.engine.datasets.archives import content_of, present
-from promptgrid.engine.datasets.checking import LayoutFamily, Published
-from promptgrid.engine.datasets.elevater_layouts import ELEVATER, ElevaterLayout
 from promptgrid.engine.datasets.files import Row
-from promptgrid.engine.datasets.listed import Listed, names_of, twin_notes
-from promptgrid.engine.datasets.name_lists import CLASSNAMES, read_lines, read_numbered
+from promptgrid.engine.datasets.published.archives import content_of, present
+from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
+from promptgrid.engine.datasets.published.elevater_layouts import ELEVATER, ElevaterLayout
+from promptgrid.engine.datasets.published.listed import Listed, names_of, twin_notes
+from promptgrid.engine.datasets.published.name_lists import CLASSNAMES, read_lines, read_numbered
 from promptgrid.engine.datasets.split_lists import parse_json, plain_path
 from promptgrid.spec import Refused, nearest
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from promptgrid.engine.datasets.checking import LayoutFamily, Published
 from promptgrid.engine.datasets.files import Row, existing_folder
-from promptgrid.engine.datasets.listed import Listed, names_of
-from promptgrid.engine.datasets.name_lists import class_names, read_numbered
+from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
+from promptgrid.engine.datasets.published.listed import Listed, names_of
+from promptgrid.engine.datasets.published.name_lists import class_names, read_numbered
 from promptgrid.spec import Refused, nearest
 
 LISTS = {"train": "train800.txt", "val": "val200.txt", "test": "test.txt"}

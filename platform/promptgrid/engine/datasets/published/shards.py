@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptgrid.contract.split_names import folders_by_split
-from promptgrid.engine.datasets.archives import content_of, sizes_in
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
-from promptgrid.engine.datasets.listed import Listed, ListedFamily, names_of, twin_notes
-from promptgrid.engine.datasets.name_lists import CLASSNAMES, read_lines
+from promptgrid.engine.datasets.published.archives import content_of, sizes_in
+from promptgrid.engine.datasets.published.listed import Listed, ListedFamily, names_of, twin_notes
+from promptgrid.engine.datasets.published.name_lists import CLASSNAMES, read_lines
 from promptgrid.spec import Refused
 
 TEMPLATES = "zeroshot_classification_templates.txt"

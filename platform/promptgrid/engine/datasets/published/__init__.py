@@ -1,0 +1,1 @@
+"""Published datasets as their authors lay them out on disk: lists, folders, archives, and what is checked."""
