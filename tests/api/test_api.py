@@ -45,7 +45,7 @@ def test_a_learned_prompt_gives_the_recorded_answers_again(results: object, stor
     from promptgrid import catalog
 
     dataset = catalog.track("image").resolver.dataset("weather")  # type: ignore[attr-defined]
-    images = [dataset.read(int(index)) for index in given.image[:20]]
+    images = [dataset.read(int(index)) for index in given.example[:20]]
     logits = learned.logits(images).numpy()
     assert np.array_equal(logits.argmax(1), given.top[:20, 0])
     assert np.allclose(np.sort(logits, axis=1)[:, -1], given.scores[:20, 0], atol=1e-3)

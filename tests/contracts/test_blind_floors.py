@@ -20,8 +20,8 @@ WORDS = re.compile(
 NO_WORD = re.compile(r"revision|supervision|(?:annotation_|_)?clip(?:_on|-path)", re.IGNORECASE)
 ON_DISK = {
     "spec/dataset.py": ("image_size",),
-    "store/answers.py": ("part.image",),
-    "store/files/encoding.py": ("item.image", 'image=part["image"]', '"image": pa.int64()'),
+    "leaderboard/sections/inside.py": ("data:image/",),
+    "store/files/encoding.py": ('example=part["image"]', '"image": pa.int64()'),
     "store/RECORDS.md": ("| `image` |", "of images size"),
     "cli/commands/listing.py": ('"image_size"',),
     "cli/commands/cards.py": ("gflop_per_image",),

@@ -155,7 +155,7 @@ def report_maker() -> Callable[..., ReportInput]:
     return make_report
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def holes() -> Decide:
     return some_holes
 

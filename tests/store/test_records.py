@@ -22,7 +22,7 @@ def test_a_committed_outcome_reads_back_to_the_bit(store: Store) -> None:
     assert store.commit(outcome) is True
     assert store.read(key) == outcome.record
     (answers,) = store.predictions(key)
-    for name in ("image", "label", "top", "scores"):
+    for name in ("example", "label", "top", "scores"):
         written, read = getattr(outcome.predictions[0], name), getattr(answers, name)
         assert read.dtype == written.dtype
         assert np.array_equal(read, written)

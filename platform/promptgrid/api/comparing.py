@@ -6,21 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from promptgrid.api.reporting import report_input
 from promptgrid.spec import Refused, nearest
 from promptgrid.spec.metrics import metric_of
-from promptgrid.store.answers import by_example
-from promptgrid.store.faults import Damaged, NotInStore
+from promptgrid.store.answers import stored_answers
 
 if TYPE_CHECKING:
     from promptgrid.cluster import Plan
-    from promptgrid.leaderboard.analysis.versus import Answers, Pair, Versus
+    from promptgrid.leaderboard.analysis.versus import Answers, Versus
     from promptgrid.leaderboard.planned_grid import PlannedCell
     from promptgrid.store import Store
-
-Place = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,7 @@ def compared(first: Side, second: Side, *, shots: int | None, backbone: str | No
     Raises:
         Refused: other metrics, nothing in common, or several numbers of shots or backbones and no choice.
     """
+    from promptgrid.leaderboard.analysis.answers import pair_of, place_of
     from promptgrid.leaderboard.analysis.versus import versus
 
     if first.headline != second.headline:
@@ -80,7 +76,7 @@ def compared(first: Side, second: Side, *, shots: int | None, backbone: str | No
     ours, theirs = (_chosen(side.cells(), shots, backbone) for side in (first, second))
     rows = {one.label for one in ours}, {one.label for one in theirs}
     apart = bool(first.label) or (len(rows[0]) == 1 and len(rows[1]) == 1)
-    left, right = _by_place(ours, apart), _by_place(theirs, apart)
+    left, right = ({place_of(one, apart): one for one in cells} for cells in (ours, theirs))
     places = [place for place in left if place in right]
     if not places:
         raise Refused(
@@ -91,8 +87,19 @@ def compared(first: Side, second: Side, *, shots: int | None, backbone: str | No
         )
     _refuse_several("--shots", sorted({str(left[place].shots) for place in places}))
     _refuse_several("--backbone", sorted({left[place].cell.backbone for place in places}))
-    pairs = [_pair(left[place], right[place], first.store, second.store, first.headline) for place in places]
+    pairs = [
+        pair_of(
+            left[place], right[place], first.headline, _answers(first.store, left[place], second.store, right[place])
+        )
+        for place in places
+    ]
     return versus(first.name, second.name, metric_of(first.headline), pairs)
+
+
+def _answers(first: Store, left: PlannedCell, second: Store, right: PlannedCell) -> Answers | None:
+    from promptgrid.leaderboard.analysis.answers import side_by_side
+
+    return side_by_side(stored_answers(first, left.cell.key), stored_answers(second, right.cell.key))
 
 
 def _chosen(cells: list[PlannedCell], shots: int | None, backbone: str | None) -> list[PlannedCell]:
@@ -103,64 +110,9 @@ def _chosen(cells: list[PlannedCell], shots: int | None, backbone: str | None) -
     ]
 
 
-def _by_place(cells: list[PlannedCell], apart: bool) -> dict[Place, PlannedCell]:
-    """Cells by all that a pair has in common; by their row too, unless each side is one row of its own."""
-    return {
-        (
-            *(() if apart else (one.label,)),
-            one.cell.backbone,
-            one.cell.dataset,
-            str(one.shots),
-            str(one.seed),
-            one.cell.source,
-            one.cell.reading,
-        ): one
-        for one in cells
-    }
-
-
 def _refuse_several(option: str, found: list[str]) -> None:
     if len(found) > 1:
         raise Refused("several to choose from", where=option, got="none chosen", expected=", ".join(found))
-
-
-def _pair(left: PlannedCell, right: PlannedCell, first: Store, second: Store, headline: str) -> Pair:
-    from promptgrid.leaderboard.analysis.versus import Pair
-
-    assert left.record is not None
-    assert right.record is not None
-    return Pair(
-        label=left.label,
-        dataset=left.cell.dataset,
-        backbone=left.cell.backbone,
-        shots=left.shots,
-        seed=left.seed,
-        first=left.record.metrics[headline],
-        second=right.record.metrics[headline],
-        answers=_answers(first, left.cell.key, second, right.cell.key),
-    )
-
-
-def _answers(first: Store, left: str, second: Store, right: str) -> Answers | None:
-    """Both cells' answers on the examples they share; None where one keeps none, or they share none."""
-    from promptgrid.leaderboard.analysis.versus import Answers
-
-    try:
-        ours, theirs = by_example(first.predictions(left)), by_example(second.predictions(right))
-    except (Damaged, NotInStore):
-        return None
-    shared = [key for key in ours if key in theirs and ours[key][1:3] == theirs[key][1:3]]
-    if not shared:
-        return None
-    classes = list(dict.fromkeys(ours[key][2] for key in shared))
-    return Answers(
-        keys=shared,
-        names=[ours[key][1] for key in shared],
-        classes=classes,
-        label=np.array([classes.index(ours[key][2]) for key in shared], dtype=np.int64),
-        first=np.array([ours[key][0] for key in shared], dtype=np.bool_),
-        second=np.array([theirs[key][0] for key in shared], dtype=np.bool_),
-    )
 
 
 def is_suite(name: str) -> bool:

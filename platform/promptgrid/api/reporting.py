@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Refused
@@ -24,6 +25,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
     from promptgrid.leaderboard.inputs import SearchedRow
+    from promptgrid.store.answers import stored_answers
 
     suite = planned.suite
     stored = stored_searches(suite, store)
@@ -46,6 +48,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         revision=", ".join(revisions),
         titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in methods},
+        papers={row["name"]: row.get("paper") or "" for row in methods},
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
@@ -56,6 +59,8 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         tested=tested_scores([one.found for one in stored], store),
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
         examples=track.examples,
+        answers=partial(stored_answers, store),
+        show=track.thumbnails,
         chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )

@@ -58,24 +58,24 @@ class Timing:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per-image answers of one evaluation of N images between C classes.
+    """What one evaluation of N examples between C classes answered.
 
     Every score that a metric needs can be computed from them: ``logsumexp`` turns scores into log-probabilities.
 
     Attributes:
         evaluation: name of the evaluation.
-        image: (N,) index of each image in its dataset.
+        example: (N,) index of each example in its dataset.
         label: (N,) true class, a position in ``classes``.
         top: (N, k) the k most likely classes, best first.
         scores: (N, k) their logits.
         of_label: (N,) logit of the true class; None in records of version 1.
         logsumexp: (N,) log of the sum of exp of all C logits; None in records of version 1.
-        names: what people know each image by; empty in records of version 1.
+        names: what people know each example by; empty in records of version 1.
         classes: names of the C classes; empty in records of version 1.
     """
 
     evaluation: str
-    image: npt.NDArray[np.int64]
+    example: npt.NDArray[np.int64]
     label: npt.NDArray[np.int32]
     top: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
@@ -83,6 +83,14 @@ class Predictions:
     logsumexp: npt.NDArray[np.float32] | None = None
     names: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An example as a report shows it: a small picture (the bytes of a WebP or PNG file), or its words; or both."""
+
+    picture: bytes = b""
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,6 +262,13 @@ class Track(ABC):
         """How alike ``datasets`` are to ``backbone``: by measure, a (K, K) matrix from source (row) to target (column).
 
         Empty for a track that has no measure. A study of transfer sets its gains against them.
+        """
+        return {}
+
+    def thumbnails(self, dataset: str, examples: Sequence[int]) -> dict[int, Thumbnail]:
+        """Examples of ``dataset`` by index, as a report shows them; those that cannot be shown are left out.
+
+        Empty for a track whose examples have no small form.
         """
         return {}
 

@@ -117,7 +117,7 @@ def predictions_of(
     top = logits.topk(min(TOP, logits.shape[1]), dim=1)
     return Predictions(
         evaluation=evaluation,
-        image=np.asarray(indices, dtype=np.int64),
+        example=np.asarray(indices, dtype=np.int64),
         label=labels.cpu().numpy().astype(np.int32),
         top=top.indices.cpu().numpy().astype(np.int32),
         scores=_float32(top.values),

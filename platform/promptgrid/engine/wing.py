@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from abc import abstractmethod
@@ -16,7 +17,7 @@ from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Learned, Outcome, Timing, Track, unknown
+from promptgrid.contract.track import Cache, Learned, Outcome, Thumbnail, Timing, Track, unknown
 from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
@@ -172,6 +173,21 @@ class Wing(Track):
     def title(self, dataset: str) -> str:
         card = self.resolver.dataset(dataset).card
         return card.title or card.name
+
+    def thumbnails(self, dataset: str, examples: Sequence[int]) -> dict[int, Thumbnail]:
+        try:
+            opened = self.resolver.dataset(dataset)
+        except (Refused, OSError):  # the data is gone, the records are not
+            return {}
+        found: dict[int, Thumbnail] = {}
+        for index in examples:
+            with contextlib.suppress(OSError, IndexError):
+                found[index] = self.thumbnail(opened.read(index))
+        return {index: one for index, one in found.items() if one.picture or one.words}
+
+    def thumbnail(self, example: Any) -> Thumbnail:
+        """An example of the wing, as its datasets read it, in its small form; empty where it has none."""
+        return Thumbnail()
 
     def check_data(self, name: str, root: str) -> list[Findings]:
         return check_named(self.resolver.datasets, name, root)

@@ -27,6 +27,7 @@ class Entry:
 class Column:
     """A column: key in files, title and explanation for people, and how an entry is made.
 
+    ``quiet`` columns wait in the page's list of columns until a reader asks for them.
     In the explanation stand ``{examples}`` for what the track calls its examples, and ``{scale}``, ``{difference}``
     and ``{tie}`` for how the metric gives scores, differences, and what ties.
     """
@@ -39,6 +40,7 @@ class Column:
     interval: bool = False
     text: bool = False
     tex: bool = False
+    quiet: bool = False
 
     def explained(self, report: ReportInput) -> str:
         """The explanation with the words of this report in place."""
@@ -262,6 +264,7 @@ COLUMNS: tuple[Column, ...] = (
         "Paired t over datasets against the reference, Holm-adjusted over the ranked rows of this table.",
         _p,
         _several,
+        quiet=True,
     ),
     Column(
         "wins",
@@ -301,6 +304,7 @@ COLUMNS: tuple[Column, ...] = (
         "Evaluation seconds a cell, median.",
         _cost(lambda r: r.evaluate, amount),
         interval=True,
+        quiet=True,
     ),
     Column(
         "peak_memory_mb",

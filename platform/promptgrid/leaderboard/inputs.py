@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,22 @@ from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
 from promptgrid.spec.metrics import Metric, metric_of
 from promptgrid.spec.searched import BY_ACCURACY, SearchFound
 
+if TYPE_CHECKING:
+    from promptgrid.contract.track import Predictions, Thumbnail
+
 Correct = npt.NDArray[np.bool_]
+ReadAnswers = Callable[[str], "Sequence[Predictions]"]
+Show = Callable[[str, Sequence[int]], "Mapping[int, Thumbnail]"]
+
+
+def no_answers(key: str) -> Sequence[Predictions]:
+    """Where no answers are kept."""
+    return ()
+
+
+def nothing_shown(dataset: str, examples: Sequence[int]) -> Mapping[int, Thumbnail]:
+    """Where examples are not shown."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,7 @@ class ReportInput:
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
     ``published`` are rows of figures that papers report (see ``Track.published``), ``known_as`` maps those of our
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
+    ``papers`` maps methods to the papers they are from.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
     code (see ``Track.parities``).
     For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
@@ -56,6 +72,8 @@ class ReportInput:
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
     ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
+    ``answers`` reads what a finished cell answered, by its key; ``show`` makes small pictures of test examples, by
+    dataset and index, of those that can be shown.
     ``examples`` is what the track calls its examples; ``chosen_by`` names the metric that chooses on validation ones.
 
     Raises:
@@ -76,6 +94,7 @@ class ReportInput:
     kinds: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    papers: Mapping[str, str] = field(default_factory=dict)
     published: Sequence[Mapping[str, Any]] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, Correct] = field(default_factory=dict)
@@ -88,6 +107,8 @@ class ReportInput:
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     examples: Noun = EXAMPLES
     chosen_by: str = BY_ACCURACY
+    answers: ReadAnswers = no_answers
+    show: Show = nothing_shown
 
     @cached_property
     def metric(self) -> Metric:

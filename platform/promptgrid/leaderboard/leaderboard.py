@@ -14,6 +14,7 @@ import pandas as pd
 
 from promptgrid.leaderboard.analysis import statistics as st
 from promptgrid.leaderboard.analysis.comparison import Comparison, compare_all
+from promptgrid.leaderboard.analysis.sheets import Sheet, sheets
 from promptgrid.leaderboard.analysis.split_metrics import SplitMeans, split_means, split_metrics
 from promptgrid.leaderboard.analysis.targets import apart, ranked, score_frame
 from promptgrid.leaderboard.inputs import ReportInput
@@ -138,6 +139,23 @@ class Board:
         """Rows of the leaderboards, in plan order: methods, with a reading behind them in a study with sources."""
         shown = {planned.label for leaderboard in self.leaderboards for planned in leaderboard.grid}
         return tuple(dict.fromkeys(planned.label for planned in self.grid if planned.label in shown))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many (method, cell) are planned, done, failed and missing.
+
+        A cell that stands for many places counts once, and what a search chose is no part of the plan.
+        """
+        own = [planned for planned in self.grid if planned.label not in self.report.searched]
+        statuses = list({(planned.label, planned.cell.key): planned.status for planned in own}.values())
+        found = {status: statuses.count(status) for status in ("done", "failed", "missing")}
+        return {"planned": len(statuses), **found}
+
+    @cached_property
+    def sheets(self) -> dict[str, list[Sheet]]:
+        """What was answered at the most shots, by backbone; empty lists where no answers are kept."""
+        largest = {leaderboard.backbone: leaderboard for leaderboard in self.leaderboards}
+        return {name: sheets(one.grid, self.report.answers) for name, one in largest.items()}
 
     def suffix(self, backbone: str) -> str:
         """What file names of ``backbone`` end with: nothing where it is the only one, else ``_2-its-name``."""

@@ -25,7 +25,7 @@ def render_page(
 ) -> str:
     """``report.html`` as text. ``leaderboard`` rows become a JSON island, left out where they would be too large."""
     environment = _environment(board.report.metric)
-    script = (FOLDER / "tables.js").read_text(encoding="utf-8")
+    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("tables.js", "explore.js"))
     island = json_island(leaderboard)
     return environment.get_template("page.html.j2").render(
         title=board.report.suite.title or board.report.suite.name,

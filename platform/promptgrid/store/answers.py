@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -32,25 +32,17 @@ def right_answers(store: Store, keys: Iterable[str]) -> dict[str, Correct]:
 
 
 def _right(store: Store, key: str) -> Correct | None:
-    try:
-        parts = sorted(store.predictions(key), key=lambda part: part.evaluation)
-    except (Damaged, NotInStore) as error:
-        _log.warning("no predictions for paired tests: %s", error)
-        return None
+    parts = stored_answers(store, key)
     if not parts:
         return None
-    right = [(part.top[:, 0] == part.label)[np.argsort(part.image, kind="stable")] for part in parts]
+    right = [(part.top[:, 0] == part.label)[np.argsort(part.example, kind="stable")] for part in parts]
     return np.concatenate(right)
 
 
-def by_example(parts: Iterable[Predictions]) -> Mapping[tuple[str, int], tuple[bool, str, str]]:
-    """By evaluation and index whether the answer is right, the example's name, and its class."""
-    found: dict[tuple[str, int], tuple[bool, str, str]] = {}
-    for part in parts:
-        right, indices = part.top[:, 0] == part.label, part.image.tolist()
-        for place, index in enumerate(indices):
-            label = int(part.label[place])
-            name = part.names[place] if part.names else str(index)
-            known = str(part.classes[label]) if part.classes else str(label)
-            found[part.evaluation, index] = bool(right[place]), str(name), known
-    return found
+def stored_answers(store: Store, key: str) -> tuple[Predictions, ...]:
+    """What a finished cell answered, by evaluation; nothing, with a warning, where that is damaged or gone."""
+    try:
+        return tuple(sorted(store.predictions(key), key=lambda part: part.evaluation))
+    except (Damaged, NotInStore) as error:
+        _log.warning("no answers of cell %s: %s", key[:12], error)
+        return ()

@@ -83,7 +83,7 @@ def test_what_was_learned_classifies_texts_as_it_was_scored(method: str) -> None
     one = finished(method)
     learned = track().restore(one.record, one.state, one.about, "cpu")
     (given,) = one.predictions
-    texts = [small_world.dataset().read(int(index)) for index in given.image]
+    texts = [small_world.dataset().read(int(index)) for index in given.example]
     answers = learned.classify(texts)
     logits = learned.logits(texts)
     assert isinstance(answers, list)

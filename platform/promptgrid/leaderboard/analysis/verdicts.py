@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from promptgrid.leaderboard.analysis import statistics as st
+from promptgrid.leaderboard.analysis.first_two import FirstTwo
 from promptgrid.leaderboard.leaderboard import Leaderboard, Row
-from promptgrid.leaderboard.numbers import p_value, points, signed, span
+from promptgrid.leaderboard.numbers import many, p_value, points, signed, span
+from promptgrid.spec import Noun
 from promptgrid.spec.metrics import Metric
 
 
@@ -21,6 +23,56 @@ def summary(leaderboard: Leaderboard, reference: str) -> str:
     left_out = _left_out(leaderboard)
     parts += [f"Not ranked: {left_out}"] if left_out else []
     return " ".join(f"{part}." for part in parts if part)
+
+
+def answer(leaderboard: Leaderboard, reference: str, contest: FirstTwo | None, examples: Noun) -> tuple[str, str]:
+    """What a reader wants first: who leads, and the rest of the sentence: by how much, and whether it beats the second.
+
+    The first is empty where nothing is ranked.
+    """
+    ranked = [row for row in leaderboard.rows if row.ranked]
+    first = [row for row in ranked if row.place == 1]
+    if not first:
+        return "", f"Nothing is ranked: {_left_out(leaderboard) or 'no method has finished every cell'}."
+    best = first[0]
+    score = f"{points(best.mean.value, metric=best.metric)}{best.metric.symbol}"
+    if len(first) > 1:
+        return ", ".join(row.label for row in first), f"share the first place of {len(ranked)} with {score}."
+    told = f"leads {many(len(ranked), 'ranked method')} with {score}{_margin(best, reference)}."
+    return best.label, f"{told} {_second(contest, best.metric, examples)}".rstrip()
+
+
+def _margin(best: Row, reference: str) -> str:
+    if best.reference:
+        return ": it is the reference itself"
+    if best.seeds is None:
+        return ""
+    width = span(best.seeds, sign=True, metric=best.metric)
+    interval = f" ({width})" if width else ""
+    return f", {signed(best.seeds.value, metric=best.metric)}{best.metric.steps} to {reference}{interval}"
+
+
+def _second(contest: FirstTwo | None, metric: Metric, examples: Noun) -> str:
+    """Whether the first beats the second, and by which test; empty where there is no second."""
+    if contest is None:
+        return ""
+    behind = f"{points(contest.gap, metric=metric)}{metric.steps} behind"
+    told = {
+        "first": f"It beats the second, {contest.second}, {behind}",
+        "neither": f"The second, {contest.second}, {behind}, is not told apart from it",
+        "second": f"The second, {contest.second}, {behind} in the mean, wins the test of the two all the same",
+        "untested": f"The second is {contest.second}, {behind}; no test of the two is possible",
+    }[contest.verdict]
+    if not contest.test:
+        return f"{told}."
+    over = f", Holm over {contest.boards} boards" if contest.boards > 1 else ""
+    if contest.alone is None:
+        return f"{told} (paired t over datasets, p {p_value(contest.p_holm)}{over})."
+    ours, theirs = contest.alone
+    return (
+        f"{told}: {ours:,} {examples.many} are right more often with the first, {theirs:,} with the second "
+        f"(McNemar’s test, p {p_value(contest.p_holm)}{over})."
+    )
 
 
 def _leader(first: list[Row], ranked: int) -> str:

@@ -124,6 +124,14 @@ class Versus:
     by_class: tuple[OnClass, ...]
     by_example: tuple[OnExample, ...]
 
+    @property
+    def alone(self) -> tuple[int, int] | None:
+        """Examples of all datasets that one side leads on, as of one dataset; None where some answers are not kept."""
+        counts = [row.alone for row in self.by_dataset if row.alone is not None]
+        if len(counts) < len(self.by_dataset):
+            return None
+        return sum(count[0] for count in counts), sum(count[1] for count in counts)
+
 
 def versus(first: str, second: str, metric: Metric, pairs: Sequence[Pair]) -> Versus:
     """All of it, from pairs that have everything in common but what is compared.

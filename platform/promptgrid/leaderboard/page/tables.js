@@ -37,7 +37,7 @@
   function makeSortable(table) {
     Array.from(table.tBodies[0].rows).forEach(function (row, place) { row.dataset.place = place; });
     var heads = Array.from(table.tHead.rows[0].cells);
-    heads.forEach(function (head, column) {
+    heads.forEach(function (head) {
       if (head.hasAttribute("data-nosort")) return;
       var button = document.createElement("button");
       button.type = "button";
@@ -50,7 +50,8 @@
         var next = now === "none" ? first : now === first ? second : "none";
         heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
         if (next !== "none") head.setAttribute("aria-sort", next);
-        sort(table, column, next);
+        sort(table, head.cellIndex, next); // columns may have been put in between since
+        table.dispatchEvent(new Event("sorted"));
       });
     });
   }
@@ -102,9 +103,11 @@
       });
       shown.textContent = words.length || slice ? count + " of " + rows.length : "";
     }
+    if (table.classList.contains("main")) input.dataset.remember = "find";
     input.addEventListener("input", apply);
     tools.append(shown, input);
     if (choice) {
+      if (table.classList.contains("main")) choice.dataset.remember = "axis";
       choice.addEventListener("change", apply);
       tools.append(choice);
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -15,9 +16,12 @@ from matplotlib.text import Text
 INK, MUTED, LINE, PAPER = "#1f2329", "#646c78", "#dfe2e8", "#fefefd"
 INLINE = {INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "transparent"}
 """What the page puts in place of the colours of a file, so that pictures follow light and dark."""
+READABLE = 9.0
+"""The smallest text that can be read on a phone, in CSS px."""
 SHOWN = re.compile(
-    r'<svg (?P<before>[^>]*?)(?:id="(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)" )?class="figure" role="img" '
-    r'aria-label="[^"]*" (?P<after>[^>]*?viewBox="0 0 (?P<width>[\d.]+) (?P<height>[\d.]+)"[^>]*>.*?</svg>\n?)',
+    r'<svg (?P<before>[^>]*?)(?:id="(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)" )?class="figure" (?:style="[^"]*" )?'
+    r'role="img" aria-label="[^"]*" '
+    r'(?P<after>[^>]*?viewBox="0 0 (?P<width>[\d.]+) (?P<height>[\d.]+)"[^>]*>.*?</svg>\n?)',
     re.DOTALL,
 )
 """A picture of the page, as :func:`inline` writes it."""
@@ -69,9 +73,16 @@ def inline(svg: str, name: str, about: str) -> str:
 
     ``about`` must be escaped by the caller: it becomes the accessible name. :func:`pictures` undoes this.
     """
-    shown = f'id="{name}" class="figure" role="img" aria-label="{about}"'
+    shown = f'id="{name}" class="figure" style="min-width:{_least_width(svg)}px" role="img" aria-label="{about}"'
     element = _painted(svg, INLINE)
     return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', lambda _: shown, element, count=1)
+
+
+def _least_width(svg: str) -> int:
+    """The px below which its smallest text would be smaller than :data:`READABLE`: there a reader scrolls instead."""
+    width = re.search(r'viewBox="0 0 ([\d.]+)', svg)
+    sizes = [float(size) for size in re.findall(r'font(?:-size)?(?:: ?|=")([\d.]+)', svg)]
+    return math.ceil(READABLE / min(sizes) * float(width[1])) if width and sizes else 0
 
 
 def pictures(page: str) -> dict[str, str]:

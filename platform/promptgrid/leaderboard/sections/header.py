@@ -1,18 +1,22 @@
-"""The head of the page: what was run, how much of it is there, and how to get it again."""
+"""The head of the page: who leads each board, by how much, and whether that is more than chance."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from promptgrid.leaderboard.analysis.first_two import first_against_second
+from promptgrid.leaderboard.analysis.verdicts import answer
 from promptgrid.leaderboard.leaderboard import Board
-from promptgrid.leaderboard.section import Facts, Section, beside
-from promptgrid.leaderboard.text import redact
+from promptgrid.leaderboard.pictures.strip import strip
+from promptgrid.leaderboard.section import Facts, Figures, Section, beside
+
+OPEN = 3
+"""So many boards are answered at once; the others unfold."""
 
 
 def facts(board: Board) -> Facts:
-    """Counts are of distinct (method, cell): a cell that stands for many places counts once."""
+    """What the grid is made of, and an answer a board."""
     report, suite = board.report, board.report.suite
-    own = [planned for planned in board.grid if planned.label not in report.searched]
-    distinct = {(planned.label, planned.cell.key): planned.status for planned in own}
-    statuses = list(distinct.values())
     targets = {planned.cell.dataset for planned in board.grid if planned.cell.reading}
     return {
         "title": suite.title or suite.name,
@@ -20,26 +24,49 @@ def facts(board: Board) -> Facts:
         "track": suite.track,
         "protocol": suite.protocol,
         "metric": report.headline,
-        "methods": len({planned.entry for planned in own}),
+        "methods": len({planned.entry for planned in board.grid if planned.label not in report.searched}),
         "datasets": len(targets or {planned.cell.dataset for planned in board.grid}),
         "sources": len({planned.cell.source for planned in board.grid} - {""}),
         "readings": list(dict.fromkeys(planned.cell.reading for planned in board.grid if planned.cell.reading)),
         "backbones": board.backbones,
         "shots": sorted({planned.shots for planned in board.grid}),
         "seeds": sorted({planned.seed for planned in board.grid}),
-        "planned": len(statuses),
-        "done": statuses.count("done"),
-        "failed": statuses.count("failed"),
-        "missing": statuses.count("missing"),
-        "selection": suite.selection,
+        **board.counts,
         "reference": board.reference,
-        "reference_declared": board.declared,
-        "scores_digest": report.scores_digest,
-        "command": redact(report.command),
-        "version": report.version,
-        "revision": report.revision,
-        "dirty": "dirty" in report.revision,
+        "answers": _answers(board),
+        "open": OPEN,
     }
 
 
-SECTION = Section("header", "", 0, beside(__file__), facts)
+def _answers(board: Board) -> list[dict[str, Any]]:
+    """One a board, that of most shots first; ``board`` is its place among the leaderboards."""
+    contests = first_against_second(board.report, board.leaderboards)
+    order = sorted(
+        range(len(board.leaderboards)),
+        key=lambda k: (board.backbones.index(board.leaderboards[k].backbone), -board.leaderboards[k].shots),
+    )
+    told = []
+    for place in order:
+        leaderboard, contest = board.leaderboards[place], contests[place]
+        first, rest = answer(leaderboard, board.reference, contest, board.report.examples)
+        told.append(
+            {
+                "board": place,
+                "backbone": leaderboard.backbone,
+                "shots": leaderboard.shots,
+                "first": first,
+                "rest": rest,
+                "verdict": contest.verdict if contest else "",
+                "p_holm": contest.p_holm if contest else None,
+                "alone": contest.alone if contest else None,
+            }
+        )
+    return told
+
+
+def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+    """A strip of all means for each board, in the order of the leaderboards."""
+    return {"strips": [strip(board, leaderboard) for leaderboard in board.leaderboards]}
+
+
+SECTION = Section("header", "", 0, beside(__file__), facts, drawings)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from promptgrid.leaderboard.analysis.verdicts import summary
+from promptgrid.leaderboard.citations import paper_link
 from promptgrid.leaderboard.columns import shown_columns
 from promptgrid.leaderboard.leaderboard import Board, Leaderboard
 from promptgrid.leaderboard.pictures.figures import colour
@@ -36,6 +37,7 @@ def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
                 "title": c.title,
                 "about": c.explained(board.report),
                 "text": c.text,
+                "quiet": c.quiet,
             }
             for c in columns
         ],
@@ -48,6 +50,7 @@ def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
                 "complete": row.complete,
                 "apart": row.apart,
                 "reference": row.reference,
+                "paper": paper_link(board.report.papers.get(row.method, "")),
                 "axes": dict(places.get(row.method, {})),
                 "cells": {column.key: asdict(column.entry(row)) for column in columns},
             }

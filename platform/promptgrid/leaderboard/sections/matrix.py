@@ -29,6 +29,8 @@ def _table(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
         "rows": [
             {
                 "label": row.label,
+                "ranked": row.ranked,
+                "complete": row.complete,
                 "cells": [
                     {
                         **cells[row.label, name].as_facts(),

@@ -90,7 +90,7 @@ def plain_json(raw: bytes) -> Any:
 
 def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
     """Parquet (zstd), one row an example: the columns of ``COLUMNS``; class names stand in the metadata."""
-    layout = [[item.evaluation, len(item.image), item.top.shape[1]] for item in predictions]
+    layout = [[item.evaluation, len(item.example), item.top.shape[1]] for item in predictions]
     classes = [list(item.classes) for item in predictions]
     schema = pa.schema(
         list(COLUMNS.items()),
@@ -107,7 +107,7 @@ def predictions_bytes(predictions: Sequence[Predictions]) -> bytes:
 
 def _rows(item: Predictions, schema: pa.Schema) -> pa.Table:
     count, width = item.top.shape
-    columns = (item.image, item.label, item.scores, item.of_label, item.logsumexp, item.names or None)
+    columns = (item.example, item.label, item.scores, item.of_label, item.logsumexp, item.names or None)
     lengths = {len(column) for column in columns if column is not None}
     if lengths != {count} or item.scores.shape != item.top.shape:
         raise ValueError(f"predictions of {item.evaluation!r} have columns of different lengths")
@@ -119,7 +119,7 @@ def _rows(item: Predictions, schema: pa.Schema) -> pa.Table:
     return pa.table(
         [
             pa.array([item.evaluation] * count, pa.string()),
-            pa.array(item.image.astype(np.int64)),
+            pa.array(item.example.astype(np.int64)),
             pa.array(item.names or [None] * count, pa.string()),
             pa.array(label),
             pa.array(np.ascontiguousarray(top[:, 0])),
@@ -154,7 +154,7 @@ def predictions_of(raw: bytes) -> tuple[Predictions, ...]:
         found.append(
             Predictions(
                 evaluation=name,
-                image=part["image"].to_numpy(),
+                example=part["image"].to_numpy(),
                 label=part["label"].to_numpy(),
                 top=_matrix(part["top"], count, width, np.dtype(np.int32)),
                 scores=_matrix(part["scores"], count, width, np.dtype(np.float32)),

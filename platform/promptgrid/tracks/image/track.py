@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL.Image import Image
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
 from promptgrid.contract.clip.black_box import face_of
+from promptgrid.contract.track import Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
@@ -31,6 +34,9 @@ from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities
+
+THUMBNAIL = 64
+"""Pixels of the longer side of an image in a report."""
 
 
 class ImageTrack(Wing):
@@ -99,6 +105,12 @@ class ImageTrack(Wing):
     def preview(self, dataset: str) -> dict[str, Any]:
         address = address_of(dataset)
         return preview(self.resolver.dataset(address), address)
+
+    def thumbnail(self, example: Image) -> Thumbnail:
+        small, out = example.convert("RGB"), io.BytesIO()
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        small.save(out, "WEBP", quality=60, method=6)
+        return Thumbnail(out.getvalue())
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         return {"open_clip": open_clip_works()}

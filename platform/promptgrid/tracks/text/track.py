@@ -11,7 +11,7 @@ import torch
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache
+from promptgrid.contract.track import Cache, Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
@@ -24,7 +24,7 @@ from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, state_m
 from promptgrid.tracks.text.data.kept import task_from
 from promptgrid.tracks.text.data.learned import LearnedMethod
 from promptgrid.tracks.text.data.pack_data import Looking, TextData
-from promptgrid.tracks.text.datasets.text import TextDataset
+from promptgrid.tracks.text.datasets.text import Text, TextDataset
 from promptgrid.tracks.text.preview import preview
 from promptgrid.tracks.text.published.names import PUBLISHED
 from promptgrid.tracks.text.resolve import TextResolver
@@ -52,6 +52,9 @@ class TextTrack(Wing):
             alive=alive,
         )
         return TextData(cell, opened, looking)
+
+    def thumbnail(self, example: Text) -> Thumbnail:
+        return Thumbnail(words=" / ".join(filter(None, (example.a, example.b))))
 
     def bare_task(self, dataset: Dataset, shots: int) -> Task:
         return TextTask(dataset.card.name, tuple(dataset.card.classes), cast(TextBackbone, None), shots)

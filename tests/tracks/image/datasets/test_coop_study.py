@@ -30,5 +30,5 @@ def test_what_imagenet_taught_is_scored_on_variants_that_have_nothing_to_train_o
         outcome = outcomes[cell.key]
         assert outcome.record.status == "done", outcome.record
         (answers,) = outcome.predictions
-        assert len(answers.image) == (8 if cell.dataset == targets[0] else 4), "all test images, and only those"
+        assert len(answers.example) == (8 if cell.dataset == targets[0] else 4), "all test images, and only those"
         assert len(answers.classes) == (4 if cell.dataset == targets[0] else 2), "ImageNet-A among its own names"

@@ -221,7 +221,7 @@ def test_the_engine_gives_what_a_restored_method_gives() -> None:
         assert outcome.record.cost.eval_seconds > 0
         learned = track.restore(outcome.record, outcome.state, outcome.about, "cpu")
         [given] = outcome.predictions
-        pictures = [Varied().read(index) for index in given.image[:8]]
+        pictures = [Varied().read(index) for index in given.example[:8]]
         found = learned.logits(pictures).numpy()
         wanted = np.zeros((8, 5))
         np.put_along_axis(wanted, given.top[:8].astype(int), given.scores[:8], axis=1)

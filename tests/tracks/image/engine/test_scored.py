@@ -56,7 +56,7 @@ def test_only_validation_images_are_scored(image_track: ImageTrack, cache: Featu
     split = image_track.resolver.protocol("few_shot").split(image_track.resolver.dataset("digits"), 2, 1)
     (predictions,) = outcome.predictions
     assert predictions.evaluation == "val"
-    assert predictions.image.tolist() == list(split.val)
+    assert predictions.example.tolist() == list(split.val)
     assert set(outcome.record.metrics) == {"val_accuracy", "val_macro_f1"}
     right = float(np.mean(predictions.top[:, 0] == predictions.label))
     assert outcome.record.metrics["val_accuracy"] == pytest.approx(right)

@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+from scipy import stats
+from tests.leaderboard.answering import EXAMPLES, answers_of
+
+from promptgrid.leaderboard.analysis.first_two import first_against_second
+from promptgrid.leaderboard.analysis.statistics import holm
+from promptgrid.leaderboard.analysis.verdicts import answer
+from promptgrid.leaderboard.leaderboard import build_board
+from promptgrid.spec import Noun
+
+IMAGES = Noun("image", "images")
+
+
+def board_of(report):
+    return build_board(dataclasses.replace(report, answers=answers_of(report)))
+
+
+def test_examples_that_one_has_right_more_often_are_tested_and_corrected_over_boards(make_report):
+    report = make_report(methods=["zero_shot", "coop", "maple"], datasets=["digits", "fashion"], shots=(1, 16))
+    board = board_of(report)
+    found = first_against_second(board.report, board.leaderboards)
+    plain = []
+    for one, leaderboard in zip(found, board.leaderboards, strict=True):
+        assert (one.first, one.second) == tuple(row.label for row in leaderboard.rows[:2])
+        counts = [0, 0]
+        for name in leaderboard.datasets:
+            right = {}
+            for label in (one.first, one.second):
+                own = [cell.record.metrics["accuracy"] for cell in leaderboard.grid
+                       if (cell.label, cell.cell.dataset) == (label, name)]  # fmt: skip
+                right[label] = [sum(place < round(EXAMPLES * value) for value in own) for place in range(EXAMPLES)]
+            pairs = list(zip(right[one.first], right[one.second], strict=True))
+            counts[0] += sum(a > b for a, b in pairs)
+            counts[1] += sum(a < b for a, b in pairs)
+        assert one.alone == tuple(counts)
+        plain.append(stats.binomtest(counts[0], sum(counts)).pvalue)
+        assert one.p == pytest.approx(plain[-1])
+    assert [one.p_holm for one in found] == pytest.approx(holm(plain))
+
+
+def test_without_answers_the_datasets_decide(make_report):
+    board = build_board(make_report(shots=(16,)))
+    (one,) = first_against_second(board.report, board.leaderboards)
+    leaderboard = board.leaderboards[0]
+    means = leaderboard.means.loc[[one.first, one.second]]
+    assert one.test == "datasets"
+    assert one.p == pytest.approx(stats.ttest_rel(means.iloc[0], means.iloc[1]).pvalue, rel=1e-6)
+
+
+def test_one_dataset_without_answers_is_no_test(make_report):
+    board = build_board(make_report(datasets=["digits"], shots=(16,)))
+    (one,) = first_against_second(board.report, board.leaderboards)
+    assert one.verdict == "untested"
+    assert "no test of the two is possible" in answer(board.leaderboards[0], board.reference, one, IMAGES)[1]
+
+
+def test_no_contest_where_the_first_place_is_shared_or_alone(make_report):
+    board = board_of(make_report(methods=["coop"], shots=(16,)))
+    assert first_against_second(board.report, board.leaderboards) == [None]
+
+
+@pytest.mark.parametrize(
+    ("p", "alone", "said"),
+    [
+        (0.01, (30, 10), "It beats the second, b, 2.0 points behind: 30 images are right more often with the first"),
+        (0.30, (30, 10), "The second, b, 2.0 points behind, is not told apart from it"),
+        (0.01, (10, 30), "The second, b, 2.0 points behind in the mean, wins the test of the two all the same"),
+    ],
+)
+def test_the_sentence_says_what_the_test_says(make_report, p, alone, said):
+    board = build_board(make_report(shots=(16,)))
+    (one,) = first_against_second(board.report, board.leaderboards)
+    told = dataclasses.replace(one, second="b", gap=0.02, test="answers", alone=alone, p=p, p_holm=p, boards=1)
+    first, rest = answer(board.leaderboards[0], board.reference, told, IMAGES)
+    assert first == board.leaderboards[0].rows[0].label
+    assert said in rest
