@@ -48,6 +48,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         revision=", ".join(revisions),
         titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in methods},
+        seen=_seen(track, planned),
         papers={row["name"]: row.get("paper") or "" for row in methods},
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},
@@ -89,6 +90,14 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
         else:
             alike[backbone] = Similarities(tuple(tasks), matrices)
     return replace(given, correct=right_answers(store, given.records), similarities=alike)
+
+
+def _seen(track: Any, planned: Plan) -> dict[str, str]:
+    """Which datasets of a plan hold classes or pictures that the pretraining of the bundled backbone saw."""
+    if all(cell.backbone != "bundled" for _, cell in planned.grid):
+        return {}
+    rows = [row for row in track.describe("datasets") if row.get("seen_in_pretraining")]
+    return {row["name"]: "its training part was among what the bundled backbone was trained on" for row in rows}
 
 
 def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:

@@ -63,7 +63,7 @@ class ReportInput:
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
     ``published`` are rows of figures that papers report (see ``Track.published``), ``known_as`` maps those of our
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
-    ``papers`` maps methods to the papers they are from.
+    ``papers`` maps methods to the papers they are from; ``seen`` says of datasets what the pretraining saw of them.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
     code (see ``Track.parities``).
     For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
@@ -95,6 +95,7 @@ class ReportInput:
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     papers: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
     published: Sequence[Mapping[str, Any]] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)
     correct: Mapping[str, Correct] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from promptgrid.leaderboard.pictures.queries import query_figures
 from promptgrid.leaderboard.pictures.search import search_figures
 from promptgrid.leaderboard.pictures.svg import pictures
 from promptgrid.leaderboard.sections import all_sections
+from promptgrid.leaderboard.sections.cost import cost_figures
 from promptgrid.leaderboard.text import strict_json
 from promptgrid.leaderboard.transfer.pictures import transfer_figures
 from promptgrid.leaderboard.transfer.tables import transfer_tables
@@ -66,7 +67,13 @@ def report_files(board: Board) -> dict[str, bytes]:
     told = [(section, found) for section, found in facts if found is not None]
     rows = leaderboard_rows(board)
     results = results_frame(board.report)
-    figures = figure_files(board) | transfer_figures(board) | search_figures(board) | query_figures(board)
+    figures = (
+        figure_files(board)
+        | cost_figures(board)
+        | transfer_figures(board)
+        | search_figures(board)
+        | query_figures(board)
+    )
     page = render_page(board, told, rows, figures)
     shown = pictures(page)
     numbers = strict_json({section.key: found for section, found in told})

@@ -6,6 +6,9 @@ from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
 from promptgrid.leaderboard.text import redact
 
+FILES = ("leaderboard.csv", "results.parquet", "report.json", "tables/", "SHA256SUMS")
+"""What lies beside the page."""
+
 
 def facts(board: Board) -> Facts:
     """What the records were made with."""
@@ -21,6 +24,7 @@ def facts(board: Board) -> Facts:
         "command": redact(report.command),
         "version": report.version,
         "revision": report.revision,
+        "files": FILES,
         "dirty": "dirty" in report.revision,
     }
 
