@@ -30,6 +30,9 @@ class SearchEntry(BaseModel):
     epochs: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
         default=None, description="[low, high]: also how long each method that has epochs trains"
     )
+    one_setting: bool = Field(
+        default=False, description="choose one configuration for all datasets, not one for each of them"
+    )
     space: dict[str, dict[str, Bounds]] = Field(default={}, description="method: {knob: [low, high]}")
 
     @field_validator("epochs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -63,6 +64,7 @@ class SearchFound(_Strict):
     ``base`` is the digest of the keys of the written configurations' validation cells: two searches with one base
     are about the same methods, data and code. ``cells`` counts the distinct cells of the trials that were run in full.
     ``metric`` is what was chosen by; its file leaves it out where that is the accuracy on validation examples.
+    ``one_setting``: one configuration was chosen for all datasets; left out where each has its own.
     """
 
     schema_version: Literal[1] = 1
@@ -73,6 +75,7 @@ class SearchFound(_Strict):
     seed: int
     cells: int
     metric: str = BY_ACCURACY
+    one_setting: bool = False
     studies: list[StudyFound]
     places: list[PlaceFound]
 
@@ -85,11 +88,28 @@ class SearchFound(_Strict):
     def question(self) -> str:
         """What was asked, apart from the answer: a later answer to the same question replaces the earlier one."""
         spaces = [[study.label, study.backbone, study.space] for study in self.studies]
-        return digest([self.base, self.algorithm, self.trials, self.seed, spaces])
+        asked = [self.base, self.algorithm, self.trials, self.seed, spaces]
+        return digest([*asked, "one setting"] if self.one_setting else asked)
+
+    def ruling(self, place: PlaceFound) -> list[float | None]:
+        """The scores that the choice at ``place`` rests on: its own, or means over all datasets of its study."""
+        if not self.one_setting:
+            return place.scores
+        where = place.label, place.backbone, place.shots
+        return over_datasets([one.scores for one in self.places if (one.label, one.backbone, one.shots) == where])
 
     def text(self) -> str:
         """The canonical JSON that names it."""
-        return canonical_json(self.model_dump(mode="json", exclude={"metric"} if self.metric == BY_ACCURACY else None))
+        usual = {"metric": self.metric == BY_ACCURACY, "one_setting": not self.one_setting}
+        return canonical_json(self.model_dump(mode="json", exclude={name for name, left in usual.items() if left}))
+
+
+def over_datasets(scores: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Means over datasets by trial; None where a dataset has no score."""
+    return [
+        None if None in column else math.fsum(value for value in column if value is not None) / len(column)
+        for column in zip(*scores, strict=True)
+    ]
 
 
 SAME = 1e-9

@@ -10,12 +10,15 @@ import pytest
 from tests.cluster.toy.driving import INLINE, executions, toy_suite
 
 from promptgrid.cluster import execute
+from promptgrid.cluster.planner import make_plan
 from promptgrid.cluster.search.run import SearchSummary, run_search
 from promptgrid.cluster.search.search import choose, entry_of, make_search
-from promptgrid.cluster.search.stored import stored_searches
+from promptgrid.cluster.search.stored import chosen_rows, stored_searches
 from promptgrid.cluster.search.winners import winners
+from promptgrid.cluster.search.written import write_chosen
 from promptgrid.spec import Refused
 from promptgrid.spec.search import SearchEntry
+from promptgrid.spec.suite import read_suite
 from promptgrid.store import Store
 
 
@@ -164,3 +167,45 @@ def test_what_cannot_be_searched_is_refused(store: Store) -> None:
     with pytest.raises(Refused, match="at most 1,000,000"):
         make_search(toy_suite("tuned", seeds=list(range(900))), store, SearchEntry(trials=1000))
     assert not store.root.exists()
+
+
+def test_one_setting_for_all_is_the_best_mean_over_datasets_and_shares_its_trials(store: Store) -> None:
+    own = searched(store).found
+    suite = toy_suite("tuned", "sleep")
+    before = sum(executions(store).values())
+    one = run_search(
+        make_search(suite, store, SearchEntry(trials=6, one_setting=True)), local=True, options=INLINE
+    ).found
+    assert own is not None
+    assert one is not None
+    assert one.question != own.question
+    places = [place for place in one.places if place.label == "tuned"]
+    means = [sum(column) / len(places) for column in zip(*(place.scores for place in places), strict=True)]
+    assert {place.chosen for place in places} == {means.index(max(means))}
+    assert [place.scores for place in places] == [place.scores for place in own.places if place.label == "tuned"]
+    assert all(place.keys(place.chosen) for place in places)
+    assert sum(executions(store).values()) - before <= 2 * 3, "validation cells are those of the other search"
+    assert "one_setting" not in own.text()
+    rows = chosen_rows(suite, store, stored_searches(suite, store))
+    assert [row.label for row in rows] == ["tuned, 6 trials", "tuned, 6 trials, one setting"]
+
+
+def test_what_was_chosen_is_written_as_a_suite_that_has_those_cells(store: Store, tmp_path: Path) -> None:
+    suite = toy_suite("tuned", "sleep")
+    one = run_search(
+        make_search(suite, store, SearchEntry(trials=6, one_setting=True)), local=True, options=INLINE
+    ).found
+    assert one is not None
+    (path,) = write_chosen(suite, one, tmp_path / "tuned.yaml")
+    plan = make_plan(read_suite(path), store)
+    assert {label for label, _ in plan.grid} == {"tuned", "sleep"}
+    tested = {key for place in one.places for key in place.keys(place.chosen)}
+    assert {cell.key for _, cell in plan.grid} == tested
+    with pytest.raises(Refused, match="there already"):
+        write_chosen(suite, one, tmp_path / "tuned.yaml")
+    own = searched(store).found
+    assert own is not None
+    paths = write_chosen(suite, own, tmp_path / "each.yaml")
+    assert len(paths) == len({(place.dataset, place.shots) for place in own.places}) > 1
+    cells = {cell.key for path in paths for _, cell in make_plan(read_suite(path), store).grid}
+    assert cells == {key for place in own.places for key in place.keys(place.chosen)}

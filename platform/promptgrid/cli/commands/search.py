@@ -39,6 +39,20 @@ def search(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Names the lists of trials.", show_default="the suite's, or 1")
     ] = None,
+    one_setting: Annotated[
+        bool | None,
+        typer.Option(
+            "--one-setting/--per-dataset",
+            help="Choose one configuration for all datasets, or one for each.",
+            show_default="the suite's, or one for each",
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", metavar="FILE", help="Write what was chosen as a suite; several where choices differ by place."
+        ),
+    ] = None,
     store: StoreDir = None,
     address: Annotated[
         str | None, typer.Option("--address", metavar="A", help="An existing Ray cluster: HOST:PORT or auto.")
@@ -66,6 +80,7 @@ def search(
         trials=trials,
         algorithm=algorithm,
         seed=seed,
+        one_setting=one_setting,
         local=local,
         workers=workers,
         address=address,
@@ -81,12 +96,15 @@ def search(
     for run in filter(None, (summary.searched, summary.tested)):
         tell_mirror(run)
     from promptgrid.cluster.search.winners import winners as winners_of
+    from promptgrid.cluster.search.written import write_chosen
 
     winners = winners_of(summary.found, api.open_store(store))
     if as_json:
         typer.echo(json.dumps(_as_json(summary, winners), indent=2))
     else:
         _print(summary, winners)
+        for path in [] if write is None else write_chosen(api.as_suite(suite), summary.found, write):
+            typer.echo(f"chosen settings: {path}")
         typer.echo(f"next: promptgrid report {suite}" + (f" --store {store}" if store is not None else ""))
     if any(winner.chosen is None or winner.test is None for winner in winners):
         raise typer.Exit(exits.FAILED)

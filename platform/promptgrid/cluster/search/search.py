@@ -23,7 +23,15 @@ from promptgrid.spec.search import (
     SearchEntry,
     Study,
 )
-from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound, TrialCells, best_trial, incumbents
+from promptgrid.spec.searched import (
+    PlaceFound,
+    SearchFound,
+    StudyFound,
+    TrialCells,
+    best_trial,
+    incumbents,
+    over_datasets,
+)
 from promptgrid.spec.studies import studies_of, trial_requests
 from promptgrid.spec.suite import MAX_CELLS
 
@@ -89,6 +97,16 @@ class Search:
             seeds[where][trial].append(None if stopped else values.get(cell.key))
         return {where: [mean_of(found) for _, found in sorted(trials.items())] for where, trials in seeds.items()}
 
+    def ruling(self, scores: Mapping[Where, list[float | None]]) -> dict[Where, list[float | None]]:
+        """What is chosen by at every place: its own scores, or means over datasets where one setting is for all."""
+        if not self.entry.one_setting:
+            return dict(scores)
+        groups: dict[tuple[str, str, int], list[list[float | None]]] = defaultdict(list)
+        for (label, backbone, _, shots), found in scores.items():
+            groups[label, backbone, shots].append(found)
+        means = {where: over_datasets(found) for where, found in groups.items()}
+        return {where: means[where[0], where[1], where[3]] for where in scores}
+
     def mean_score(self) -> float:
         """Mean score of the first trials of all studies over datasets and shots; where one has none, the worst."""
         scores = [self.metric.worst if found[0] is None else found[0] for found in self.scores().values()]
@@ -126,14 +144,19 @@ def make_search(suite: Suite, store: Store, entry: SearchEntry | None = None, *,
 
 
 def entry_of(
-    suite: Suite, *, trials: int | None = None, algorithm: str | None = None, seed: int | None = None
+    suite: Suite,
+    *,
+    trials: int | None = None,
+    algorithm: str | None = None,
+    seed: int | None = None,
+    one_setting: bool | None = None,
 ) -> SearchEntry:
     """What ``suite`` says of its search, with what is given here in its place.
 
     Raises:
         Refused: a value is unknown or out of range.
     """
-    given = {"trials": trials, "algorithm": algorithm, "seed": seed}
+    given = {"trials": trials, "algorithm": algorithm, "seed": seed, "one_setting": one_setting}
     value = (suite.search or SearchEntry()).model_dump()
     value |= {key: item for key, item in given.items() if item is not None}
     if value["algorithm"] not in get_args(Algorithm):
@@ -159,7 +182,8 @@ def knobs_of(track: Track) -> Knobs:
 def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, Plan]:
     """The choice at every place, and the plan of the test cells that follow from it. Nothing is run."""
     scores = search.scores()
-    tested = {where: sorted({0, *incumbents(found, search.metric)}) for where, found in scores.items()}
+    ruling = search.ruling(scores)
+    tested = {where: sorted({0, *incumbents(found, search.metric)}) for where, found in ruling.items()}
     asked = list(_test_requests(search, tested))
     plan = plan_requests(
         search.suite, [(label, request) for _, label, request in asked], search.store, search.track,
@@ -168,7 +192,9 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
     keys: dict[Where, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for (trial, label, request), (_, cell) in zip(asked, plan.grid, strict=True):
         keys[where_of(label, request)][trial].append(cell.key)
-    places = [_place(where, found, search.metric, keys[where]) for where, found in scores.items()]
+    places = [
+        _place(where, found, best_trial(ruling[where], search.metric), keys[where]) for where, found in scores.items()
+    ]
     return _found(search, places), plan
 
 
@@ -186,11 +212,11 @@ def _test_requests(search: Search, tested: Mapping[Where, Sequence[int]]) -> Ite
             yield trial, label, replace(request, settings={**request.settings, **changed})
 
 
-def _place(where: Where, scores: list[float | None], metric: Metric, keys: Mapping[int, list[str]]) -> PlaceFound:
+def _place(where: Where, scores: list[float | None], best: int | None, keys: Mapping[int, list[str]]) -> PlaceFound:
     label, backbone, dataset, shots = where
     tested = [TrialCells(trial=trial, keys=found) for trial, found in sorted(keys.items())]
     return PlaceFound(
-        label=label, backbone=backbone, dataset=dataset, shots=shots, scores=scores, chosen=best_trial(scores, metric),
+        label=label, backbone=backbone, dataset=dataset, shots=shots, scores=scores, chosen=best,
         tested=tested,
     )  # fmt: skip
 
@@ -205,6 +231,7 @@ def _found(search: Search, places: list[PlaceFound]) -> SearchFound:
         trials=entry.trials,
         seed=entry.seed,
         metric=search.metric.name,
+        one_setting=entry.one_setting,
         cells=len({cell.key for trial, where, cell in search.cells if trial not in stopped[where[:2]]}),
         studies=[
             StudyFound(

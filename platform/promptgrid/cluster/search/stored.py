@@ -99,7 +99,7 @@ def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) ->
     for found in valid:
         for study in (study for study in found.studies if study.space and len(study.trials) > 1):
             requests = list(_requests(search, found, study))
-            label = _label(study, found, several=len(valid) > 1)
+            label = _label(study, found, several=len({(one.algorithm, one.seed) for one in valid}) > 1)
             if requests and label not in taken:
                 budget = _budget(found, study)
                 cells = tuple(search.track.resolve(requests))
@@ -125,12 +125,14 @@ def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator
 def _budget(found: SearchFound, study: StudyFound) -> str:
     length = study.space.get(LENGTH)
     epochs = f", {length[0]:g} to {length[1]:g} epochs" if length else ""
-    return f"{found.trials} trials, {found.algorithm}, seed {found.seed}{epochs}"
+    one = ", one setting for all datasets" if found.one_setting else ""
+    return f"{found.trials} trials, {found.algorithm}, seed {found.seed}{epochs}{one}"
 
 
 def _label(study: StudyFound, found: SearchFound, several: bool) -> str:
     how = f", {found.algorithm}, seed {found.seed}" if several else ""
-    return f"{study.label}, {found.trials} trials{how}"
+    one = ", one setting" if found.one_setting else ""
+    return f"{study.label}, {found.trials} trials{one}{how}"
 
 
 def _test_keys(search: Search) -> dict[Where, list[str]]:
@@ -144,7 +146,7 @@ def _test_keys(search: Search) -> dict[Where, list[str]]:
 def _asked(found: SearchFound) -> tuple[object, ...]:
     """What was asked, whatever the budget and the state of the suite."""
     spaces = tuple((study.label, study.backbone, tuple(sorted(study.space.items()))) for study in found.studies)
-    return found.algorithm, found.seed, spaces
+    return found.algorithm, found.seed, found.one_setting, spaces
 
 
 def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
@@ -153,7 +155,8 @@ def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
     for stored in sorted(searches, key=lambda stored: stored.found.trials):
         largest[_asked(stored.found)] = stored
     return sorted(
-        largest.values(), key=lambda stored: (stored.found.algorithm, stored.found.seed, stored.found.question)
+        largest.values(),
+        key=lambda stored: (stored.found.algorithm, stored.found.seed, stored.found.one_setting, stored.found.question),
     )
 
 

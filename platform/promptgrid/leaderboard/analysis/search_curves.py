@@ -65,9 +65,14 @@ def _rising(scores: Scores, metric: Metric) -> list[float]:
     return [worst if score is None else metric.sign * score for score in scores]
 
 
-def chosen_so_far(place: PlaceFound, metric: Metric, tested: Mapping[str, float]) -> list[float | None]:
-    """The test score (mean over seeds) of the trial that the first n trials choose; None where it was not tested."""
-    best = incumbents(place.scores, metric)
+def chosen_so_far(
+    place: PlaceFound, metric: Metric, tested: Mapping[str, float], ruling: Scores | None = None
+) -> list[float | None]:
+    """The test score (mean over seeds) of the trial that the first n trials choose; None where it was not tested.
+
+    ``ruling`` are the scores that choose; those of the place where they are not given.
+    """
+    best = incumbents(place.scores if ruling is None else ruling, metric)
     chosen = [max((trial for trial in best if trial <= last), default=None) for last in range(len(place.scores))]
     scores = {trial: mean_tested(place, trial, tested) for trial in {None, *best}}
     return [scores[trial] for trial in chosen]
@@ -91,7 +96,7 @@ def search_curves(found: SearchFound, tested: Mapping[str, float]) -> list[Searc
     curves, metric = [], found.chosen_by
     for (label, backbone, shots), places in groups.items():
         validation = [_filled(best(place.scores, metric), found.trials) for place in places]
-        test = [_filled(chosen_so_far(place, metric, tested), found.trials) for place in places]
+        test = [_filled(chosen_so_far(place, metric, tested, found.ruling(place)), found.trials) for place in places]
         means = [fmean(column) for column in zip(*validation, strict=True)]
         curves.append(SearchCurve(label, backbone, shots, tuple(means), tuple(map(_mean, zip(*test, strict=True)))))
     return curves

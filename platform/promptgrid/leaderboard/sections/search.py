@@ -30,6 +30,7 @@ def _part(board: Board, number: int, found: SearchFound) -> dict[str, Any]:
         "algorithm": found.algorithm,
         "trials": found.trials,
         "seed": found.seed,
+        "one_setting": found.one_setting,
         "cells": found.cells,
         "stale": list(board.report.stale.get(found.question, ())),
         "studies": spaces,
