@@ -48,13 +48,19 @@ class Elevater(LayoutFamily):
         inner = [found for place in places for found in (place, *sorted(place.glob("classification/*")))]
         return next((place for place in inner if _index(place, index) is not None), None)
 
-    def published(self, layout: str, folder: Path) -> Published:
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": f"elevater-{layout}", "title": f"ELEVATER {layout}", "template": ELEVATER[layout].template}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        return Published(ELEVATER[layout].classes, ELEVATER[layout].splits)
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
         known = ELEVATER[layout]
-        needed = [file for file in known.indices.values() if _index(folder, file) is None]
-        return Published((*needed, *filter(None, [known.labels])), known.classes, known.splits)
+        lost = [file for file in known.indices.values() if _index(folder, file) is None]
+        return (*lost, *filter(None, [known.labels]))
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
-        layout = next((name for name in ELEVATER if path.name in self.folders(name)), None)
+        layout = self.layout_of(path.name)
         if layout is None:
             raise Refused("no dataset of ELEVATER is called so", where=str(path), got=path.name,
                           hint=nearest(path.name, ELEVATER))  # fmt: skip
@@ -80,8 +86,7 @@ class Elevater(LayoutFamily):
             raise Refused(f"label {top} has no name", where=str(folder), got=f"{len(classes)} names")
         if known.metric != "accuracy":
             notes.append(f"ELEVATER reports {known.metric} of this dataset")
-        facts = {"name": f"elevater-{layout}", "title": f"ELEVATER {layout}", "template": known.template,
-                 **names_of(classes)}  # fmt: skip
+        facts = self.facts(layout) | names_of(classes)
         return Listed(str(folder), folder, splits, facts, [*notes, *twin_notes(classes)])
 
 
