@@ -119,12 +119,13 @@ class TorchvisionFolders(LayoutFamily):
             rows = {split: [Row(known.files[0], label) for label in _labels(own)] for split, own in sources.items()}
             return Listed(str(path), root, rows, facts, twin_notes(classes))
         home = (root / known.images).resolve()
-        splits = {split: _rows(own, home, str(path)) for split, own in sources.items()}
+        splits: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+        splits |= {split: _rows(own, home, str(path)) for split, own in sources.items()}
         if "" in splits:
-            parts = held_out({row.path: str(row.label) for row in sorted(splits[""], key=lambda row: row.path)})
-            splits = {split: [Row(name, int(label)) for name, label in rows.items()] for split, rows in parts.items()}
+            parts = held_out({row.path: str(row.label) for row in sorted(splits.pop(""), key=lambda row: row.path)})
+            splits |= {split: [Row(name, int(label)) for name, label in rows.items()] for split, rows in parts.items()}
             facts["description"] = HELD_OUT
-        return Listed(str(path), home, {"train": [], "val": [], "test": []} | splits, facts, twin_notes(classes))
+        return Listed(str(path), home, splits, facts, twin_notes(classes))
 
     def _known(self, path: Path) -> str:
         layout = self.layout_of(path.name)
