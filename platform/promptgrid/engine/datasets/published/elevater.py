@@ -86,6 +86,8 @@ class Elevater(LayoutFamily):
             raise Refused(f"label {top} has no name", where=str(folder), got=f"{len(classes)} names")
         if known.metric != "accuracy":
             notes.append(f"ELEVATER reports {known.metric} of this dataset")
+        if known.squashed:
+            notes.append("ELEVATER squashes this dataset's examples to a square; here a backbone's own transform holds")
         facts = self.facts(layout) | names_of(classes)
         return Listed(str(folder), folder, splits, facts, [*notes, *twin_notes(classes)])
 
