@@ -13,6 +13,7 @@ from promptgrid.spec import Refused
 DATASETS = [
     ("image", "imagefolder:{}"),
     ("image", "coop-split:{}"),
+    ("image", "hf-images:{}"),
     ("text", "lm-bff:{}"),
     ("text", "semeval:{}"),
     ("text", "intents:{}"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan, RunSummary
     from promptgrid.cluster.search.run import SearchSummary
     from promptgrid.cluster.status import Status
+    from promptgrid.cluster.without_data import UnseenPlan
     from promptgrid.leaderboard import ReportPaths
     from promptgrid.leaderboard.analysis.versus import Versus
     from promptgrid.store import Store, VerifyReport
@@ -89,6 +90,17 @@ def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_fai
     if chosen.search is not None:
         make_search(chosen, open_store(store))  # refuses a space that does not fit
     return make_plan(chosen, open_store(store), retry_failed=retry_failed)
+
+
+def plan_without_data(suite: SuiteLike) -> UnseenPlan:
+    """What ``suite`` would take on a GPU, by published sizes: no folder is opened and no store is read.
+
+    Raises:
+        Refused: the suite asks for what does not exist, or for data of which nothing is published.
+    """
+    from promptgrid.cluster.without_data import plan_without_data as planned
+
+    return planned(as_suite(suite))
 
 
 def verify(suite: SuiteLike | None = None, store: Store | str | Path | None = None) -> VerifyReport:

@@ -43,6 +43,16 @@ class BackboneFamily(ABC):
             Refused: an unknown model or tag, a missing checkpoint, a digest that differs.
         """
 
+    def unseen(self, backbone: str) -> dict[str, object]:
+        """The :meth:`facts` of ``backbone`` by its configuration, whether or not its weights lie here.
+
+        ``digest`` names the weights as they were asked for: it is no digest of a run.
+
+        Raises:
+            Refused: no configuration is known without a look at files.
+        """
+        return self.facts(backbone)
+
     def prompt_room(self, backbone: str) -> PromptRoom | None:
         """How long the texts are that ``backbone`` reads; None where that is not known before it is loaded."""
         return None

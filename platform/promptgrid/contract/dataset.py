@@ -84,6 +84,17 @@ class DatasetFamily(ABC):
             Refused: missing, malformed or unsafe; the message names the file and what was expected.
         """
 
+    def unseen(self, dataset: str) -> Dataset:
+        """``dataset`` by what is published of it: its classes by number, splits of its sizes, no example.
+
+        No folder is looked at. What ships with promptgrid is opened as it is.
+
+        Raises:
+            Refused: nothing is published of its sizes.
+        """
+        raise Refused("nothing is published of how large this dataset is", where="--no-data", got=dataset,
+                      hint="plan without --no-data, on a machine that has it")  # fmt: skip
+
     def layouts(self) -> Sequence[str]:
         """Names of the published datasets that :meth:`check` looks for; empty where it looks for none."""
         return ()

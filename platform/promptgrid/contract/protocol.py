@@ -69,6 +69,7 @@ class Protocol(ABC):
     ``scores`` are what is computed of every scored set, by the names of :data:`promptgrid.engine.scoring.SCORES`.
     ``choose_by`` is the one of them that chooses on validation examples, checkpoints and trials of a search: the
     headline itself where that is one of ``scores``.
+    ``selects_from`` is the split of a dataset that validation examples are drawn from.
     ``learned_by`` is the protocol under which sources of its readings learn.
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
@@ -85,6 +86,7 @@ class Protocol(ABC):
     offers: ClassVar[frozenset[str]] = frozenset()
     scores: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     choose_by: ClassVar[str] = "accuracy"
+    selects_from: ClassVar[str] = "val"
     learned_by: ClassVar[str] = "few_shot"
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False

@@ -137,6 +137,27 @@ class Track(ABC):
     def pack(self, cells: Sequence[Cell], machine: Machine = "cpu") -> list[Pack]:
         """Every cell in exactly one pack of a size for ``machine``; never a function of what is finished."""
 
+    def without_data(self) -> Track:
+        """The same wing for plans on a machine that has nothing: datasets by what is published of them, backbones by
+        their configurations.
+
+        Raises:
+            Refused: this wing plans nothing so.
+        """
+        raise Refused(f"track {self.name!r} plans nothing without its data", where="--no-data")
+
+    def basis(self, machine: Machine = "cpu") -> tuple[str, ...]:
+        """Sentences on how the seconds of :meth:`pack` are reckoned, for people."""
+        return ()
+
+    def counts(self, datasets: Sequence[str]) -> dict[str, dict[str, int]]:
+        """``classes``, and examples by split, of each of ``datasets``."""
+        return {}
+
+    def viewing(self, cells: Sequence[Cell], machine: Machine = "cpu") -> float:
+        """Seconds of looking once at the augmented views that ``cells`` are trained on; 0 where there are none."""
+        return 0.0
+
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         """What is computed once before cells like ``cell`` start, where ``kept``, the names in the cache, lack it."""
         return None

@@ -146,6 +146,10 @@ class PackData(ABC):
             self._splits[name] = self.opened.split_of(cell)
         return self._splits[name]
 
+    def home_of(self, part: str) -> str:
+        """The split of the dataset that examples of ``part`` are drawn from: what selects may come from training."""
+        return self.opened.protocol.selects_from if part == "val" else part
+
     def labels(self, indices: Sequence[int], classes: Sequence[int]) -> Tensor:
         """(N,) int64 labels of dataset examples ``indices``, as positions in ``classes``."""
         position = {label: place for place, label in enumerate(classes)}

@@ -23,6 +23,7 @@ from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
 from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.unseen import UnseenDatasets
 from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of
@@ -31,6 +32,7 @@ from promptgrid.engine.planning.lengths import cut_of
 from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.engine.planning.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
 from promptgrid.engine.planning.resolve import Resolver, choices
+from promptgrid.engine.planning.unseen import UnseenBackbones
 from promptgrid.engine.published import Published
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
@@ -86,6 +88,26 @@ class Wing(Track):
     def memory_mb(self, cell: Cell, method: Method, batch: int) -> tuple[float, float]:
         """MB that a cell takes beside its pack, and MB that a pack holds once."""
         return 1.0, 0.0
+
+    def without_data(self) -> Wing:
+        found = self.resolver
+        datasets = [UnseenDatasets(family) for family in found.datasets]
+        backbones = [UnseenBackbones(family) for family in found.backbones]
+        return type(self)(found.methods, datasets, backbones, found.protocols, found.columns)
+
+    def basis(self, machine: Machine = "cpu") -> tuple[str, ...]:
+        room = ROOMS[machine]
+        return (
+            "every class has as many examples as the others",
+            f"a step takes the arithmetic of its towers at {room.flops_a_second:.0e} operations a second (fp32, a GPU "
+            "of 16 GB; a faster one takes less) and 2 ms, shared by the cells of a pack",
+            "examples, and views of them, are read and passed through each frozen backbone once for all methods",
+            "reckoned from sizes, not measured: a run corrects such guesses by what its first cells took",
+        )
+
+    def counts(self, datasets: Sequence[str]) -> dict[str, dict[str, int]]:
+        cards = {name: self.resolver.dataset(name).card for name in dict.fromkeys(datasets)}
+        return {name: {"classes": len(card.classes), **card.splits} for name, card in cards.items()}
 
     def resolve(self, requests: Sequence[Request]) -> list[Cell]:
         self.resolver.look_again()

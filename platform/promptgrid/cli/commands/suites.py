@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptgrid import api
+from promptgrid.cli.commands.without_data import show_unseen
 from promptgrid.cli.tables import show_facts, show_table
 from promptgrid.spec import Refused, exits
 from promptgrid.spec.sizes import UNITS, shown
@@ -60,11 +61,22 @@ def plan(
     ] = None,
     as_json: AsJson = False,
     retry_failed: RetryFailed = False,
+    no_data: Annotated[
+        bool,
+        typer.Option("--no-data", help="Reckon GPU-hours from published sizes; look at no data, weights or store."),
+    ] = False,
 ) -> None:
     """Show what a suite asks for, what the store has of it, and what a run would take. Runs nothing.
 
-    Example: `promptgrid plan suites/quickstart.yaml --json`
+    Example: `promptgrid plan suites/quickstart.yaml --json`; on a machine that has nothing yet:
+    `promptgrid plan suites/papers/coop_few_shot.yaml --no-data`
     """
+    if no_data:
+        if store is not None or workers is not None or retry_failed:
+            raise Refused("--no-data looks at no store and knows no workers", where="plan",
+                          hint="leave out --store, --workers and --retry-failed")  # fmt: skip
+        show_unseen(api.plan_without_data(suite), as_json)
+        return
     planned = api.plan(suite, store, retry_failed=retry_failed)
     slots = workers or os.cpu_count() or 1
     wall = planned.wall_seconds(slots)

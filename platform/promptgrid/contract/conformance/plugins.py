@@ -26,9 +26,9 @@ def check_protocol(protocol: Protocol, dataset: Dataset) -> None:
     """Splits are the same twice, train on training examples and test on test ones; the headline is a metric."""
     split, name = protocol.split(dataset, 1, 1), type(protocol).name
     assert split == protocol.split(dataset, 1, 1), f"{name}: the same arguments gave another split"
-    for part in ("train", "val"):
-        strays = set(getattr(split, part)) - set(dataset.splits.get(part, ()))
-        assert not strays, f"{name}: {part} holds examples that are not the dataset's {part} examples"
+    for part, home in (("train", "train"), ("val", protocol.selects_from)):
+        strays = set(getattr(split, part)) - set(dataset.splits.get(home, ()))
+        assert not strays, f"{name}: {part} holds examples that are not the dataset's {home} examples"
     pool = set(split.unlabelled)
     assert pool <= set(dataset.splits["train"]), f"{name}: the pool holds examples that are not training examples"
     assert not pool & {*split.train, *split.val}, f"{name}: a labelled example stands in the pool too"

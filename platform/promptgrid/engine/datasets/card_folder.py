@@ -52,6 +52,9 @@ class CardFolder(DatasetFamily):
             raise Refused("no such file", where=str(file), expected=f"the examples of the card {dataset}.yaml")
         return self.opened(self._card(paths[dataset]), file)
 
+    def unseen(self, dataset: str) -> Dataset:
+        return self.open(dataset)
+
     def _paths(self) -> dict[str, Path]:
         found = [*self.folder.glob("*.yaml"), *self.folder.glob("*/*.yaml")]
         return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}

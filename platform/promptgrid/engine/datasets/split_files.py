@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
+from promptgrid.contract.dataset import Dataset
 from promptgrid.engine.datasets.files import existing_folder
 from promptgrid.engine.datasets.published.coop_layouts import BY_TITLE, PLAIN
 from promptgrid.engine.datasets.published.listed import Listed, ListedFamily
 from promptgrid.engine.datasets.split_lists import read_split_lists
-from promptgrid.spec import Refused
+from promptgrid.engine.datasets.unseen import UnseenDataset, facts_of_size
+from promptgrid.spec import Refused, digest
+from promptgrid.spec.checked import make_card
 
 
 class SplitFiles(ListedFamily):
@@ -26,6 +29,14 @@ class SplitFiles(ListedFamily):
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
         return listed_in(path, options.get("images"), self.kind.noun)
+
+    def unseen(self, dataset: str) -> Dataset:
+        text, _ = self.parts_of(dataset)
+        layout = BY_TITLE.get(PurePath(text).stem.removeprefix("split_zhou_"))
+        if layout is None:
+            return super().unseen(dataset)
+        facts = {"name": layout.title, "template": layout.template, "sha256": digest({"unseen": dataset})}
+        return UnseenDataset(make_card(dataset, facts | facts_of_size(layout.classes, dict(layout.splits))))
 
 
 def listed_in(file: Path, images: str | None, noun: str) -> Listed:

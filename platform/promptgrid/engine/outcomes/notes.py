@@ -20,7 +20,8 @@ def _scarce(dataset: Dataset, split: Split, shots: int) -> list[str]:
     if not split.train:
         return []
     parts = dataset.parts or [0] * len(dataset.labels)
-    counts = Counter((parts[index], dataset.labels[index]) for index in split.train)
+    held = set(dataset.splits["train"]).intersection(split.val)  # drawn with the shots, to select on
+    counts = Counter((parts[index], dataset.labels[index]) for index in {*split.train, *held})
     fewer = sorted((count, label) for (_, label), count in counts.items() if count < shots)
     if not fewer:
         return []

@@ -24,6 +24,7 @@ from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.told import CARDS
 from promptgrid.tracks.image.costs import Shape, expectation
+from promptgrid.tracks.image.data.augmenting import viewing
 from promptgrid.tracks.image.data.kept import task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
@@ -75,6 +76,9 @@ class ImageTrack(Wing):
         card = self.resolver.dataset(cell.dataset).card
         shape = Shape(classes=len(card.classes), images=0, **self.resolver.sizes(cell.backbone))
         return unseen(cell, card, shape, kept, ROOMS[machine])
+
+    def viewing(self, cells: Sequence[Cell], machine: Machine = "cpu") -> float:
+        return viewing(self, self.resolver.sizes, cells, ROOMS[machine])
 
     def restore(
         self, record: Record, state: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any], device: str

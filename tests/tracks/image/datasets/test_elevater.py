@@ -15,6 +15,7 @@ from PIL import Image
 from promptgrid.contract.dataset import ChangedExample
 from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.published.elevater import spoken_names
 from promptgrid.engine.datasets.published.elevater_layouts import ELEVATER
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.layouts import ElevaterFolders
@@ -126,12 +127,42 @@ def test_an_index_may_lie_in_a_zip(tmp_path: Path) -> None:
     assert opened(home).card.sha256 == before
 
 
-def test_the_names_of_its_prompts_are_the_users_to_give(tmp_path: Path) -> None:
-    home = by_lines(tmp_path / "mnist_20211008", {"train.txt": "train.zip", "test.txt": "val.zip"})
-    assert any("ELEVATER's prompts have names of their own" in note for note in opened(home).notes)
-    (home / "classnames.txt").write_text("kitten\npuppy\nchick\n")
-    assert opened(home).card.classes == ("kitten", "puppy", "chick")
+def test_names_are_those_of_its_prompts_unless_the_user_gives_others(tmp_path: Path) -> None:
+    lists = {"train.txt": "train.zip", "test.txt": "val.zip"}
+    home = by_lines(tmp_path / "oxford_iiit_pets_20211007", lists)
+    labels = [f"breed_{label}" for label in range(37)]
+    (home / "labels.txt").write_text("\n".join(labels) + "\n")
+    assert opened(home).card.classes[:3] == ("Abyssinian", "american bulldog", "american pit bull terrier")
     assert not any("names" in note for note in opened(home).notes)
+    (home / "classnames.txt").write_text("\n".join(f"dog {label}" for label in range(37)))
+    assert opened(home).card.classes[0] == "dog 0"
+
+
+def test_names_follow_the_labels_on_disk_where_these_say_the_same_in_another_order(tmp_path: Path) -> None:
+    home = by_lines(
+        tmp_path / "rendered_sst2_20210924", {f"{part}.txt": f"{part}.zip" for part in ("train", "valid", "test")}
+    )
+    for split in ("train", "valid", "test"):
+        (home / f"{split}.txt").write_text("".join(f"{split}.zip@{split}/{i}.png {i % 2}\n" for i in range(3)))
+    (home / "labels.txt").write_text("Positive\nNegative\n")
+    assert opened(home).card.classes == ("positive", "negative")
+
+
+def test_faces_are_called_by_their_labels_because_the_list_of_prompts_is_in_another_order(tmp_path: Path) -> None:
+    home = by_lines(tmp_path / "fer_2013_20211008", {f"{part}.txt": f"{part}.zip" for part in ("train", "val", "test")})
+    assert "fer-2013" not in spoken_names()
+    names = ["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"]
+    (home / "labels.txt").write_text("\n".join(names))
+    assert opened(home).card.classes == tuple(names)
+    assert any("which ELEVATER's prompts do not use" in note for note in opened(home).notes)
+
+
+def test_every_list_of_names_has_a_name_for_each_class() -> None:
+    named = spoken_names()
+    assert ELEVATER.keys() - named.keys() == {"fer-2013", "imagenet-1k", "voc-2007-classification"}
+    for layout, names in named.items():
+        assert len(set(names)) == len(names) == ELEVATER[layout].classes, layout
+    assert named["caltech-101"][4] == "background", "102 classes, unlike CoOp's 100"
 
 
 def test_another_metric_is_told(tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import ClassVar
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
 
-from promptgrid.contract.dataset import DatasetFamily
+from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.findings import Findings
 from promptgrid.engine.datasets.files import existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
 from promptgrid.engine.datasets.published.archives import present
 from promptgrid.engine.datasets.published.listed import Listed, ListedFamily
-from promptgrid.spec import Refused, nearest
+from promptgrid.engine.datasets.unseen import UnseenDataset, facts_of_size
+from promptgrid.spec import Refused, digest, nearest
+from promptgrid.spec.checked import make_card
 
 NAMED = 3
 """Paths that a sentence names."""
@@ -24,16 +26,14 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Published:
-    """What papers say of a dataset.
+    """How large papers say that a dataset is.
 
     Attributes:
-        needed: files and folders that its readers need, relative to its folder.
         classes: how many; 0 where nobody says.
         splits: examples by split; empty where nobody says.
         total: examples in all; 0 where nobody says.
     """
 
-    needed: Sequence[str]
     classes: int = 0
     splits: Mapping[str, int] = field(default_factory=dict)
     total: int = 0
@@ -50,8 +50,32 @@ class LayoutFamily(ListedFamily):
         """What the folder of the dataset ``layout`` may be called, the usual name first."""
 
     @abstractmethod
-    def published(self, layout: str, folder: Path) -> Published:
-        """What papers say of ``layout``, whose folder is ``folder``."""
+    def facts(self, layout: str) -> dict[str, Any]:
+        """``name``, ``title`` and ``template`` of the card of ``layout``, whatever lies on a disk."""
+
+    @abstractmethod
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        """What papers say of how large ``layout`` is, read with ``options``; it names no files."""
+
+    @abstractmethod
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
+        """Files and folders that readers of ``layout`` need, relative to ``folder``, which is its own."""
+
+    def layout_of(self, name: str) -> str | None:
+        """The dataset whose folder may be called ``name``."""
+        return next((layout for layout in self.layouts() if name in self.folders(layout)), None)
+
+    def unseen(self, dataset: str) -> Dataset:
+        text, options = self.parts_of(dataset)
+        layout = self.layout_of(PurePath(text).name)
+        if layout is None:
+            raise Refused("no published dataset is called so", where=dataset, got=PurePath(text).name,
+                          hint=nearest(PurePath(text).name, self.layouts()))  # fmt: skip
+        known = self.sizes(layout, options)
+        if not known.classes or not known.splits:
+            return super().unseen(dataset)
+        facts = self.facts(layout) | facts_of_size(known.classes, dict(known.splits))
+        return UnseenDataset(make_card(dataset, facts | {"sha256": digest({"unseen": dataset})}))
 
     def below(self, layout: str, root: Path) -> Path | None:
         """The folder of ``layout`` below ``root``; None where it is not there."""
@@ -65,8 +89,8 @@ class LayoutFamily(ListedFamily):
         if place is None:
             return Findings(name, usual, missing=(f"{self.folders(layout)[0]}/: no such folder in {root}",))
         found = Findings(name, f"{self.prefix}{place}")
-        published = self.published(layout, place)
-        lost = tuple(f"{path}: not in {place}" for path in published.needed if not (place / path).exists())
+        published = self.sizes(layout, {})
+        lost = tuple(f"{path}: not in {place}" for path in self.needed(layout, place) if not (place / path).exists())
         try:
             listed = self.listed(place, {})
         except Refused as error:

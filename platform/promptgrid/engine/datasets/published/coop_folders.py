@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.folder_tree import Kind
@@ -45,9 +45,14 @@ class CoopFolders(LayoutFamily):
     def folders(self, layout: str) -> Sequence[str]:
         return (layout,)
 
-    def published(self, layout: str, folder: Path) -> Published:
-        known = COOP[layout]
-        return Published(known.needed, known.classes, known.splits)
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": COOP[layout].title, "template": COOP[layout].template}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        return Published(COOP[layout].classes, COOP[layout].splits)
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
+        return COOP[layout].needed
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
         layout = COOP.get(path.name)

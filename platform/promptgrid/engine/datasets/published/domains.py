@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from promptgrid.contract.split_names import folders_by_split, split_of
 from promptgrid.engine.datasets.files import Row, existing_folder
@@ -76,15 +76,20 @@ class Domains(LayoutFamily):
     def folders(self, layout: str) -> Sequence[str]:
         return (layout, *BENCHMARKS[layout].aliases)
 
-    def published(self, layout: str, folder: Path) -> Published:
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": layout, "template": "a photo of a {}."}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        return Published(BENCHMARKS[layout].classes, total=BENCHMARKS[layout].images)
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
         known = BENCHMARKS[layout]
         home = _home(folder)
         here = {_plain(entry.name): entry.name for entry in home.iterdir()}
         spelt = known.spelt if known.spelt and _plain(known.spelt[0]) in here else known.domains
         named = [here.get(_plain(name), name) for name in spelt]
         below = home.relative_to(folder).as_posix()
-        needed = named if below == "." else [f"{below}/{name}" for name in named]
-        return Published(needed, known.classes, total=known.images)
+        return named if below == "." else [f"{below}/{name}" for name in named]
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
         role = options.get("as", "source")
@@ -94,7 +99,7 @@ class Domains(LayoutFamily):
         home = _home(root)
         splits: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
         given = {name: _given_parts(home, name, root / "splits", self.kind) for name in names}
-        parts = {name: some or _held_out(_tree(home, name, self.kind)) for name, some in given.items()}
+        parts = {name: some or held_out(_tree(home, name, self.kind)) for name, some in given.items()}
         classes = _classes([where for some in parts.values() for rows in some.values() for where in rows.values()])
         labels = {name: label for label, name in enumerate(classes)}
         for some in parts.values():
@@ -192,7 +197,7 @@ def _tree(home: Path, below: str, kind: Kind) -> dict[str, str]:
     }
 
 
-def _held_out(rows: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def held_out(rows: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Of each class the first four fifths by the digest of the path to train, the others (at least one) to test."""
     by_class: dict[str, list[str]] = {}
     for path, name in rows.items():

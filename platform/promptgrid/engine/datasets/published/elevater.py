@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from promptgrid.engine.datasets.published.listed import Listed, names_of, twin_n
 from promptgrid.engine.datasets.published.name_lists import CLASSNAMES, read_lines, read_numbered
 from promptgrid.engine.datasets.split_lists import parse_json, plain_path
 from promptgrid.spec import Refused, nearest
+from promptgrid.spec.reading import read_yaml
 
+NAMES = Path(__file__).parent / "elevater_names.yaml"
 NOTES_IN = "annotations.zip"
 """Where an index may lie instead of beside the zips."""
 
@@ -25,9 +28,10 @@ class Elevater(LayoutFamily):
     Index files have a line an image, ``train.zip@path/in/zip.jpg 3`` with labels from 0, or are JSON with ``images``,
     ``annotations`` and ``categories`` (labels are places in ``categories``, whose numbers begin with 1).
 
-    The toolkit speaks of classes by a table in its code, not by ``labels.txt``: put its names, a line a class, into
-    ``classnames.txt`` beside the index; without it the names of ``labels.txt`` are taken and a note says so. The
-    official validation split is read as it is, although the toolkit selects on a part of its few-shot sample instead.
+    Classes are called as in the toolkit's prompts (:data:`NAMES`), not as in ``labels.txt``; ``classnames.txt``
+    beside the index, a name a line, overrides them. Where the toolkit's list is not in the order of the labels
+    (fer-2013), and for ImageNet-1k, the names on disk are taken and a note says so. The official validation split is
+    read as it is; the protocol ``elevater`` selects on a part of its few-shot sample instead, as the toolkit does.
     Scores here are accuracies; a note names another metric of the benchmark. Images with several labels are refused.
     """
 
@@ -44,13 +48,19 @@ class Elevater(LayoutFamily):
         inner = [found for place in places for found in (place, *sorted(place.glob("classification/*")))]
         return next((place for place in inner if _index(place, index) is not None), None)
 
-    def published(self, layout: str, folder: Path) -> Published:
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": f"elevater-{layout}", "title": f"ELEVATER {layout}", "template": ELEVATER[layout].template}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        return Published(ELEVATER[layout].classes, ELEVATER[layout].splits)
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
         known = ELEVATER[layout]
-        needed = [file for file in known.indices.values() if _index(folder, file) is None]
-        return Published((*needed, *filter(None, [known.labels])), known.classes, known.splits)
+        lost = [file for file in known.indices.values() if _index(folder, file) is None]
+        return (*lost, *filter(None, [known.labels]))
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
-        layout = next((name for name in ELEVATER if path.name in self.folders(name)), None)
+        layout = self.layout_of(path.name)
         if layout is None:
             raise Refused("no dataset of ELEVATER is called so", where=str(path), got=path.name,
                           hint=nearest(path.name, ELEVATER))  # fmt: skip
@@ -70,14 +80,15 @@ class Elevater(LayoutFamily):
             if names and found != names:
                 raise Refused("its categories are not those of the other splits", where=str(index))
             names = found
-        classes, notes = _names(folder, known, names)
+        classes, notes = _names(folder, known, names, layout)
         top = max(row.label for rows in splits.values() for row in rows)
         if top >= len(classes):
             raise Refused(f"label {top} has no name", where=str(folder), got=f"{len(classes)} names")
         if known.metric != "accuracy":
             notes.append(f"ELEVATER reports {known.metric} of this dataset")
-        facts = {"name": f"elevater-{layout}", "title": f"ELEVATER {layout}", "template": known.template,
-                 **names_of(classes)}  # fmt: skip
+        if known.squashed:
+            notes.append("ELEVATER squashes this dataset's examples to a square; here a backbone's own transform holds")
+        facts = self.facts(layout) | names_of(classes)
         return Listed(str(folder), folder, splits, facts, [*notes, *twin_notes(classes)])
 
 
@@ -121,9 +132,27 @@ def _path(item: Mapping[str, Any], where: str) -> str:
     return plain_path(f"{item['zip_file']}@{name}", f"image {item['id']}", where) if item.get("zip_file") else name
 
 
-def _names(folder: Path, known: ElevaterLayout, categories: list[str]) -> tuple[list[str], list[str]]:
+def _names(folder: Path, known: ElevaterLayout, categories: list[str], layout: str) -> tuple[list[str], list[str]]:
     own = folder / CLASSNAMES
     if own.is_file():
         return [line for _, line in read_lines(own)], []
-    names = [line for _, line in read_lines(folder / known.labels)] if known.labels else categories
-    return names, [f"names of classes are those on disk: ELEVATER's prompts have names of their own ({CLASSNAMES})"]
+    found = [line for _, line in read_lines(folder / known.labels)] if known.labels else categories
+    spoken = spoken_names().get(layout, [])
+    if len(spoken) != len(found):
+        return found, [
+            f"names of classes are those on disk, which ELEVATER's prompts do not use ({CLASSNAMES} sets them)"
+        ]
+    plain = {_plain(name): name for name in spoken}
+    if {_plain(name) for name in found} == plain.keys():
+        return [plain[_plain(name)] for name in found], []  # whatever the order of the toolkit's list
+    return spoken, []
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ")
+
+
+@cache
+def spoken_names() -> dict[str, list[str]]:
+    """What ELEVATER's prompts call the classes of its datasets, in label order."""
+    return {layout: str(names).split("; ") for layout, names in read_yaml(NAMES).items()}

@@ -20,6 +20,7 @@ class ElevaterLayout:
         metric: what the benchmark reports.
         template: the first of its prompts.
         labels: the file with a name a line; '' where the indices name the classes.
+        squashed: its configuration turns the crop off (``CENTER_CROP``).
     """
 
     folder: str
@@ -29,6 +30,7 @@ class ElevaterLayout:
     metric: str = "accuracy"
     template: str = PLAIN
     labels: str = "labels.txt"
+    squashed: bool = False
 
 
 def _lists(*splits: str, ending: str = "txt") -> dict[str, str]:
@@ -89,6 +91,7 @@ ELEVATER: dict[str, ElevaterLayout] = {
         _counts(6347, 423, 711),
         template="{}",
         labels="",
+        squashed=True,
     ),
     "mnist": ElevaterLayout(
         "mnist_20211008", TWO, 10, _counts(60000, 0, 10000), template='a photo of the number: "{}".'

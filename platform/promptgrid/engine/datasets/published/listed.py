@@ -103,6 +103,15 @@ class ListedFamily(DatasetFamily):
         return self.built(card, found.root, kept, notes, hashes, found.left_out, found.domains)
 
     def _address(self, dataset: str) -> tuple[Path, dict[str, str]]:
+        text, options = self.parts_of(dataset)
+        return user_path(text, dataset[:120]), options
+
+    def parts_of(self, dataset: str) -> tuple[str, dict[str, str]]:
+        """The path of an address as written, and its options.
+
+        Raises:
+            Refused: there is no such option.
+        """
         text, _, query = dataset.removeprefix(self.prefix).partition("?")
         found = {}
         for part in filter(None, query.split("&")):
@@ -110,7 +119,7 @@ class ListedFamily(DatasetFamily):
             if key not in self.options:
                 raise Refused(f"unknown option {key!r}", where=dataset, hint=nearest(key, self.options))
             found[key] = value
-        return user_path(text, dataset[:120]), found
+        return text, found
 
 
 def names_of(classes: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
@@ -36,9 +37,14 @@ class VptFgvc(LayoutFamily):
     def folders(self, layout: str) -> Sequence[str]:
         return (layout,)
 
-    def published(self, layout: str, folder: Path) -> Published:
-        classes, images = FGVC[layout]
-        return Published((*(f"{split}.json" for split in SPLITS), images), classes)
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": f"vpt-{layout}", "title": layout, "template": "a photo of a {}."}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
+        return Published(FGVC[layout][0])
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
+        return (*(f"{split}.json" for split in SPLITS), FGVC[layout][1])
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
         if path.name not in FGVC:
@@ -54,8 +60,7 @@ class VptFgvc(LayoutFamily):
             split: [Row(path, labels[number]) for path, number in some.items()] for split, some in numbers.items()
         }
         classes, notes = class_names(folder, len(order))
-        facts = {"name": f"vpt-{path.name}", "title": path.name, "template": "a photo of a {}.", **names_of(classes)}
-        return Listed(str(folder), root, splits, facts, notes)
+        return Listed(str(folder), root, splits, self.facts(path.name) | names_of(classes), notes)
 
 
 def _numbers(file: Path) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from promptgrid.engine.datasets.files import Row, existing_folder
 from promptgrid.engine.datasets.published.checking import LayoutFamily, Published
@@ -72,12 +72,19 @@ class Vtab(LayoutFamily):
     def folders(self, layout: str) -> Sequence[str]:
         return (layout, *VTAB[layout].aliases)
 
-    def published(self, layout: str, folder: Path) -> Published:
+    def facts(self, layout: str) -> dict[str, Any]:
+        return {"name": f"vtab-{layout}", "title": f"VTAB-1k {layout}", "template": "a photo of a {}."}
+
+    def sizes(self, layout: str, options: Mapping[str, str]) -> Published:
         known = VTAB[layout]
-        return Published((*LISTS.values(), BOTH), known.classes, {"train": 800, "val": 200, "test": known.test})
+        drawn = {"train": 1000} if options.get("train") == "1000" else {"train": 800, "val": 200}
+        return Published(known.classes, drawn | {"test": known.test})
+
+    def needed(self, layout: str, folder: Path) -> Sequence[str]:
+        return (*LISTS.values(), BOTH)
 
     def listed(self, path: Path, options: Mapping[str, str]) -> Listed:
-        layout = next((name for name in VTAB if path.name in self.folders(name)), None)
+        layout = self.layout_of(path.name)
         if layout is None:
             raise Refused("no dataset of VTAB-1k is called so", where=str(path), got=path.name,
                           hint=nearest(path.name, VTAB))  # fmt: skip
@@ -89,9 +96,7 @@ class Vtab(LayoutFamily):
             splits |= {"train": _both(folder, splits), "val": []}
         count = 1 + max(row.label for rows in splits.values() for row in rows)
         classes, notes = class_names(folder, count)
-        facts = {"name": f"vtab-{layout}", "title": f"VTAB-1k {layout}", "template": "a photo of a {}.",
-                 **names_of(classes)}  # fmt: skip
-        return Listed(str(folder), folder, splits, facts, notes)
+        return Listed(str(folder), folder, splits, self.facts(layout) | names_of(classes), notes)
 
 
 def _both(folder: Path, splits: Mapping[str, Sequence[Row]]) -> list[Row]:

@@ -131,6 +131,17 @@ def source_of(spelling: Spelling) -> Source:
     return _by_name(spelling)
 
 
+def unlooked(spelling: Spelling) -> Source:
+    """A model that open_clip knows by name, without a look at its weights, which are named as they were asked for.
+
+    Raises:
+        Refused: an unknown model or tag.
+    """
+    config = config_of(spelling)
+    pinned = {} if spelling.weights == RANDOM or spelling.file is not None else _tag(spelling, config)
+    return Source(config, pinned, Weights(f"not looked at: {spelling.weights}", lambda: None), spelling.model)
+
+
 def _from_folder(folder: Path, spelling: Spelling) -> Source:
     """The configuration in ``folder``; its weights are still to be found."""
     file = folder / CONFIG

@@ -24,6 +24,7 @@ from promptgrid.tracks.image.backbones.model_files import (
     source_of,
     text_reader,
     tokenizer_of,
+    unlooked,
 )
 from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
@@ -52,6 +53,13 @@ class OpenClipModels(BackboneFamily):
             gelu = bool(source.config.get("quick_gelu"))
             admit(source.given, Spelling.of(backbone).model, gelu, Bare.of(source, backbone))
         return facts
+
+    def unseen(self, backbone: str) -> dict[str, object]:
+        spelling = Spelling.of(backbone)
+        if spelling.model.startswith((PREFIX, FOLDER)):
+            raise Refused("what this model is stands in its files", where="--no-data", got=backbone,
+                          expected="a model that open_clip knows by name")  # fmt: skip
+        return _facts(unlooked(spelling), backbone)
 
     def prompt_room(self, backbone: str) -> PromptRoom | None:
         return clip_room(dict(config_of(Spelling.of(backbone))))

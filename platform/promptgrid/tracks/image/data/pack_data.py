@@ -103,9 +103,10 @@ class ImageData(ImageTables):
         return TrainingSet(self.labels(indices, classes), columns, views.drawn_from, tasks)
 
     def _whole_validation(self, split: Split) -> Labelled:
-        """Every validation image that the dataset has of the classes of ``split``."""
+        """Every image that the dataset keeps to validate, of the classes of ``split``."""
         dataset, known = self.opened.dataset, set(split.classes)
-        own = tuple(index for index in dataset.splits["val"] if dataset.labels[index] in known)
+        kept = dataset.splits["val"] if self.home_of("val") == "val" else split.val
+        own = tuple(index for index in kept if dataset.labels[index] in known)
         return self.labelled("val", own, split.classes)
 
     def _augmented(self, indices: tuple[int, ...], views: ImageViews) -> Tensor:

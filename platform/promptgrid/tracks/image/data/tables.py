@@ -104,7 +104,7 @@ class ImageTables(PackData):
             DamagedData: an image cannot be read.
         """
         own = dataset if dataset is not None else self.opened.dataset
-        table = feature_table(own, split, indices, backbone, self.looking.cache, self.looking.alive)
+        table = feature_table(own, self.home_of(split), indices, backbone, self.looking.cache, self.looking.alive)
         return table.take(indices).to(self.device)
 
     def second_features(self, split: str, indices: Sequence[int]) -> Tensor | None:

@@ -10,6 +10,8 @@ from promptgrid.engine.datasets.published.vpt_fgvc import VptFgvc
 from promptgrid.engine.datasets.published.vtab import Vtab
 from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.files import IMAGES
+from promptgrid.tracks.image.datasets.hf_images import PREFIX as HF_PREFIX
+from promptgrid.tracks.image.datasets.torchvision_folders import PREFIX as TORCHVISION_PREFIX
 
 
 class Coop(CoopFolders):
@@ -48,4 +50,8 @@ class Webdataset(Shards):
     name, prefix, kind, built = "wds", "wds:", IMAGES, FolderDataset
 
 
-PREFIXES = tuple(kind.prefix for kind in (Coop, DomainFolders, ElevaterFolders, FineGrained, Vtab1k, Webdataset))
+PREFIXES = (
+    *(kind.prefix for kind in (Coop, DomainFolders, ElevaterFolders, FineGrained, Vtab1k, Webdataset)),
+    TORCHVISION_PREFIX,
+    HF_PREFIX,
+)
