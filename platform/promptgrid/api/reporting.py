@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Cell, Refused
+from promptgrid.spec import Cell, Refused, Suite
 from promptgrid.spec.version import __version__
 
 if TYPE_CHECKING:
     from promptgrid.cluster import Plan
+    from promptgrid.contract import Track
     from promptgrid.leaderboard import ReportInput
     from promptgrid.store import Store
 
@@ -84,6 +86,31 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
         else:
             alike[backbone] = Similarities(tuple(tasks), matrices)
     return replace(given, correct=right_answers(store, given.records), similarities=alike)
+
+
+def board_about(track: Track, suite: Suite, rows: Sequence[Mapping[str, Any]]) -> ReportInput:
+    """What the page of a board is made of beside its rows: what ``track`` says of names, without opening anything."""
+    from promptgrid.leaderboard import ReportInput
+
+    methods = track.describe("methods")
+    known = {row["backbone"]: track.known_as("backbone", row["backbone"]) for row in rows}
+    known |= {row["dataset"]: track.known_as("dataset", row["dataset"]) for row in rows}
+    return ReportInput(
+        suite=suite,
+        grid=(),
+        records={},
+        failures={},
+        headline=track.headline(suite.protocol),
+        version=__version__,
+        kinds={row["name"]: row["kind"] for row in methods},
+        axes={row["name"]: row.get("axes", {}) for row in methods},
+        defaults={row["name"]: row.get("settings", {}) for row in methods},
+        parities=track.parities(),
+        published=track.published(),
+        known_as={name: said for name, said in known.items() if said},
+        examples=track.examples,
+        chosen_by=track.chosen_by(suite.protocol),
+    )
 
 
 def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:

@@ -257,6 +257,14 @@ class Track(ABC):
         """
         return {}
 
+    def rescored(self, cell: Cell, predictions: Sequence[Predictions]) -> dict[str, float]:
+        """The metrics of ``cell``, computed again from its kept answers alone.
+
+        Raises:
+            Refused: a track that cannot, or what it needs beside the answers is not here.
+        """
+        raise Refused(f"track {self.name!r} does not compute metrics again")
+
     @abstractmethod
     def headline(self, protocol: str) -> str:
         """Name of the metric that a leaderboard of ``protocol`` ranks by."""

@@ -16,7 +16,7 @@ from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Learned, Outcome, Timing, Track, unknown
+from promptgrid.contract.track import Cache, Learned, Outcome, Predictions, Timing, Track, unknown
 from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
@@ -31,6 +31,7 @@ from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.engine.planning.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
 from promptgrid.engine.planning.resolve import Resolver, choices
 from promptgrid.engine.published import Published
+from promptgrid.engine.rescoring import metrics_again
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
 from promptgrid.spec.metrics import VALIDATION
@@ -205,6 +206,17 @@ class Wing(Track):
         compared = self.cards.compared
         found = {name: written(method, compared)["parity"] for name, method in self.resolver.methods.items()}
         return {name: parity for name, parity in found.items() if parity is not None}
+
+    def rescored(self, cell: Cell, predictions: Sequence[Predictions]) -> dict[str, float]:
+        protocol = self.resolver.protocol(cell.protocol)
+        left_out: dict[str, int] = {}
+        if "micro_f1" in protocol.scores:  # the only score that asks for more than answers and labels
+            split = self.resolver.split(cell)
+            val = split.validation(self.resolver.method(cell.method)(**cell.settings))
+            for one in (val,) if cell.scored == "val" else split.evaluations:
+                if one.left_out is not None:
+                    left_out[one.name] = one.classes.index(one.left_out)
+        return metrics_again(protocol, cell, predictions, left_out)
 
     def published(self) -> list[dict[str, Any]]:
         return [] if self.figures is None else self.figures.rows(self.resolver.methods)
