@@ -364,7 +364,7 @@ def load_method(
     if device.startswith("cuda"):
         refuse_no_gpu("load_method")
     found = open_store(store)
-    key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
+    key = record.cell.key if isinstance(record, Record) else whole_key(record, found)
     whole, about = found.read(key), found.about(key)
     if not about:
         raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
@@ -381,9 +381,10 @@ def load_method(
     return track.restore(whole, found.state(learned_by), about, device)
 
 
-def _whole_key(beginning: str, store: Store) -> str:
+def whole_key(beginning: str, store: Store, where: str = "load_method") -> str:
+    """The key of the one finished cell whose key begins so. Raises Refused where there is none, or several."""
     keys = [key for key in list(store.keys()) if key.startswith(beginning)]
     if len(keys) != 1:
         problem = f"{len(keys)} finished cells have a key that begins so"
-        raise Refused(problem, where="load_method", got=beginning, expected="exactly one")
+        raise Refused(problem, where=where, got=beginning, expected="exactly one")
     return keys[0]

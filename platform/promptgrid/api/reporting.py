@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.spec import Cell, Refused, Suite
+from promptgrid.spec.imported import Imported, joined, read_imported
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
+    from promptgrid.leaderboard.analysis.beside import ranked_grid
     from promptgrid.leaderboard.inputs import SearchedRow
 
     suite = planned.suite
@@ -35,13 +38,20 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     track = catalog.track(suite.track)
     methods = track.describe("methods")
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
+    headline = track.headline(suite.protocol)
+    known_as = _known_as(track, list(cells.values()))
+    imported = _imported(suite)
+    if suite.imported is not None and suite.imported.rank:
+        datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
+        more, read = ranked_grid(suite, imported, datasets, known_as, headline)
+        grid, records = [*grid, *more], records | read
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
     return ReportInput(
         suite=suite,
         grid=grid,
         records=records,
         failures=store.failures(cells.keys() - records.keys()),
-        headline=track.headline(suite.protocol),
+        headline=headline,
         scores_digest=store.scores_digest(planned.cells),
         command=command,
         version=__version__,
@@ -52,7 +62,8 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
         published=track.published(),
-        known_as=_known_as(track, list(cells.values())),
+        known_as=known_as,
+        imported=imported,
         searches=[one.found for one in stored],
         stale={one.found.question: one.stale for one in stored if one.stale},
         tested=tested_scores([one.found for one in stored], store),
@@ -86,6 +97,15 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
         else:
             alike[backbone] = Similarities(tuple(tasks), matrices)
     return replace(given, correct=right_answers(store, given.records), similarities=alike)
+
+
+def _imported(suite: Suite) -> list[Imported]:
+    """Results of other tools that ``suite`` names, each once. Raises Refused where a folder holds none."""
+    folders = suite.imported.folders if suite.imported is not None else []
+    found: list[Imported] = []
+    for folder in folders:
+        found = joined(found, read_imported(user_path(folder, "imported.folders")))
+    return found
 
 
 def board_about(track: Track, suite: Suite, rows: Sequence[Mapping[str, Any]]) -> ReportInput:

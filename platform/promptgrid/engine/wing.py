@@ -16,12 +16,13 @@ from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Learned, Outcome, Predictions, Timing, Track, unknown
+from promptgrid.contract.track import Cache, Exporter, Learned, Outcome, Predictions, Timing, Track, unknown
 from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
 from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.exporting import EXPORTS
 from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of
@@ -50,6 +51,7 @@ class Wing(Track):
     resolver_type: ClassVar[type[Resolver]] = Resolver
     cards: ClassVar[Cards | None] = None
     figures: ClassVar[Published | None] = None
+    exports: ClassVar[Mapping[str, Exporter]] = EXPORTS
     below: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
+from promptgrid.spec.imported import Imported
 from promptgrid.spec.metrics import Metric, metric_of
 from promptgrid.spec.searched import BY_ACCURACY, SearchFound
 
@@ -56,6 +57,7 @@ class ReportInput:
     ``stale`` says of a search (by its ``question``) what of it the suite as it is now no longer bears out.
     ``searched`` names the rows among ``grid`` that a search chose; ``cuts`` says by cell key what its settings take
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
+    ``imported`` are results of other tools, for one section; those that are ranked stand in ``grid`` and ``records``.
     ``examples`` is what the track calls its examples; ``chosen_by`` names the metric that chooses on validation ones.
 
     Raises:
@@ -86,6 +88,7 @@ class ReportInput:
     searched: Mapping[str, SearchedRow] = field(default_factory=dict)
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    imported: Sequence[Imported] = ()
     examples: Noun = EXAMPLES
     chosen_by: str = BY_ACCURACY
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from promptgrid.leaderboard.analysis.beside import FOREIGN
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.leaderboard.text import csv_safe, visible
 from promptgrid.spec import Reason, canonical_json
@@ -71,6 +72,8 @@ def _wrong(number: int, row: Row, grid: Grid | None) -> Iterator[Finding]:
         yield Finding("key", where, f"{str(row['cell_key'])[:80]!r} is no key of 64 hex digits")
     if not _canonical(row["settings"]):
         yield Finding("schema", where, f"settings {str(row['settings'])[:80]!r} are no canonical JSON of plain values")
+    if str(row["method"]).startswith(FOREIGN):
+        yield Finding("suite", where, "was imported from another tool: only what was run here is handed in")
     yield from _status(where, row)
     for name in COSTS:
         if row[name] is not None and not 0 <= row[name] < math.inf:
