@@ -52,7 +52,7 @@ def test_they_are_shown_beside_ours_and_not_ranked() -> None:
     assert told["ranked"] is False
     first = told["imported"][0]
     assert (first["dataset"], first["named"], first["seeds"], first["value"]) == ("digits", "Digits", 2, 0.99)
-    assert [label for label, _ in first["ours"]] == ["zero_shot", "coop"]
+    assert [(label, shots) for label, shots, _ in first["ours"]] == [("zero_shot", 1), ("coop", 1)]
     assert b"shown, never ranked" in files["report.html"]
 
 

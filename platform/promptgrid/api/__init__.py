@@ -82,10 +82,13 @@ def as_suite(suite: SuiteLike) -> Suite:
 
 def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_failed: bool = False) -> Plan:
     """What ``suite`` asks for, what the store has of it, and the packs that are left."""
+    from promptgrid.api.reporting import imported_results
     from promptgrid.cluster import make_plan
     from promptgrid.cluster.search.search import make_search
 
     chosen = as_suite(suite)
+    if chosen.imported is not None:
+        imported_results(chosen)  # refuses folders that hold none
     if chosen.search is not None:
         make_search(chosen, open_store(store))  # refuses a space that does not fit
     return make_plan(chosen, open_store(store), retry_failed=retry_failed)

@@ -282,7 +282,7 @@ def _with_cuts(track: Track, suite: Suite, checked: Checked) -> tuple[list[dict[
             cuts[key] = row.get("cut") or ""
             try:
                 cuts[key] = cuts[key] or track.cut(standing.cell_of(suite, row))
-            except (Refused, OSError):
+            except (Refused, OSError, TypeError, ValueError):  # another version's settings among them
                 unknown.add(key)
         rows.append({name: row.get(name) for name in boards.KINDS} | {"cut": cuts[key]})
     said = f"whether training was cut short is not known: method or data are not here ({len(unknown)} cells)"

@@ -40,7 +40,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
     headline = track.headline(suite.protocol)
     known_as = _known_as(track, list(cells.values()))
-    imported = _imported(suite)
+    imported = imported_results(suite)
     if suite.imported is not None and suite.imported.rank:
         datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
         more, read = ranked_grid(suite, imported, datasets, known_as, headline)
@@ -99,7 +99,7 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
     return replace(given, correct=right_answers(store, given.records), similarities=alike)
 
 
-def _imported(suite: Suite) -> list[Imported]:
+def imported_results(suite: Suite) -> list[Imported]:
     """Results of other tools that ``suite`` names, each once. Raises Refused where a folder holds none."""
     folders = suite.imported.folders if suite.imported is not None else []
     found: list[Imported] = []

@@ -19,8 +19,8 @@ MARK, FOREIGN = "imported", "imported:"
 class Beside:
     """The mean of one imported result over its seeds, and ours at the same place.
 
-    ``dataset`` is ours where one is meant, else empty. ``ours`` are (label, mean) of our rows on that dataset, at the
-    same protocol and number of shots. ``where`` names tool, file and digest of the first seed's file.
+    ``dataset`` is ours where one is meant, else empty. ``ours`` are (label, shots, mean) of our rows on that dataset
+    under the same protocol, at the same number of shots, or at each of ours where theirs is 0 or not said. ``where`` names tool, file and digest of the first seed's file.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Beside:
     file: str
     sha256: str
     ranked: bool
-    ours: tuple[tuple[str, float], ...]
+    ours: tuple[tuple[str, int, float], ...]
 
 
 def plain(name: str) -> str:
@@ -122,16 +122,16 @@ def beside_ours(
     for (tool, method, named, protocol, backbone, shots), group in groups.items():
         dataset = meant(named, datasets, known_as)
         for metric in sorted(set.intersection(*(set(one.metrics) for one in group))):
-            means: dict[str, list[float]] = {}
+            means: dict[tuple[str, int], list[float]] = {}
             for label, record in ours:
                 cell = record.cell
-                same = cell.dataset == dataset and protocol in ("", cell.protocol) and shots in (None, cell.shots)
+                same = cell.dataset == dataset and protocol in ("", cell.protocol) and shots in (None, 0, cell.shots)
                 if same and MARK not in cell.identity and metric in record.metrics:
-                    means.setdefault(label, []).append(record.metrics[metric])
+                    means.setdefault((label, cell.shots), []).append(record.metrics[metric])
             found.append(
                 Beside(method, named, dataset, protocol, backbone, shots, metric,
                        fmean(one.metrics[metric] for one in group), len(group), tool, group[0].file, group[0].sha256,
                        ranks and any(ranked_cell(suite, one, datasets, known_as, headline) for one in group),
-                       tuple((label, fmean(values)) for label, values in means.items()))
+                       tuple((label, number, fmean(values)) for (label, number), values in means.items()))
             )  # fmt: skip
     return found
