@@ -20,7 +20,8 @@ class Beside:
     """The mean of one imported result over its seeds, and ours at the same place.
 
     ``dataset`` is ours where one is meant, else empty. ``ours`` are (label, shots, mean) of our rows on that dataset
-    under the same protocol, at the same number of shots, or at each of ours where theirs is 0 or not said. ``where`` names tool, file and digest of the first seed's file.
+    under the same protocol, at the same number of shots, or at each of ours where theirs is 0 or not said. ``tool``,
+    ``file`` and ``sha256`` are those of the first seed.
     """
 
     method: str
