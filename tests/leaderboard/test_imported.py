@@ -72,7 +72,7 @@ def test_another_experiment_is_never_ranked(changes: dict[str, object]) -> None:
 
 
 def test_two_at_one_place_are_refused() -> None:
-    two = [*others(), *others(configuration={"cfg": "b"})]
+    two = [*others(), *others(variant="b")]
     with pytest.raises(Refused, match="two imported results would stand at one place"):
         ranked_grid(REPORT.suite, two, ["digits", "flags"], {}, "accuracy")
 

@@ -22,6 +22,7 @@ class Imported(BaseModel):
     ``tool``, ``file`` (below the path that was imported), ``sha256`` of that file and ``line`` (0: the whole file) say
     where it was read. ``method``, ``backbone`` and ``dataset`` are the tool's own names; ``shots`` and ``seed`` are
     None where it does not say. ``metrics`` are in the unit of the metric that their name says, as in records of ours.
+    ``variant`` tells apart what one method was run as; ``configuration`` is the tool's own, as it was found.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class Imported(BaseModel):
     protocol: str = ""
     shots: int | None = Field(default=None, ge=0)
     seed: int | None = None
+    variant: str = ""
     metrics: dict[str, float] = Field(min_length=1)
     configuration: dict[str, JsonValue] = {}
 
@@ -51,7 +53,7 @@ class Imported(BaseModel):
     def place(self) -> tuple[object, ...]:
         """What no two results of one tool share."""
         told = (self.tool, self.method, self.backbone, self.dataset, self.protocol, self.shots, self.seed)
-        return (*told, canonical_json(self.configuration))
+        return (*told, self.variant)
 
 
 def imported_of(where: str, **facts: object) -> Imported:

@@ -13,8 +13,17 @@ from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_text, joined
 from promptgrid.tracks.image.imports import IMPORTS
 
-CONFIG = """** Config **
-DATASET:
+ARGUMENTS = """***************
+** Arguments **
+***************
+backbone:
+seed: {seed}
+trainer: CoOp
+************
+** Config **
+************
+"""
+CONFIG = """DATASET:
   ALL_AS_UNLABELED: False
   NAME: {dataset}
   NUM_SHOTS: {shots}
@@ -30,8 +39,10 @@ TRAINER:
   NAME: CoOp
 """
 LOG = (
-    CONFIG
-    + """epoch [200/200] batch [5/5] loss 0.1 (0.2) acc 93.7 (95.0)
+    ARGUMENTS
+    + CONFIG
+    + """Collecting env info ...
+epoch [200/200] batch [5/5] loss 0.1 (0.2) acc 93.7 (95.0)
 {finished}
 {split}
 => result
@@ -65,7 +76,11 @@ def test_a_tree_of_dassl(tmp_path: Path) -> None:
     one = found["OxfordPets", 1]
     assert one.metrics == {"accuracy": 0.871, "macro_f1": 0.869}
     assert (one.tool, one.method, one.backbone, one.protocol, one.shots) == ("dassl", "CoOp", "RN50", "few_shot", 16)
-    assert one.configuration == {"cfg": "rn50_ep200"}
+    assert one.variant == "rn50_ep200"
+    assert one.configuration == {
+        "arguments": {"backbone": "", "seed": "1", "trainer": "CoOp"},
+        "config": CONFIG.format(dataset="OxfordPets", shots=16, seed=1),
+    }
     assert one.file == "oxford_pets/shots_16/CoOp/rn50_ep200/seed1/log.txt"
     assert found["DTD", 3].shots == 1
 

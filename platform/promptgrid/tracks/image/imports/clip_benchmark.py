@@ -60,6 +60,7 @@ def _record(row: Any, file: str, sha256: str, line: int) -> Imported:
         shots=0 if zero_shot else int(shots) if shots is not None and shots >= 0 else None,
         seed=None if seed is None else int(seed),
         metrics={NAMES.get(name, name): value for name, value in scored.items() if value is not None},
+        variant=f"{row['task']} {row.get('language', '')}".strip(),
         configuration={name: value for name, value in row.items() if name not in NEEDED}
         | {"task": row["task"]}
         | {name: value for name, value in told.items() if name not in scored},

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from promptgrid.engine.protocols.base_to_new import harmonic_mean
 from promptgrid.spec import Refused
@@ -29,6 +30,10 @@ _BY_TRAINER = re.compile(
     r"(?:.*/)?(?P<dataset>[^/]+)/(?P<trainer>[^/]+)/(?P<cfg>[^/]+_(?P<shots>\d+)shots?(?:/.+)?)/seed(?P<seed>\d+)"
 )
 _HALF = re.compile(r"(?:^|/)(train_base|test_new|test_base)/")
+_ARGUMENTS = re.compile(r"^\*\* Arguments \*\*\n\*+\n(.*?)^\*+\n\*\* Config \*\*$", re.MULTILINE | re.DOTALL)
+_CONFIG = re.compile(
+    r"^\*\* Config \*\*\n\*+\n(.*?)^(?=Collecting env info|\*\* System info)", re.MULTILINE | re.DOTALL
+)
 _SAID = {
     "seed": re.compile(r"^SEED: (\d+)\s*$", re.MULTILINE),
     "shots": re.compile(r"^ {2}NUM_SHOTS: (\d+)\s*$", re.MULTILINE),
@@ -49,6 +54,7 @@ class Log:
     place: dict[str, str]
     scores: dict[str, float]
     backbone: str
+    configuration: dict[str, Any]
 
 
 def read(path: Path) -> list[Imported]:
@@ -94,7 +100,8 @@ def _record(log: Log, scores: dict[str, float], protocol: str, more: dict[str, s
         shots=int(place["shots"]),
         seed=int(place["seed"]),
         metrics=scores,
-        configuration={"cfg": place["cfg"], **more},
+        variant=place["cfg"],
+        configuration={**log.configuration, **more},
     )
 
 
@@ -112,7 +119,26 @@ def _log(file: Path, name: str) -> Log:
             raise Refused(f"its folder says {part} {place[part]}, its configuration {said[part]}", where=name)
     place["dataset"] = said.get("dataset", place["dataset"])
     half = _HALF.search(f"{folder}/")
-    return Log(name, sha256, half[1] if half else "", place, _scores(text, name), said.get("backbone", ""))
+    return Log(
+        name,
+        sha256,
+        half[1] if half else "",
+        place,
+        _scores(text, name),
+        said.get("backbone", ""),
+        _configuration(text),
+    )
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    """The arguments of the command line, by name, and the configuration as it was printed, where a log has them."""
+    found: dict[str, Any] = {}
+    if told := _ARGUMENTS.search(text):
+        pairs = (line.partition(": ") for line in told[1].splitlines())
+        found["arguments"] = {name.rstrip(":"): value.strip() for name, _, value in pairs if name}
+    if told := _CONFIG.search(text):
+        found["config"] = told[1]
+    return found
 
 
 def _scores(text: str, name: str) -> dict[str, float]:
