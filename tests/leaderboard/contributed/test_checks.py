@@ -50,6 +50,7 @@ def test_rows_of_a_report_hold() -> None:
         ({"dataset": "mnist"}, "suite", "dataset 'mnist' is none of the suite's"),
         ({"backbone": "huge"}, "suite", "backbone 'huge'"),
         ({"protocol": "base_to_new"}, "suite", "protocol 'base_to_new'"),
+        ({"method": "imported:CoOp"}, "suite", "was imported from another tool"),
         ({"label": "coop"}, "suite", "gives the label 'coop' to 'coop', not 'zero_shot'"),
     ],
 )
