@@ -11,7 +11,7 @@ from promptgrid import catalog
 from promptgrid.engine.cards.prose import said, written
 from promptgrid.spec.metrics import metric_of
 from promptgrid.spec.search import SearchEntry
-from promptgrid.spec.suite import BackboneEntry, MethodEntry, Suite
+from promptgrid.spec.suite import BackboneEntry, ImportedEntry, MethodEntry, Suite
 
 HOME = Path(__file__).parents[1]
 TRACKS = {"image": "Images", "text": "Texts"}
@@ -49,6 +49,8 @@ def suite_page() -> str:
         "## An entry of `backbones`",
         "A name alone, or a mapping.",
         keys_of(BackboneEntry),
+        "## `imported`",
+        keys_of(ImportedEntry),
         "## `search`",
         keys_of(SearchEntry),
     ]

@@ -83,10 +83,13 @@ def as_suite(suite: SuiteLike) -> Suite:
 
 def plan(suite: SuiteLike, store: Store | str | Path | None = None, *, retry_failed: bool = False) -> Plan:
     """What ``suite`` asks for, what the store has of it, and the packs that are left."""
+    from promptgrid.api.reporting import imported_results
     from promptgrid.cluster import make_plan
     from promptgrid.cluster.search.search import make_search
 
     chosen = as_suite(suite)
+    if chosen.imported is not None:
+        imported_results(chosen)  # refuses folders that hold none
     if chosen.search is not None:
         make_search(chosen, open_store(store))  # refuses a space that does not fit
     return make_plan(chosen, open_store(store), retry_failed=retry_failed)
@@ -378,7 +381,7 @@ def load_method(
     if device.startswith("cuda"):
         refuse_no_gpu("load_method")
     found = open_store(store)
-    key = record.cell.key if isinstance(record, Record) else _whole_key(record, found)
+    key = record.cell.key if isinstance(record, Record) else whole_key(record, found)
     whole, about = found.read(key), found.about(key)
     if not about:
         raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
@@ -395,9 +398,10 @@ def load_method(
     return track.restore(whole, found.state(learned_by), about, device)
 
 
-def _whole_key(beginning: str, store: Store) -> str:
+def whole_key(beginning: str, store: Store, where: str = "load_method") -> str:
+    """The key of the one finished cell whose key begins so. Raises Refused where there is none, or several."""
     keys = [key for key in list(store.keys()) if key.startswith(beginning)]
     if len(keys) != 1:
         problem = f"{len(keys)} finished cells have a key that begins so"
-        raise Refused(problem, where="load_method", got=beginning, expected="exactly one")
+        raise Refused(problem, where=where, got=beginning, expected="exactly one")
     return keys[0]

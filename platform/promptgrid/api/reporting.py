@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from promptgrid.spec import Cell, Refused
+from promptgrid.spec import Cell, Refused, Suite
+from promptgrid.spec.imported import Imported, joined, read_imported
+from promptgrid.spec.paths import user_path
 from promptgrid.spec.version import __version__
 
 if TYPE_CHECKING:
     from promptgrid.cluster import Plan
+    from promptgrid.contract import Track
     from promptgrid.leaderboard import ReportInput
     from promptgrid.store import Store
 
@@ -24,6 +28,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
+    from promptgrid.leaderboard.analysis.beside import ranked_grid
     from promptgrid.leaderboard.inputs import SearchedRow
     from promptgrid.store.answers import stored_answers
 
@@ -35,13 +40,20 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
     track = catalog.track(suite.track)
     methods = track.describe("methods")
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
+    headline = track.headline(suite.protocol)
+    known_as = _known_as(track, list(cells.values()))
+    imported = imported_results(suite)
+    if suite.imported is not None and suite.imported.rank:
+        datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
+        more, read = ranked_grid(suite, imported, datasets, known_as, headline)
+        grid, records = [*grid, *more], records | read
     revisions = sorted({record.provenance.revision for record in records.values()} - {""})
     return ReportInput(
         suite=suite,
         grid=grid,
         records=records,
         failures=store.failures(cells.keys() - records.keys()),
-        headline=track.headline(suite.protocol),
+        headline=headline,
         scores_digest=store.scores_digest(planned.cells),
         command=command,
         version=__version__,
@@ -54,7 +66,8 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
         published=track.published(),
-        known_as=_known_as(track, list(cells.values())),
+        known_as=known_as,
+        imported=imported,
         searches=[one.found for one in stored],
         stale={one.found.question: one.stale for one in stored if one.stale},
         tested=tested_scores([one.found for one in stored], store),
@@ -98,6 +111,40 @@ def _seen(track: Any, planned: Plan) -> dict[str, str]:
         return {}
     rows = [row for row in track.describe("datasets") if row.get("seen_in_pretraining")]
     return {row["name"]: "its training part was among what the bundled backbone was trained on" for row in rows}
+
+
+def imported_results(suite: Suite) -> list[Imported]:
+    """Results of other tools that ``suite`` names, each once. Raises Refused where a folder holds none."""
+    folders = suite.imported.folders if suite.imported is not None else []
+    found: list[Imported] = []
+    for folder in folders:
+        found = joined(found, read_imported(user_path(folder, "imported.folders")))
+    return found
+
+
+def board_about(track: Track, suite: Suite, rows: Sequence[Mapping[str, Any]]) -> ReportInput:
+    """What the page of a board is made of beside its rows: what ``track`` says of names, without opening anything."""
+    from promptgrid.leaderboard import ReportInput
+
+    methods = track.describe("methods")
+    known = {row["backbone"]: track.known_as("backbone", row["backbone"]) for row in rows}
+    known |= {row["dataset"]: track.known_as("dataset", row["dataset"]) for row in rows}
+    return ReportInput(
+        suite=suite,
+        grid=(),
+        records={},
+        failures={},
+        headline=track.headline(suite.protocol),
+        version=__version__,
+        kinds={row["name"]: row["kind"] for row in methods},
+        axes={row["name"]: row.get("axes", {}) for row in methods},
+        defaults={row["name"]: row.get("settings", {}) for row in methods},
+        parities=track.parities(),
+        published=track.published(),
+        known_as={name: said for name, said in known.items() if said},
+        examples=track.examples,
+        chosen_by=track.chosen_by(suite.protocol),
+    )
 
 
 def _known_as(track: Any, cells: list[Cell]) -> dict[str, str]:

@@ -16,7 +16,19 @@ import typer
 from rich.console import Console
 
 from promptgrid import tracks
-from promptgrid.cli.commands import bench, cache, compare, export, groups, listing, maintenance, search, stub, suites
+from promptgrid.cli.commands import (
+    bench,
+    cache,
+    compare,
+    contributed,
+    export,
+    groups,
+    listing,
+    maintenance,
+    search,
+    stub,
+    suites,
+)
 from promptgrid.cli.exits import told
 from promptgrid.spec import exits
 from promptgrid.spec.version import __version__
@@ -82,6 +94,10 @@ for name, command in COMMANDS.items():
 new = typer.Typer(no_args_is_help=True, help="Write the stub of a plug-in.")
 new.command("method")(guarded(stub.new_method))
 app.add_typer(new, name="new")
+results = typer.Typer(no_args_is_help=True, help="Check results that are handed in, and add them to a board.")
+for name, command in contributed.COMMANDS.items():
+    results.command(name)(guarded(command))
+app.add_typer(results, name="results")
 
 
 @app.callback(invoke_without_command=True)

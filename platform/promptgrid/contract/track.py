@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from promptgrid.contract.findings import Findings
 from promptgrid.spec import EXAMPLES, Cell, Machine, Noun, Pack, Record, Refused, Request, Shared
+from promptgrid.spec.imported import Imported
 from promptgrid.spec.metrics import VALIDATION
 from promptgrid.spec.record import LEFT_OUT
 
@@ -114,6 +116,22 @@ class Outcome:
         return replace(self, state={}, about={LEFT_OUT: round(size, 3)})
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A finished cell with all that was kept of it: what exports are made of."""
+
+    record: Record
+    predictions: tuple[Predictions, ...] = ()
+    state: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+Importer = Callable[[Path], list[Imported]]
+"""Reads the result files of another tool below a path, all of them or none. Raises Refused, naming file and line."""
+Exporter = Callable[[Sequence[Kept]], dict[str, bytes]]
+"""{name: content} of cells in the form of another tool. Raises Refused where a cell cannot honestly become it."""
+
+
 class Track(ABC):
     """One modality. Everything above it (store, cluster, leaderboard, cli) speaks to it through these verbs only."""
 
@@ -122,6 +140,10 @@ class Track(ABC):
     """What people call the examples of its datasets."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions that it needs beside those of promptgrid itself."""
+    imports: ClassVar[Mapping[str, Importer]] = {}
+    """Result files of other tools that it reads, by format."""
+    exports: ClassVar[Mapping[str, Exporter]] = {}
+    """What its cells can become, by format."""
     conformance: ClassVar[str] = ""
     """The module whose ``check_method`` holds its methods to what they promise; empty where it has none."""
 
@@ -193,6 +215,14 @@ class Track(ABC):
         ``state`` and ``about`` are what an :class:`Outcome` kept. Raises Refused where what it needs beside them, such
         as a backbone, is not what it was.
         """
+
+    def words(self, kept: Kept, count: int) -> list[dict[str, Any]]:
+        """The ``count`` nearest words to each learned token: rows ``of``, ``token``, ``rank``, ``word``, ``distance``.
+
+        Raises:
+            Refused: nothing that was learned lies among the embeddings of words.
+        """
+        raise Refused(f"track {self.name!r} has no words", where=kept.record.cell.method)
 
     def differs(self, record: Record, about: Mapping[str, Any]) -> list[str]:
         """In what the dataset of ``record`` as it is now differs from what was learned; empty where it is gone."""
@@ -292,6 +322,14 @@ class Track(ABC):
         Empty for a track whose examples have no small form.
         """
         return {}
+
+    def rescored(self, cell: Cell, predictions: Sequence[Predictions]) -> dict[str, float]:
+        """The metrics of ``cell``, computed again from its kept answers alone.
+
+        Raises:
+            Refused: a track that cannot, or what it needs beside the answers is not here.
+        """
+        raise Refused(f"track {self.name!r} does not compute metrics again")
 
     @abstractmethod
     def headline(self, protocol: str) -> str:

@@ -17,13 +17,14 @@ from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Learned, Outcome, Thumbnail, Timing, Track, unknown
+from promptgrid.contract.track import Cache, Exporter, Learned, Outcome, Predictions, Thumbnail, Timing, Track, unknown
 from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
 from promptgrid.engine.data import Opened, PackData
 from promptgrid.engine.datasets.published.checking import check_named
 from promptgrid.engine.datasets.unseen import UnseenDatasets
+from promptgrid.engine.exporting import EXPORTS
 from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of
@@ -34,6 +35,7 @@ from promptgrid.engine.planning.packing import CALL_SECONDS, ROOMS, Expectation,
 from promptgrid.engine.planning.resolve import Resolver, choices
 from promptgrid.engine.planning.unseen import UnseenBackbones
 from promptgrid.engine.published import Published
+from promptgrid.engine.rescoring import metrics_again
 from promptgrid.engine.runner import run_pack
 from promptgrid.spec import Cell, Machine, Pack, Record, Refused, Request, canonical_json
 from promptgrid.spec.metrics import VALIDATION
@@ -52,6 +54,7 @@ class Wing(Track):
     resolver_type: ClassVar[type[Resolver]] = Resolver
     cards: ClassVar[Cards | None] = None
     figures: ClassVar[Published | None] = None
+    exports: ClassVar[Mapping[str, Exporter]] = EXPORTS
     below: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
@@ -243,6 +246,17 @@ class Wing(Track):
         compared = self.cards.compared
         found = {name: written(method, compared)["parity"] for name, method in self.resolver.methods.items()}
         return {name: parity for name, parity in found.items() if parity is not None}
+
+    def rescored(self, cell: Cell, predictions: Sequence[Predictions]) -> dict[str, float]:
+        protocol = self.resolver.protocol(cell.protocol)
+        left_out: dict[str, int] = {}
+        if "micro_f1" in protocol.scores:  # the only score that asks for more than answers and labels
+            split = self.resolver.split(cell)
+            val = split.validation(self.resolver.method(cell.method)(**cell.settings))
+            for one in (val,) if cell.scored == "val" else split.evaluations:
+                if one.left_out is not None:
+                    left_out[one.name] = one.classes.index(one.left_out)
+        return metrics_again(protocol, cell, predictions, left_out)
 
     def published(self) -> list[dict[str, Any]]:
         return [] if self.figures is None else self.figures.rows(self.resolver.methods)

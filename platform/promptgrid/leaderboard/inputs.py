@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptgrid.spec import EXAMPLES, Cell, Noun, Record, Suite
+from promptgrid.spec.imported import Imported
 from promptgrid.spec.metrics import Metric, metric_of
 from promptgrid.spec.searched import BY_ACCURACY, SearchFound
 
@@ -74,6 +75,7 @@ class ReportInput:
     away from the training that the paper used; ``defaults`` are the settings of methods as published.
     ``answers`` reads what a finished cell answered, by its key; ``show`` makes small pictures of test examples, by
     dataset and index, of those that can be shown.
+    ``imported`` are results of other tools, for one section; those that are ranked stand in ``grid`` and ``records``.
     ``examples`` is what the track calls its examples; ``chosen_by`` names the metric that chooses on validation ones.
 
     Raises:
@@ -106,6 +108,7 @@ class ReportInput:
     searched: Mapping[str, SearchedRow] = field(default_factory=dict)
     cuts: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    imported: Sequence[Imported] = ()
     examples: Noun = EXAMPLES
     chosen_by: str = BY_ACCURACY
     answers: ReadAnswers = no_answers

@@ -101,6 +101,17 @@ class BackboneEntry(_Strict):
         return f"{self.model}@{self.pretrained}{pinned}" if self.pretrained else f"{self.model}{pinned}"
 
 
+class ImportedEntry(_Strict):
+    """Results of other tools for a report: where they are, and whether they take part in ranks."""
+
+    folders: list[str] = Field(min_length=1, description="that `promptgrid import` wrote")
+    rank: bool = Field(
+        default=False,
+        description="whether they stand in the tables, marked imported; only where protocol, shots and seeds are the "
+        "suite's own",
+    )
+
+
 class Suite(_Strict):
     """A grid: protocol x methods x backbones x datasets x shots x seeds.
 
@@ -159,6 +170,9 @@ class Suite(_Strict):
         "with `sources` keeps all",
     )
     reference: str | None = Field(default=None, description="label of the method the others are compared with")
+    imported: ImportedEntry | None = Field(
+        default=None, description="results of other tools (`promptgrid import`) that a report shows beside its own"
+    )
     search: SearchEntry | None = Field(default=None, description="budget and ranges of `promptgrid search`")
 
     @field_validator("methods", "backbones", "shots", "seeds", "datasets", "sources", "readings")
@@ -298,7 +312,11 @@ def _refusal(error: ValidationError, where: str) -> Refused:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "suite"
     if first["type"] == "extra_forbidden":
-        inner: dict[str, type[BaseModel]] = {"backbones": BackboneEntry, "search": SearchEntry}
+        inner: dict[str, type[BaseModel]] = {
+            "backbones": BackboneEntry,
+            "search": SearchEntry,
+            "imported": ImportedEntry,
+        }
         known = inner.get(str(first["loc"][0]), Suite).model_fields
         return Refused(f"unknown key {place!r}", where=where, hint=nearest(str(first["loc"][-1]), known))
     if first["type"] == "missing":

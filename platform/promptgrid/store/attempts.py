@@ -30,7 +30,7 @@ class Attempts:
         with staging(self.root / "temporary") as temporary:
             source = temporary / "attempt.json"
             write_file(source, encoding.sealed({"format": 1, "record": encoding.record_bytes(record).decode()}))
-            number = max(self._numbers(folder), default=0) + 1
+            number = max(self.numbers(folder), default=0) + 1
             while True:
                 try:
                     os.link(source, folder / f"{number}.json")
@@ -62,10 +62,10 @@ class Attempts:
         """(verified attempts at ``key``, oldest first; why others were moved to quarantine)."""
         folder = self.base / key[:2] / key
         tries, damaged = [], []
-        for number in sorted(self._numbers(folder)):
+        for number in sorted(self.numbers(folder)):
             path = folder / f"{number}.json"
             try:
-                tries.append(self._one(path, key))
+                tries.append(self.one(path, key))
             except FileNotFoundError:  # moved to quarantine by another reader
                 continue
             except (ValueError, KeyError, AttributeError) as error:
@@ -76,13 +76,15 @@ class Attempts:
         return tries, damaged
 
     @staticmethod
-    def _numbers(folder: Path) -> list[int]:
+    def numbers(folder: Path) -> list[int]:
+        """The numbers of the attempts that lie in ``folder``."""
         if not folder.is_dir():
             return []
         return [int(name[:-5]) for name in os.listdir(folder) if name.endswith(".json") and name[:-5].isdecimal()]
 
     @staticmethod
-    def _one(path: Path, key: str) -> Record:
+    def one(path: Path, key: str) -> Record:
+        """The attempt in a file. Raises ValueError where it is none, or is about another cell."""
         record = encoding.record_of(encoding.unsealed(path.read_bytes())["record"].encode())
         if record.cell.key != key or record.status != "failed":
             raise ValueError(f"is about cell {record.cell.key}, {record.status}")

@@ -46,8 +46,7 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are
     empty for a cell that starts afresh.
     """
-    rows = [row for planned in planned_cells(report) for row in _rows(planned, report.suite.name, report.headline)]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return grid_frame(planned_cells(report), report.suite.name, report.headline)
 
 
 def store_frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -55,7 +54,12 @@ def store_frame(records: Iterable[Record]) -> pd.DataFrame:
     grid = [
         PlannedCell(record.cell.method, record.cell, record.cell.shots, record.cell.seed, record) for record in records
     ]
-    rows = [row for planned in grid for row in _rows(planned, suite="", headline="")]
+    return grid_frame(grid, suite="", headline="")
+
+
+def grid_frame(grid: Iterable[PlannedCell], suite: str, headline: str) -> pd.DataFrame:
+    """The rows of ``grid`` in its order; ``headline`` names the metric of rows without a value."""
+    rows = [row for planned in grid for row in _rows(planned, suite, headline)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 

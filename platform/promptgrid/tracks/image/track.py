@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
 from promptgrid.contract.clip.black_box import face_of
-from promptgrid.contract.track import Thumbnail
+from promptgrid.contract.track import Kept, Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
@@ -31,6 +31,9 @@ from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData
 from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
+from promptgrid.tracks.image.exports import EXPORTS
+from promptgrid.tracks.image.exports.words import nearest_words
+from promptgrid.tracks.image.imports import IMPORTS
 from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
@@ -49,6 +52,8 @@ class ImageTrack(Wing):
     examples: ClassVar[Noun] = Noun("image", "images")
     packages: ClassVar[tuple[str, ...]] = ("torchvision", "open_clip_torch")
     conformance: ClassVar[str] = "promptgrid.contract.clip.conformance"
+    imports = IMPORTS
+    exports = EXPORTS
     cards = CARDS
     figures = PUBLISHED
     below: ClassVar = {"protocols": ("promptgrid.engine.protocols",), "methods": ("promptgrid.towers.methods",)}
@@ -97,6 +102,11 @@ class ImageTrack(Wing):
         params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         task = task_from(about, face_of(method, backbone))
         return LearnedMethod(method, params, task, title_of(cell), self._second(cell, device))
+
+    def words(self, kept: Kept, count: int) -> list[dict[str, Any]]:
+        return nearest_words(
+            kept, lambda cell: self.backbone(cell.backbone, "cpu", str(cell.identity["backbone"])), count
+        )
 
     def timed(self) -> Bench:
         from promptgrid.tracks.image.bench.run import ImageBench

@@ -68,6 +68,19 @@ class DualEncoder(Backbone):
         tokens: Tensor = self._tokenizer(list(texts))
         return tokens[:, : int(tokens.argmax(-1).max()) + 1].to(self.device)
 
+    def vocabulary(self) -> tuple[list[str], Tensor]:
+        """Every token of the vocabulary as it is spelled, and their embeddings (V, text width), by id.
+
+        Raises:
+            Refused: a tokenizer that does not spell its tokens.
+        """
+        text = self._need(self._text, "prompt tokens")
+        spelled = getattr(self._tokenizer, "decoder", None)
+        embedded: Tensor = text.source.token_embedding.weight.detach()
+        if not isinstance(spelled, dict):
+            raise Refused("the tokenizer does not spell its tokens", where=self.id)
+        return [str(spelled.get(place, f"[{place}]")) for place in range(len(embedded))], embedded
+
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         text = self._need(self._text, "prompt tokens")
         embedded: Tensor = text.source.token_embedding(tokens)
