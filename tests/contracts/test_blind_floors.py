@@ -20,6 +20,7 @@ WORDS = re.compile(
 NO_WORD = re.compile(r"revision|supervision|(?:annotation_|_)?clip(?:_on|-path)", re.IGNORECASE)
 ON_DISK = {
     "spec/dataset.py": ("image_size",),
+    "cli/commands/suites.py": ("--no-images",),
     "leaderboard/sections/inside.py": ("data:image/",),
     "store/files/encoding.py": ('example=part["image"]', '"image": pa.int64()'),
     "store/RECORDS.md": ("| `image` |", "of images size"),

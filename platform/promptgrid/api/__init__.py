@@ -240,9 +240,16 @@ def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> 
 
 
 def report(
-    suite: SuiteLike, store: Store | str | Path | None = None, out: str | Path | None = None, *, mlflow: bool = True
+    suite: SuiteLike,
+    store: Store | str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    mlflow: bool = True,
+    examples: bool = True,
 ) -> ReportPaths:
     """Write the leaderboard of ``suite`` into ``out`` (default ``results/<name>``).
+
+    ``examples``: whether the page holds small forms of test examples, made from the data where it is here.
 
     Where its records are mirrored to MLflow, page and leaderboard become artifacts of its latest submission there.
 
@@ -259,7 +266,7 @@ def report(
     found = open_store(store)
     folder = user_path(out, "--out") if out is not None else Path("results") / chosen.name
     refuse_unusable(folder.absolute(), "--out", to_write=True)
-    given = report_input(plan(chosen, found), found, f"promptgrid run {source}")
+    given = report_input(plan(chosen, found), found, f"promptgrid run {source}", examples=examples)
     if not given.records and not given.failures:
         raise Refused("nothing of this suite has run yet", where=chosen.name, got=str(found.root), hint=given.command)
     refuse_unwritable(folder.absolute(), "--out")

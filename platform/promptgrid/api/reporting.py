@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
-    """What a page about the suite of ``planned`` is made of; ``command`` runs it again."""
+def report_input(planned: Plan, store: Store, command: str, *, examples: bool = True) -> ReportInput:
+    """What a page about the suite of ``planned`` is made of; ``command`` runs it again.
+
+    ``examples``: whether it may show test examples.
+    """
     from promptgrid import catalog
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
     from promptgrid.leaderboard.analysis.beside import ranked_grid
-    from promptgrid.leaderboard.inputs import SearchedRow
+    from promptgrid.leaderboard.inputs import SearchedRow, nothing_shown
     from promptgrid.store.answers import stored_answers
 
     suite = planned.suite
@@ -74,7 +77,7 @@ def report_input(planned: Plan, store: Store, command: str) -> ReportInput:
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
         examples=track.examples,
         answers=partial(stored_answers, store),
-        show=track.thumbnails,
+        show=track.thumbnails if examples else nothing_shown,
         chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )

@@ -200,6 +200,12 @@ def report(
     ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Rows of the leaderboard to print.")] = 8,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Give MLflow the report as an artifact.")] = True,
+    examples: Annotated[
+        bool,
+        typer.Option(
+            "--examples/--no-images", help="Show at most 60 small test examples, made from the data, or none."
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a suite: report.html, tables, results.parquet. Prints its top.
@@ -215,7 +221,7 @@ def report(
         typer.echo(f"index: {api.index(index)}")
         return
     assert suite is not None
-    paths = api.report(suite, store, out, mlflow=mlflow)
+    paths = api.report(suite, store, out, mlflow=mlflow, examples=examples)
     if as_json:
         _print_json({key: _plain(value) for key, value in dataclasses.asdict(paths).items()})
         return
