@@ -62,7 +62,12 @@ def test_every_promised_file_is_there_and_summed(written):
     assert names == tables | {
         *("report.html", "report.json", "leaderboard.csv", "results.parquet", "SHA256SUMS"),
     }
-    assert set(pictures(written.html.read_text())) == {"shots_mean.svg", "shots_datasets.svg", "cost_16shot.svg"}
+    assert set(pictures(written.html.read_text())) == {
+        "shots_mean.svg",
+        "shots_datasets.svg",
+        "cost_16shot.svg",
+        "profile_16shot.svg",
+    }
     assert {str(path.relative_to(written.folder)) for path in written.tables} == tables
     lines = written.sums.read_text().splitlines()
     assert {line[66:] for line in lines} == names - {"SHA256SUMS"}
@@ -173,7 +178,7 @@ def test_leaderboard_csv_has_a_row_a_method_and_leaderboard_with_intervals(writt
 def test_figures_are_dateless_svg_with_every_method_named(written, holed):
     for name, svg in pictures(written.html.read_text()).items():
         words = " ".join(ElementTree.fromstring(svg).itertext())
-        assert name.startswith("cost") or all(label in words for label in holed.suite.labels)
+        assert name.startswith(("cost", "profile")) or all(label in words for label in holed.suite.labels)
         assert "<dc:date>" not in svg
 
 

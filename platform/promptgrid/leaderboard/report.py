@@ -22,6 +22,7 @@ from promptgrid.leaderboard.inputs import ReportInput, ReportPaths
 from promptgrid.leaderboard.leaderboard import Board, build_board
 from promptgrid.leaderboard.page import render_page
 from promptgrid.leaderboard.pictures.figures import figure_files
+from promptgrid.leaderboard.pictures.profile import profile_figures
 from promptgrid.leaderboard.pictures.queries import query_figures
 from promptgrid.leaderboard.pictures.search import search_figures
 from promptgrid.leaderboard.pictures.svg import pictures
@@ -70,6 +71,7 @@ def report_files(board: Board) -> dict[str, bytes]:
     figures = (
         figure_files(board)
         | cost_figures(board)
+        | profile_figures(board)
         | transfer_figures(board)
         | search_figures(board)
         | query_figures(board)

@@ -6,6 +6,7 @@ from promptgrid.leaderboard import write_report
 from promptgrid.leaderboard.files.export import export_report
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.pictures.figures import figure_files
+from promptgrid.leaderboard.pictures.profile import profile_figures
 from promptgrid.leaderboard.pictures.svg import inline, pictures
 from promptgrid.leaderboard.sections.cost import cost_figures
 from promptgrid.spec import Refused
@@ -24,7 +25,7 @@ def written(report, tmp_path_factory):
 
 def test_pictures_come_out_of_the_page_as_they_were_drawn(report, written, tmp_path):
     board = build_board(report)
-    drawn = figure_files(board) | cost_figures(board)
+    drawn = figure_files(board) | cost_figures(board) | profile_figures(board)
     assert pictures(written.html.read_text()) == drawn
     exported = export_report(written.folder, tmp_path)
     assert {path.name: path.read_text() for path in exported if path.suffix == ".svg"} == drawn

@@ -25,10 +25,11 @@ GREY, OTHERS = "#848c98", "#b9bfc9"
 
 def colour(board: Board, label: str) -> str:
     """The colour of a method, the same in every picture and table; greys for zero-shot and for those not shown."""
-    return str(_style(board, label)["color"])
+    return str(method_style(board, label)["color"])
 
 
-def _style(board: Board, label: str) -> dict[str, Any]:
+def method_style(board: Board, label: str) -> dict[str, Any]:
+    """Colour and dashes of a method's lines, the same in every picture."""
     if board.is_zero_shot(label):
         return {"color": GREY, "linestyle": (0, (4, 2.2))}
     if label not in board.shown:
@@ -113,7 +114,7 @@ def dataset_figure(board: Board, backbone: str) -> str:
     for axes in grid[len(datasets) :]:
         axes.set_visible(False)
     names = [shorten(label, 32) for label in named] + ["other methods"] * len(others)
-    handles = [Line2D([], [], marker="o", markersize=3, **_style(board, label)) for label in named + others]
+    handles = [Line2D([], [], marker="o", markersize=3, **method_style(board, label)) for label in named + others]
     legend = figure.legend(handles, [" "] * len(names), ncol=min(4, len(names)), loc="lower center", frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
@@ -157,7 +158,7 @@ def rank_figure(board: Board, leaderboard: Leaderboard) -> str:
 
 
 def _draw(axes: Any, board: Board, line: Curve, size: float = 4.2, width: float = 1.7) -> None:
-    style, factor = _style(board, line.label), board.report.metric.factor
+    style, factor = method_style(board, line.label), board.report.metric.factor
     shots, values = np.asarray(line.shots, dtype=float), factor * np.asarray(line.values)
     low, high, hollow = (
         factor * np.asarray(line.low),
@@ -219,7 +220,12 @@ def _end_labels(axes: Any, board: Board, lines: list[Curve]) -> None:
             va="center",
             color=INK,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": _style(board, line.label)["color"], "linewidth": 0.8, "shrinkB": 3},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": method_style(board, line.label)["color"],
+                "linewidth": 0.8,
+                "shrinkB": 3,
+            },
         )
     axes.set_ylim(low, high)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from markupsafe import Markup
+
 from promptgrid.leaderboard.analysis.robustness import (
     duels,
     interquartile_mean,
@@ -14,7 +16,9 @@ from promptgrid.leaderboard.analysis.robustness import (
     variance_split,
 )
 from promptgrid.leaderboard.leaderboard import Board, Leaderboard
-from promptgrid.leaderboard.section import Facts, Section, beside
+from promptgrid.leaderboard.pictures.profile import profile_name
+from promptgrid.leaderboard.pictures.svg import inline
+from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 
 PAIRED = 10
 """So many rows, the first ones, are compared pair by pair."""
@@ -58,4 +62,16 @@ def _part(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
     }
 
 
-SECTION = Section("statistics", "Statistics", 42, beside(__file__), facts)
+def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+    """Performance profiles, by place among the leaderboards; only of those that have one."""
+    names = {place: profile_name(board, one) for place, one in enumerate(board.leaderboards)}
+    return {
+        "profiles": {
+            place: Markup(inline(figures[name], name, "share of cells that reach a score"))
+            for place, name in names.items()
+            if name in figures
+        }
+    }
+
+
+SECTION = Section("statistics", "Statistics", 42, beside(__file__), facts, drawings)
