@@ -19,6 +19,12 @@ def test_where_a_paper_is_read(paper, link):
 
 def test_an_entry_names_who_when_and_where():
     assert bibtex("coop", "Zhou et al., IJCV 2022, arXiv:2109.01134") == (
-        "@misc{coop,\n  author = {{Zhou and others}},\n  year = {2022},\n  eprint = {2109.01134},\n"
+        "@misc{coop,\n  author = {Zhou and others},\n  year = {2022},\n  eprint = {2109.01134},\n"
         "  archiveprefix = {arXiv},\n  note = {Zhou et al., IJCV 2022, arXiv:2109.01134}\n}"
     )
+
+
+def test_no_text_breaks_the_file():
+    told = bibtex("mine", "A & B {x}, 2020")
+    assert "author = {A \\& B x}" in told
+    assert told.count("{") == told.count("}")

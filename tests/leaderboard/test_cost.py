@@ -40,6 +40,6 @@ def test_what_to_know_before_citing(make_report):
     told = caveats.facts(build_board(report))["told"]
     assert told["The pretraining saw"] == ["digits: seen"]
     assert told["Not compared with the authors’ code since"] == ["coop: mended since"]
-    assert told["Few seeds"] == ["2 seeds: of intervals, they rest on the pooled spread of all datasets alone"]
+    assert told["Few seeds"] == ["2 seeds: intervals rest on the spread pooled over all datasets"]
     alone = dataclasses.replace(make_report(seeds=(1, 2, 4)), parities={})
     assert "Few seeds" not in (caveats.facts(build_board(alone)) or {"told": {}})["told"]

@@ -102,7 +102,7 @@ def add_results(
         raise Refused("no board there yet", where=str(board), expected=f"a folder with {boards.SUITE}",
                       hint="a new one needs --suite SUITE, which says what may stand on it")  # fmt: skip
     own = None if suite is None else read_suite(suite)
-    chosen = read_suite(kept) if kept.is_file() else own or read_suite(kept)
+    chosen = own if own is not None and not kept.is_file() else read_suite(kept)
     for name in ("track", "selection", "precision", "views") if own is not None else ():
         if getattr(own, name) != getattr(chosen, name):
             raise Refused(f"the board asks for another {name}", where=str(suite), got=getattr(own, name),
@@ -129,7 +129,10 @@ def _check_report(place: Path, suite: Suite | None, store: str | Path | None) ->
     found = Recomputed(wrong=list(report.findings))
     if rows and header:
         grid = _grid(suite) if suite is not None else _grid_of_header(header)
-        selection, precision = header["selection"], suite.precision if suite else "fp32"
+        selection = header["selection"]
+        precision, views = (
+            (suite.precision, suite.views) if suite else (header.get("precision", "fp32"), header.get("views", 0))
+        )
         for name, wanted in (("selection", suite.selection), ("track", suite.track)) if suite is not None else ():
             if header[name] != wanted:
                 said = f"{name} {header[name]!r}, the suite's is {wanted!r}"
@@ -137,7 +140,7 @@ def _check_report(place: Path, suite: Suite | None, store: str | Path | None) ->
         found.wrong += wrong_rows(rows, grid)
         if "search" not in report.told:  # the digest is of the suite as written, rows of searches come on top
             found.wrong += wrong_scores_digest(rows, header["scores_digest"])
-        _recompute(rows, header["track"], (selection, precision, suite.views if suite else 0), store, found)
+        _recompute(rows, header["track"], (selection, precision, views), store, found)
     return _checked("report", rows, found)
 
 

@@ -44,8 +44,7 @@ def request_of(cell: Cell) -> Request:
 def check_keys(track: Track, asked: Iterable[Asked]) -> Recomputed:
     """Resolve every request here and compare keys.
 
-    A key that cannot be
-    computed here, because the data, the weights or the method's code are not here, is no finding.
+    A key that cannot be computed here, because the data, the weights or the method's code are not here, is no finding.
     """
     found = Recomputed()
     for name, key, identity, cell in _resolved(track, list(asked), found):

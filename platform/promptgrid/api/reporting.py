@@ -16,6 +16,7 @@ from promptgrid.spec.version import __version__
 if TYPE_CHECKING:
     from promptgrid.cluster import Plan
     from promptgrid.contract import Track
+    from promptgrid.contract.track import Predictions
     from promptgrid.leaderboard import ReportInput
     from promptgrid.store import Store
 
@@ -33,7 +34,6 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
     from promptgrid.leaderboard import ReportInput
     from promptgrid.leaderboard.analysis.beside import ranked_grid
     from promptgrid.leaderboard.inputs import SearchedRow, nothing_shown
-    from promptgrid.store.answers import stored_answers
 
     suite = planned.suite
     stored = stored_searches(suite, store)
@@ -76,11 +76,18 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         tested=tested_scores([one.found for one in stored], store),
         searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
         examples=track.examples,
-        answers=partial(stored_answers, store),
+        answers=partial(_own_answers, store, frozenset(store.finished(cells))),
         show=track.thumbnails if examples else nothing_shown,
         chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
+
+
+def _own_answers(store: Store, ours: frozenset[str], key: str) -> Sequence[Predictions]:
+    """What a cell of the store answered; nothing of what other tools computed."""
+    from promptgrid.store.answers import stored_answers
+
+    return stored_answers(store, key) if key in ours else ()
 
 
 def with_transfer(given: ReportInput, store: Store) -> ReportInput:

@@ -76,6 +76,7 @@ class ReportInput:
     ``answers`` reads what a finished cell answered, by its key; ``show`` makes small pictures of test examples, by
     dataset and index, of those that can be shown.
     ``imported`` are results of other tools, for one section; those that are ranked stand in ``grid`` and ``records``.
+    ``beside`` are the files that lie beside the page.
     ``examples`` is what the track calls its examples; ``chosen_by`` names the metric that chooses on validation ones.
 
     Raises:
@@ -111,6 +112,7 @@ class ReportInput:
     imported: Sequence[Imported] = ()
     examples: Noun = EXAMPLES
     chosen_by: str = BY_ACCURACY
+    beside: Sequence[str] = ("leaderboard.csv", "results.parquet", "report.json", "tables/", "SHA256SUMS")
     answers: ReadAnswers = no_answers
     show: Show = nothing_shown
 

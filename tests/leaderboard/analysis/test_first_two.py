@@ -5,7 +5,7 @@ from scipy import stats
 from tests.leaderboard.answering import EXAMPLES, answers_of
 
 from promptgrid.leaderboard.analysis.first_two import first_against_second
-from promptgrid.leaderboard.analysis.statistics import holm
+from promptgrid.leaderboard.analysis.statistics import Interval, holm
 from promptgrid.leaderboard.analysis.verdicts import answer
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.spec import Noun
@@ -64,7 +64,7 @@ def test_no_contest_where_the_first_place_is_shared_or_alone(make_report):
 @pytest.mark.parametrize(
     ("p", "alone", "said"),
     [
-        (0.01, (30, 10), "It beats the second, b, 2.0 points behind: 30 images are right more often with the first"),
+        (0.01, (30, 10), "It beats the second, b, 2.0 points behind"),
         (0.30, (30, 10), "The second, b, 2.0 points behind, is not told apart from it"),
         (0.01, (10, 30), "The second, b, 2.0 points behind in the mean, wins the test of the two all the same"),
     ],
@@ -76,3 +76,28 @@ def test_the_sentence_says_what_the_test_says(make_report, p, alone, said):
     first, rest = answer(board.leaderboards[0], board.reference, told, IMAGES)
     assert first == board.leaderboards[0].rows[0].label
     assert said in rest
+
+
+def test_a_sentence_that_seeds_do_not_bear_out_says_so(make_report):
+    board = build_board(make_report(shots=(16,)))
+    (one,) = first_against_second(board.report, board.leaderboards)
+    told = dataclasses.replace(one, gap=0.01, seeds=Interval(0.01, -0.02, 0.04, n=8, freedom=16), p=0.001, p_holm=0.001)
+    said = answer(board.leaderboards[0], board.reference, told, IMAGES)[1]
+    assert "though new seeds may not agree (−2.0 to +4.0)" in said
+    sure = dataclasses.replace(told, seeds=Interval(0.01, 0.005, 0.02, n=8, freedom=16))
+    assert "new seeds" not in answer(board.leaderboards[0], board.reference, sure, IMAGES)[1]
+
+
+def test_rows_that_share_no_cell_are_compared_by_datasets(make_report):
+    report = make_report(methods=["coop", "maple"], shots=(16,))
+    board = build_board(report)
+    (leaderboard,) = board.leaderboards
+    moved = tuple(
+        dataclasses.replace(one, cell=one.cell.model_copy(update={"source": "elsewhere"}))
+        if one.label == leaderboard.rows[1].label
+        else one
+        for one in leaderboard.grid
+    )
+    (one,) = first_against_second(report, [dataclasses.replace(leaderboard, grid=moved)])
+    assert one.test == "datasets"
+    assert one.alone is None

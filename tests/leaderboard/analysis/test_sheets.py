@@ -59,3 +59,29 @@ def test_cells_on_other_examples_are_counted_not_mixed(make_report):
 
 def test_without_answers_there_is_nothing(make_report):
     assert build_board(make_report(methods=["coop", "maple"])).sheets == {"bundled": []}
+
+
+def test_an_answer_of_an_unknown_class_is_left_out(make_report):
+    """Answers of old records name no classes: how many there are is told by the first cell."""
+    report = make_report(methods=["coop", "maple"], datasets=["digits"], shots=(16,), seeds=(1,))
+    own, grid = answers_of(report), build_board(report).grid
+    last = grid[-1].cell.key
+
+    def read(key):
+        (one,) = own(key)
+        top = one.top.copy()
+        top[0, 0] = 9 if key == last else top[0, 0]
+        return (dataclasses.replace(one, top=top, classes=()),)
+
+    (sheet,) = sheets(grid, read)
+    assert sheet.left_out == 1
+    assert sheet.rows["coop"].confusion(sheet.label, len(sheet.classes)).sum() == EXAMPLES
+
+
+def test_nothing_is_disputed_where_all_agree_and_nothing_hard_where_all_are_right(make_report):
+    report = make_report(methods=["coop", "maple"], datasets=["digits"], shots=(16,), seeds=(1, 2, 3))
+    records = {key: record.model_copy(update={"metrics": {"accuracy": 0.5}}) for key, record in report.records.items()}
+    alike = dataclasses.replace(report, records=records)
+    (sheet,) = sheets(build_board(alike).grid, answers_of(alike))
+    assert sheet.disputed(5) == []
+    assert len(sheet.hardest(EXAMPLES)) == EXAMPLES // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ def write_chosen(suite: Suite, found: SearchFound, path: Path) -> list[Path]:
         Refused: a place has no choice, as all its trials failed; or a file is there. Nothing is written.
     """
     where = user_path(path, "--write")
-    suites = dict(_suites(suite, found))
+    pairs = list(_suites(suite, found))
+    suites = dict(pairs)
+    if len(suites) < len(pairs):
+        raise Refused("two places would have one file name", where="--write", got=", ".join(sorted(suites)))
     paths = {name: where.with_name(f"{where.stem}{name}{where.suffix or '.yaml'}") for name in suites}
     for one in paths.values():
         if one.exists():
@@ -35,7 +39,7 @@ def write_chosen(suite: Suite, found: SearchFound, path: Path) -> list[Path]:
     for name, told in suites.items():
         paths[name].parent.mkdir(parents=True, exist_ok=True)
         with paths[name].open("w", encoding="utf-8") as file:
-            YAML().dump({**told, "name": paths[name].stem}, file)
+            YAML().dump({**told, "name": _name(paths[name].stem, suite)}, file)
     return list(paths.values())
 
 
@@ -56,7 +60,12 @@ def _suites(suite: Suite, found: SearchFound) -> Iterator[tuple[str, dict[str, A
 
 
 def _plain(end: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "_." else "-" for letter in end)
+    return re.sub(r"[^A-Za-z0-9_.]", "-", end)[-40:]
+
+
+def _name(stem: str, suite: Suite) -> str:
+    """What a suite in a file of that name may be called."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", stem).lstrip("_.-")[:80] or suite.name
 
 
 def _as_written(suite: Suite) -> dict[str, Any]:

@@ -22,8 +22,9 @@ class ElevaterShots(FewShot):
     For one shot the toolkit draws two, one to train and one to select on. A class with fewer than k gives all it has; a
     single example does both.
 
-    Its last run may train on both parts (``MERGE_TRAIN_VAL_FINAL_RUN``); here what selects is never trained on. Seeds
-    are 0, 1 and 2, shots 5, 20 and 50. Scores are those of ``few_shot``; four of its datasets report another metric.
+    Its last run may train on both parts (``MERGE_TRAIN_VAL_FINAL_RUN``); here what selects is not trained on, but for a
+    class with a single example. Seeds are 0, 1 and 2, shots 5, 20 and 50. Scores are those of ``few_shot``; four of its
+    datasets report another metric.
     """
 
     name = "elevater"

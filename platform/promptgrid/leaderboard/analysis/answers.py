@@ -40,12 +40,12 @@ def side_by_side(first: Iterable[Predictions], second: Iterable[Predictions]) ->
     shared = [key for key in ours if key in theirs and ours[key][1:3] == theirs[key][1:3]]
     if not shared:
         return None
-    classes = list(dict.fromkeys(ours[key][2] for key in shared))
+    place = {name: k for k, name in enumerate(dict.fromkeys(ours[key][2] for key in shared))}
     return Answers(
         keys=shared,
         names=[ours[key][1] for key in shared],
-        classes=classes,
-        label=np.array([classes.index(ours[key][2]) for key in shared], dtype=np.int64),
+        classes=list(place),
+        label=np.array([place[ours[key][2]] for key in shared], dtype=np.int64),
         first=np.array([ours[key][0] for key in shared], dtype=np.bool_),
         second=np.array([theirs[key][0] for key in shared], dtype=np.bool_),
     )

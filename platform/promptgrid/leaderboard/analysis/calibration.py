@@ -23,11 +23,12 @@ class Bin:
     answers: int
 
 
-def reliability(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
+def reliability(confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
     """The bins that hold an answer, from the least to the most sure; (N,) confidences in 0..1 and (N,) bool.
 
     Bin b of n holds what lies above b/n and up to (b + 1)/n; 0 falls into the first.
     """
+    confidence = confidence.astype(np.float64)
     place = np.maximum(np.minimum(np.ceil(confidence * bins).astype(np.int64), bins) - 1, 0)
     counts = np.bincount(place, minlength=bins)
     sure = np.bincount(place, weights=confidence, minlength=bins)

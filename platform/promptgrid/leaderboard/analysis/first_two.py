@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from promptgrid.leaderboard.analysis.answers import rows_compared
-from promptgrid.leaderboard.analysis.statistics import Interval, holm
+from promptgrid.leaderboard.analysis.statistics import Interval, dataset_difference, holm, seed_difference
 from promptgrid.leaderboard.analysis.versus import Versus, sign_test
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import Leaderboard
@@ -19,11 +21,11 @@ LEVEL = 0.05
 class FirstTwo:
     """The first of a leaderboard against the second.
 
-    ``gap`` is positive where the first is better, in the unit of the metric, and ``seeds`` its interval for new seeds
-    on these datasets. ``test``: ``answers`` is the sign test over the examples of all datasets that one of the two has
-    right in more seeds (McNemar's exact test with one seed), ``alone`` their numbers; ``datasets`` is the paired t test
-    over datasets, where answers are not kept; empty with one dataset and no answers. ``p_holm`` is corrected over
-    the ``boards`` of the report.
+    ``gap`` is positive where the first is better. ``seeds`` is the interval of first minus second for new seeds on
+    these datasets, as the metric gives it. ``test``: ``answers`` is the sign test over the examples of all datasets
+    that one of the two has right in more seeds (McNemar's exact test with one seed), ``alone`` their numbers;
+    ``datasets`` is the paired t test over datasets, where answers are not kept; empty with one dataset and no answers.
+    ``p_holm`` is corrected over the ``boards`` of the report.
     """
 
     first: str
@@ -64,7 +66,16 @@ def _of(report: ReportInput, leaderboard: Leaderboard) -> FirstTwo | None:
         return None
     first, second = ranked[0].label, ranked[1].label
     found = rows_compared(leaderboard.grid, first, second, leaderboard.metric, report.answers)
-    return None if found is None else _tested(found)
+    return _by_datasets(leaderboard, first, second) if found is None else _tested(found)
+
+
+def _by_datasets(leaderboard: Leaderboard, first: str, second: str) -> FirstTwo:
+    """Of rows that share no cell: those of a study may start from different sources."""
+    means = leaderboard.means.loc[[first, second]].dropna(axis=1)
+    over = dataset_difference(np.asarray(means.loc[first] - means.loc[second], dtype=np.float64))
+    seeds = seed_difference(leaderboard.scores, first, second)
+    gap = leaderboard.metric.sign * over.value
+    return FirstTwo(first, second, gap, seeds, "" if over.p is None else "datasets", p=over.p)
 
 
 def _tested(found: Versus) -> FirstTwo:

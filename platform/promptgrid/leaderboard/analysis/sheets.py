@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from promptgrid.contract.track import Predictions
 
 Ints = npt.NDArray[np.int64]
+SAME = 1e-9
+"""Shares this near are one share."""
 
 
 @dataclass
@@ -29,8 +31,8 @@ class Answered:
         confidence: (seeds, N) the probability of it, NaN where records do not tell.
     """
 
-    guesses: list[Ints] = field(default_factory=list)
-    confidence: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    guesses: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    confidence: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
     def right(self, label: Ints) -> npt.NDArray[np.float64]:
         """(N,) in what share of the seeds each example is right."""
@@ -97,16 +99,16 @@ class Sheet:
         return np.bincount(self.label, minlength=len(self.classes))
 
     def hardest(self, count: int) -> list[int]:
-        """Places of the examples that the fewest rows have right, each row weighing the same."""
+        """Places of the examples that the fewest rows have right, each row weighing the same; none that all have."""
         share = self.right.mean(axis=0)
-        return [int(place) for place in np.argsort(share, kind="stable")[:count]]
+        return [int(place) for place in np.argsort(share, kind="stable")[:count] if share[place] < 1 - SAME]
 
     def disputed(self, count: int, but: Sequence[int] = ()) -> list[int]:
         """Places of the examples on which rows differ most: by the variance over rows of being right; none that agree.
 
         Those of ``but`` are left out.
         """
-        spread = self.right.var(axis=0)
+        spread = np.where(np.ptp(self.right, axis=0) > SAME, self.right.var(axis=0), 0.0)
         order = [int(place) for place in np.argsort(-spread, kind="stable") if spread[place] > 0]
         return [place for place in order if place not in but][:count]
 
@@ -120,14 +122,16 @@ def sheets(grid: Iterable[PlannedCell], read: ReadAnswers) -> list[Sheet]:
             continue
         for part in read(planned.cell.key):
             place = (planned.cell.dataset, part.evaluation)
-            sheet = found.setdefault(place, _blank(planned.cell.dataset, part))
+            if place not in found:
+                found[place] = _blank(planned.cell.dataset, part)
+            sheet = found[place]
             if not _same_examples(sheet, part):
                 left[place] = left.get(place, 0) + 1
                 continue
             row = sheet.rows.setdefault(planned.label, Answered())
             order = np.argsort(part.example, kind="stable")
-            row.guesses.append(part.top[order, 0].astype(np.int64))
-            row.confidence.append(_confidence(part)[order])
+            row.guesses.append(part.top[order, 0].astype(np.int32))
+            row.confidence.append(_confidence(part)[order].astype(np.float32))
     return [
         Sheet(one.dataset, one.evaluation, one.classes, one.index, one.names, one.label, one.rows, left.get(place, 0))
         for place, one in found.items()
@@ -157,6 +161,7 @@ def _same_examples(sheet: Sheet, part: Predictions) -> bool:
         and bool((part.example[order] == np.array(sheet.index)).all())
         and bool((part.label[order] == sheet.label).all())
         and (not part.classes or part.classes == sheet.classes)
+        and int(part.top[:, 0].max(initial=0)) < len(sheet.classes)
     )
 
 

@@ -38,6 +38,11 @@ class Interval:
     freedom: int = 0
 
     @property
+    def holds_zero(self) -> bool:
+        """Whether 0 lies inside; False where there is no interval."""
+        return self.low is not None and self.high is not None and self.low <= 0 <= self.high
+
+    @property
     def firm(self) -> bool:
         """Whether more than two values stand behind the interval; one from two is so wide that it says nothing."""
         return self.low is not None and self.high is not None and (self.freedom > 1 or self.low == self.high)

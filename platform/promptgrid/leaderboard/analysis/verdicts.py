@@ -57,8 +57,10 @@ def _second(contest: FirstTwo | None, metric: Metric, examples: Noun) -> str:
     if contest is None:
         return ""
     behind = f"{points(contest.gap, metric=metric)}{metric.steps} behind"
+    width = span(contest.seeds, sign=True, metric=metric)
+    but = f", though new seeds may not agree ({width})" if contest.seeds.holds_zero and width else ""
     told = {
-        "first": f"It beats the second, {contest.second}, {behind}",
+        "first": f"It beats the second, {contest.second}, {behind}{but}",
         "neither": f"The second, {contest.second}, {behind}, is not told apart from it",
         "second": f"The second, {contest.second}, {behind} in the mean, wins the test of the two all the same",
         "untested": f"The second is {contest.second}, {behind}; no test of the two is possible",
@@ -71,7 +73,7 @@ def _second(contest: FirstTwo | None, metric: Metric, examples: Noun) -> str:
     ours, theirs = contest.alone
     return (
         f"{told}: {ours:,} {examples.many} are right more often with the first, {theirs:,} with the second "
-        f"(McNemar’s test, p {p_value(contest.p_holm)}{over})."
+        f"(sign test, p {p_value(contest.p_holm)}{over})."
     )
 
 

@@ -66,7 +66,7 @@ def wrong_sums(folder: Path) -> list[Finding]:
 def _head(path: Path) -> tuple[dict[str, Any], list[Finding]]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        header = told["header"]
+        header = told["header"] = {**told.get("run", {}), **told["header"]}  # reports of 0.1.0 have no "run"
         wanted = {"track": str, "protocol": str, "selection": str, "seeds": list, "shots": list, "scores_digest": str}
         wrong = [name for name, kind in wanted.items() if not isinstance(header[name], kind)]
         if wrong:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from promptgrid.leaderboard.contributed.board import PAGE, TABLE
+from promptgrid.leaderboard.contributed.board import PAGE, ROWS, SUITE, TABLE
 from promptgrid.leaderboard.contributed.checks import Row
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import build_board
@@ -55,6 +55,7 @@ def board_files(suite: Suite, rows: Sequence[Row], about: ReportInput) -> dict[s
         failures=failures,
         cuts=cuts,
         command=COMMAND,
+        beside=(TABLE, ROWS, SUITE),
         scores_digest=scores_digest([*records.values(), *failures.values()]),
     )
     files = report_files(build_board(given))

@@ -124,6 +124,7 @@
   function shown(table, value, sign) {
     if (value === null) return "\u2013";
     var text = (Number(table.dataset.factor) * value).toFixed(Number(table.dataset.digits));
+    if (Number(text) === 0) text = text.replace("-", "");
     if (sign && Number(text) > 0) text = "+" + text;
     return text.replace("-", MINUS);
   }
@@ -134,6 +135,7 @@
     return values.map(function (own) {
       var better = 0, same = 0;
       values.forEach(function (other) {
+        if (other === null) return;
         if (Math.abs(own - other) < SAME) same += 1;
         else if (sign * (other - own) > 0) better += 1;
       });
@@ -319,7 +321,8 @@
       appliers.push(function () {
         var told = (state.sort || "").split(".");
         var head = columnsOf(table).find(function (one) { return one.dataset.key === told[0]; });
-        for (var turn = 0; head && turn < 3 && head.getAttribute("aria-sort") !== told[1]; turn += 1) head.querySelector("button").click();
+        var button = head && head.querySelector("button");
+        for (var turn = 0; button && turn < 3 && head.getAttribute("aria-sort") !== told[1]; turn += 1) button.click();
       });
     });
   }

@@ -6,8 +6,6 @@ lines that cross say that the order of means rests on where one looks.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -33,8 +31,9 @@ def profile_figure(board: Board, leaderboard: Leaderboard) -> str:
         scores = leaderboard.scores.loc[leaderboard.scores["label"] == label, "value"].to_numpy(dtype=float)
         values = np.sort(metric.factor * scores)[:: -int(metric.sign)]
         shares = 100 * np.arange(1, len(values) + 1) / len(values)
-        where: Literal["pre", "post"] = "post" if metric.sign < 0 else "pre"
-        axes.step(values, shares, where=where, linewidth=1.5, **method_style(board, label))
+        axes.step(
+            np.r_[values[:1], values], np.r_[0.0, shares], where="post", linewidth=1.5, **method_style(board, label)
+        )
     axes.set_ylim(0, 102)
     axes.set_ylabel("cells that reach it, %")
     axes.set_xlabel(f"{shorten(board.report.headline, 40)}{metric.axis}")

@@ -49,8 +49,8 @@ def _seeds(board: Board) -> list[str]:
     seeds = len(board.report.suite.seeds)
     if seeds >= FEW_SEEDS:
         return []
-    told = "none can be given" if seeds == 1 else "they rest on the pooled spread of all datasets alone"
-    return [f"{many(seeds, 'seed')}: of intervals, {told}"]
+    told = "no interval can be given" if seeds == 1 else "intervals rest on the spread pooled over all datasets"
+    return [f"{many(seeds, 'seed')}: {told}"]
 
 
 def _machines(board: Board) -> list[str]:
@@ -59,6 +59,7 @@ def _machines(board: Board) -> list[str]:
         for planned in board.grid
         if planned.record is not None
         for at in [planned.record.provenance]
+        if at.device
     }
     return [] if len(places) < 2 else [f"{len(places)} of them: seconds and memory do not compare across (Provenance)"]
 

@@ -29,7 +29,8 @@ class Costs:
 
 def costs(leaderboard: Leaderboard) -> Costs | None:
     """Medians over the cells that the machine with most of them computed; None with fewer than two rows there."""
-    done = [planned for planned in leaderboard.grid if planned.record is not None and planned.status == "done"]
+    own = [planned for planned in leaderboard.grid if planned.record is not None and planned.status == "done"]
+    done = [one for one in own if one.record is not None and one.record.provenance.device]  # what others say has none
     places = Counter(_machine(planned.record) for planned in done if planned.record)
     if not places:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from promptgrid.leaderboard.analysis.sheets import Sheet
@@ -17,6 +18,8 @@ from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 
 CLASSES, MATRIX, CONFUSED, SHOWN = 100, 26, 8, 60
 """At most so many classes a table, classes a confusion matrix, pairs of confused classes, and examples a page."""
+NAMED = 8
+"""So many methods, those of the least calibration error, are named beside the rows of the tables."""
 EACH = 8
 """At most so many examples a dataset: half of them the hardest, half those that methods differ on."""
 
@@ -63,8 +66,8 @@ def _rows(leaderboard: Leaderboard, sheet: Sheet) -> list[str]:
 
 def _told(sheet: Sheet, rows: Sequence[str], each: int) -> dict[str, Any]:
     by_class = {label: sheet.by_class(label) for label in rows}
-    order = sorted(range(len(sheet.classes)), key=lambda one: (float(by_class[rows[0]][one]), sheet.classes[one]))
-    order = [one for one in order if sheet.counts[one]]
+    present = [one for one in range(len(sheet.classes)) if sheet.counts[one]]
+    order = sorted(present, key=lambda one: (float(by_class[rows[0]][one]), sheet.classes[one]))
     confusion = sheet.rows[rows[0]].confusion(sheet.label, len(sheet.classes))
     errors = {label: row.error(sheet.label) for label, row in sheet.rows.items()}
     known = {label: error for label, error in errors.items() if error is not None}
@@ -85,21 +88,21 @@ def _told(sheet: Sheet, rows: Sequence[str], each: int) -> dict[str, Any]:
         "confused": _confused(sheet, confusion),
         "matrix": confusion.tolist() if len(sheet.classes) <= MATRIX else None,
         "names": list(sheet.classes) if len(sheet.classes) <= MATRIX else None,
-        "calibration_error": dict(sorted(known.items(), key=lambda item: item[1])),
+        "calibration_error": {label: known[label] for label in _by_value(known)},
+        "named": [label for place, label in enumerate(_by_value(known)) if place < NAMED or label in rows],
         "reliability": {label: [asdict(one) for one in found] for label, found in bins.items()},
         "shown": _shown(sheet, rows, each),
     }
 
 
+def _by_value(errors: dict[str, float]) -> list[str]:
+    return sorted(errors, key=lambda label: errors[label])
+
+
 def _confused(sheet: Sheet, confusion: Any) -> list[dict[str, Any]]:
     """The commonest wrong answers, as a share of the answers given to examples of the true class."""
     totals = confusion.sum(axis=1)
-    pairs = [
-        (int(confusion[a, b]), a, b)
-        for a in range(len(sheet.classes))
-        for b in range(len(sheet.classes))
-        if a != b and confusion[a, b]
-    ]
+    pairs = [(int(confusion[a, b]), int(a), int(b)) for a, b in zip(*np.nonzero(confusion), strict=True) if a != b]
     pairs.sort(key=lambda pair: (-pair[0] / totals[pair[1]], -pair[0], pair[1], pair[2]))
     return [
         {"true": sheet.classes[a], "answer": sheet.classes[b], "share": count / int(totals[a])}

@@ -6,9 +6,6 @@ from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
 from promptgrid.leaderboard.text import redact
 
-FILES = ("leaderboard.csv", "results.parquet", "report.json", "tables/", "SHA256SUMS")
-"""What lies beside the page."""
-
 
 def facts(board: Board) -> Facts:
     """What the records were made with."""
@@ -17,6 +14,8 @@ def facts(board: Board) -> Facts:
         **board.counts,
         "metric": report.headline,
         "selection": suite.selection,
+        "precision": suite.precision,
+        "views": suite.views,
         "reference": board.reference,
         "reference_declared": board.declared,
         "backbones": board.backbones,
@@ -24,7 +23,7 @@ def facts(board: Board) -> Facts:
         "command": redact(report.command),
         "version": report.version,
         "revision": report.revision,
-        "files": FILES,
+        "files": report.beside,
         "dirty": "dirty" in report.revision,
     }
 

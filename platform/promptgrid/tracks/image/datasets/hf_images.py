@@ -62,6 +62,8 @@ class HfImages(DatasetFamily):
             options.get(key) or _column(features, kind, key)
             for key, kind in (("image", "Image"), ("label", "ClassLabel"))
         )
+        for file in (file for own in splits.values() for file in own):
+            _refuse_lack(file, image)
         labels = {split: _values(files, label) for split, files in splits.items()}
         for split in [split for split, own in labels.items() if all(value in (UNKNOWN, None) for value in own)]:
             notes.append(f"{split} has no labels: left out")
@@ -182,14 +184,18 @@ def _column(features: Mapping[str, Any], kind: str, usual: str) -> str:
     return found[0] if len(found) == 1 else usual
 
 
+def _refuse_lack(file: Path, column: str) -> None:
+    names = _schema(file).names
+    if column not in names:
+        raise Refused(f"no column {column!r}", where=str(file), hint=nearest(column, names),
+                      expected="?image=...&label=...")  # fmt: skip
+
+
 def _values(files: Sequence[Path], label: str) -> list[Any]:
     """What stands in the column ``label``, file by file."""
     values: list[Any] = []
     for file in files:
-        names = _schema(file).names
-        if label not in names:
-            raise Refused(f"no column {label!r}", where=str(file), hint=nearest(label, names),
-                          expected="?image=...&label=...")  # fmt: skip
+        _refuse_lack(file, label)
         if file.suffix == ".parquet":
             with pq.ParquetFile(file, pre_buffer=False) as found:
                 values += found.read(columns=[label], use_threads=False)[label].to_pylist()

@@ -22,7 +22,7 @@ from promptgrid.tracks.image.imports.reading import files_below, fraction, text_
 
 TOOL = "dassl"
 _SPLIT = re.compile(r"[Ee]valuate on the \*(\w+)\* set")
-_SCORE = re.compile(r"^\* (accuracy|error|macro_f1|total|correct): ([\d.,eE+-]+)%?\s*$")
+_SCORE = re.compile(r"^\* (accuracy|error|macro_f1|total|correct): (\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)%?\s*$")
 _BY_SHOTS = re.compile(
     r"(?:.*/)?(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/]+)/(?P<cfg>.+)/seed(?P<seed>\d+)"
 )
@@ -68,7 +68,11 @@ def read(path: Path) -> list[Imported]:
     found = []
     for log in logs:
         if log.half:
-            pairs[tuple(log.place.values())]["base" if log.half.endswith("base") else "new"] = log
+            pair, half = pairs[tuple(log.place.values())], "base" if log.half.endswith("base") else "new"
+            if half in pair:
+                raise Refused(f"{pair[half].file} is about the same half of the same run", where=log.file,
+                              hint="import one of them")  # fmt: skip
+            pair[half] = log
         else:
             found.append(_record(log, log.scores, "few_shot", {}))
     return found + [_pair(pair) for pair in pairs.values()]
