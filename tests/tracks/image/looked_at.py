@@ -30,6 +30,8 @@ def still(
             columns["patches"] = Views.still(pixels, backbone.patches, kept=True)
         if {"pixels", "logits"} & needs:
             columns["pixels"] = Views.still(pixels, backbone.normalised)
+        if "unprojected" in needs:
+            columns["unprojected"] = Views.still(pixels, backbone.unprojected, kept=True)
     return TrainingSet(labels, columns, mixture=pool)
 
 
@@ -47,4 +49,6 @@ def logits_of(
         columns["patches"] = Table(pixels, task.backbone.patches)
     if pixels is not None and {"pixels", "logits"} & method.needs:
         columns["pixels"] = Table(pixels, task.backbone.normalised)
+    if pixels is not None and "unprojected" in method.needs:
+        columns["unprojected"] = Table(pixels, task.backbone.unprojected)
     return answers_of(method, params, task, columns, CHUNK)

@@ -33,7 +33,8 @@ class Backbone(ABC):
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
     them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`);
-    ``tokens``, ``blocks`` and ``weights`` are what methods on any tower of tokens ask of the image tower.
+    ``unprojected`` (what the projection into the joint space reads of images); ``tokens``, ``blocks`` and ``weights``
+    are what methods on any tower of tokens ask of the image tower.
     ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
     images that ``preprocessing`` makes (below, images are written as squares of ``size``).
     """
@@ -141,6 +142,11 @@ class Backbone(ABC):
     @abstractmethod
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) uint8 pixels to (B, width) image features, not normalised; works for every tower."""
+
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) uint8 pixels to (B, vision width): class tokens behind the last norm, what the projection
+        into the joint space reads. Frozen; part of ``unprojected``."""
+        raise NotImplementedError(f"backbone {self.id} does not give what its projection reads")
 
     @property
     def pixel_range(self) -> Tensor:

@@ -18,7 +18,7 @@ _SQUARE = "square images"
 _VIT = "a ViT pooled at its class token"
 TOWERS = {
     **dict.fromkeys(("text_tokens", "text_blocks"), _CAUSAL),
-    **dict.fromkeys(("vision_blocks", "tokens", "blocks", "weights"), _VIT),
+    **dict.fromkeys(("vision_blocks", "unprojected", "tokens", "blocks", "weights"), _VIT),
     **dict.fromkeys(("pixels", "logits"), _SQUARE),
 }
 """What a backbone must be to offer the inside of a tower."""

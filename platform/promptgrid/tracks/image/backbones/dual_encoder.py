@@ -23,6 +23,7 @@ from promptgrid.towers.folding import over_cells
 from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 
 T = TypeVar("T")
+AT_ONCE = 64
 
 
 class DualEncoder(Backbone):
@@ -101,6 +102,12 @@ class DualEncoder(Backbone):
             nothing = prompts.embeddings.new_zeros(1, 0, self.text.width)
             return SharedPrefix(self._text, prompts, shared=True)(nothing)[0]
 
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        image = self._need(self._image, "vision blocks")
+        with self._exactly():  # in parts: whole tests are asked about at once
+            parts = torch.split(pixels, AT_ONCE)
+            return torch.cat([image.unprojected(image.patches(self._normalise(part)), None) for part in parts])
+
     def patches(self, pixels: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
 
@@ -177,7 +184,7 @@ class DualEncoder(Backbone):
 def offers(text: bool, image: bool, square: bool = True) -> frozenset[str]:
     """What a model with reachable towers offers. Who changes images or looks inside counts on their being square."""
     inside_text = {"text_tokens", "text_blocks"} if text else set()
-    inside_image = {"vision_blocks", "tokens", "blocks", "weights"} if image else set()
+    inside_image = {"vision_blocks", "unprojected", "tokens", "blocks", "weights"} if image else set()
     return frozenset({"features"} | inside_text | ({"pixels", "logits"} | inside_image if square else set()))
 
 

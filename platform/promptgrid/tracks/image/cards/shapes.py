@@ -30,7 +30,7 @@ class Shapes(Backbone):
         self.width, self.text, self.vision = width, text, vision
         self.patch_size, self.image_size, self.logit_scale = patch_size, image_size, 100.0
         self.preprocessing = Preprocessing.square(image_size)
-        inside = {"text_tokens", "text_blocks", "vision_blocks", "tokens", "blocks", "weights"}
+        inside = {"text_tokens", "text_blocks", "vision_blocks", "unprojected", "tokens", "blocks", "weights"}
         self.offers = frozenset({"features", "pixels", "logits"} | inside)
 
     @property
