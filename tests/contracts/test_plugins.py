@@ -73,7 +73,7 @@ def test_the_backbones_that_tests_use_keep_the_contract_too() -> None:
     check_backbone(small_world.backbone())
 
 
-UNTRAINED = {"test_time", "test_time_sample"}
+UNTRAINED = {"test_time", "test_time_sample", "test_stream", "test_stream_iid"}
 """Protocols without training images: what they score is learned on the test image itself."""
 
 
