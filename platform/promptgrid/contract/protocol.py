@@ -90,6 +90,8 @@ class Protocol(ABC):
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
     other protocols the scores of an image are a function of that image.
+    ``same_classes``: source and target of a reading have the same classes, so that a method whose parameters are per
+    class may be scored as it is.
     ``dial`` says what a number behind the name does; ``at`` is that number.
     """
 
@@ -106,6 +108,7 @@ class Protocol(ABC):
     learned_by: ClassVar[str] = "few_shot"
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False
+    same_classes: ClassVar[bool] = False
     dial: ClassVar[Dial | None] = None
 
     def __init__(self, at: float | None = None) -> None:

@@ -17,17 +17,17 @@ from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
+from promptgrid.towers.clip.costs import Shape, expectation
+from promptgrid.towers.clip.kept import task_from
+from promptgrid.towers.clip.method_stub import STUB
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.told import CARDS
-from promptgrid.tracks.image.costs import Shape, expectation
-from promptgrid.tracks.image.data.kept import task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData
 from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
-from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities
