@@ -103,6 +103,9 @@ def test_more_shots_are_more_images_and_never_test_images(name: str) -> None:
         return
     sizes = [len(protocol.split(dataset, shots, 1).train) for shots in (1, 2, 4)]
     classes = len(protocol.split(dataset, 1, 1).classes)
+    if name == "long_tail":  # thinned: see tests/engine/protocols/test_long_tail.py
+        assert classes == sizes[0] <= sizes[1] < sizes[2] < 4 * classes
+        return
     assert sizes == [classes, 2 * classes, 4 * classes]
 
 

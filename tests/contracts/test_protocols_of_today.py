@@ -26,7 +26,7 @@ def ran(method: str, protocol: str, **changes: Any) -> Outcome:
 
 def test_calibration_of_a_learned_prompt() -> None:
     found = ran("coop", "calibration").record.metrics
-    assert {"ece", "base_ece", "new_ece", "base_accuracy", "new_accuracy", "harmonic_mean"} == found.keys()
+    assert {"mean_ece", "base_ece", "new_ece", "base_accuracy", "new_accuracy", "harmonic_mean"} == found.keys()
 
 
 def test_strangers_are_scored_and_leave_no_answers() -> None:

@@ -39,6 +39,6 @@ def test_an_answer_that_is_sure_and_right_is_calibrated_and_one_that_is_wrong_is
 def test_both_halves_are_scored_and_the_headline_is_their_mean() -> None:
     scores = {"base": {"accuracy": 0.8, "ece": 0.02}, "new": {"accuracy": 0.6, "ece": 0.1}}
     found = Calibration().metrics(scores)
-    assert found["ece"] == pytest.approx(0.06)
+    assert found["mean_ece"] == pytest.approx(0.06)
     assert (found["base_ece"], found["new_ece"], found["base_accuracy"]) == (0.02, 0.1, 0.8)
     assert {metric_of(name).better for name in found if "ece" in name} == {"lower"}

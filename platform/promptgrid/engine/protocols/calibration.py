@@ -12,15 +12,15 @@ class Calibration(BaseToNew):
     """Base-to-new, scored by its expected calibration error (Guo et al., ICML 2017; 15 bins).
 
     What prompt learning does to confidence shows on new classes (Wang et al., ICML 2024): ``base_ece`` and ``new_ece``
-    stand beside both accuracies, and ``ece``, the headline, is their plain mean. Probabilities are the softmax of the
-    logits as the method gives them; nothing is fitted to calibrate them.
+    stand beside both accuracies, and ``mean_ece``, the headline, is their plain mean. Probabilities are the softmax of
+    the logits as the method gives them; nothing is fitted to calibrate them.
     """
 
     name = "calibration"
     about = "base_to_new, and how far confidence is from accuracy on base and on new classes (ECE, 15 bins)"
-    headline = "ece"
+    headline = "mean_ece"
     scores: ClassVar[tuple[str, ...]] = ("accuracy", "ece")
 
     def metrics(self, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         base, new = scores["base"]["ece"], scores["new"]["ece"]
-        return super().metrics(scores) | {"base_ece": base, "new_ece": new, "ece": (base + new) / 2}
+        return super().metrics(scores) | {"base_ece": base, "new_ece": new, "mean_ece": (base + new) / 2}
