@@ -48,6 +48,8 @@ class Backbone(ABC):
     vision: TowerShape
     patch_size: int
     logit_scale: float
+    logit_bias: float = 0.0
+    """What is added to scaled cosines: of a model trained by sigmoids (SigLIP's); classes of one image share it."""
     offers: frozenset[str]
 
     @abstractmethod
@@ -166,8 +168,9 @@ class Backbone(ABC):
         raise NotImplementedError(f"backbone {self.id} does not take images as floats")
 
     def ask(self, pixels: Tensor, texts: tuple[str, ...]) -> Tensor:
-        """(B, texts) logits of (B, 3, size, size) normalised floats: scaled cosine similarity; part of ``logits``."""
-        return self.logit_scale * F.normalize(self.encode_image(pixels), dim=-1) @ _said(self, texts).mT
+        """(B, texts) logits of (B, 3, size, size) normalised floats: scaled cosine and bias; part of ``logits``."""
+        found = self.logit_scale * F.normalize(self.encode_image(pixels), dim=-1) @ _said(self, texts).mT
+        return found + self.logit_bias if self.logit_bias else found
 
 
 @lru_cache(maxsize=256)
