@@ -77,7 +77,7 @@ def test_what_nobody_offers_is_refused_with_a_way_out(resolver, square, words, t
 
 
 def test_a_text_tower_that_is_not_causal_takes_prompts_and_shows_no_blocks() -> None:
-    """SigLIP's: what works inside its blocks is refused when the grid is planned, with the reason; the rest is planned."""
+    """SigLIP's: what works inside its blocks is refused when the grid is planned, with the reason; else planned."""
     resolver = track("image").resolver  # type: ignore[attr-defined]
     square = replace(SQUARE, method="deep_language", backbone="ViT-B-16-SigLIP@random")
     with pytest.raises(Refused, match=r"needs text_blocks, .*a causal text .* SigLIP's is not.*frozen features work"):

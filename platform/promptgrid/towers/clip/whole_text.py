@@ -100,10 +100,5 @@ class WholeTextTower(TextTower):
 
 def reads_whole(text: Mapping[str, Any]) -> bool:
     """Whether a resolved ``text_cfg`` builds such a tower, beside a tokenizer that puts nothing ahead of the words."""
-    plain = (
-        text["hf_tokenizer_name"]
-        and not text["hf_model_name"]
-        and not text["embed_cls"]
-        and not text.get("use_pad_mask")
-    )
-    return bool(plain and text["no_causal_mask"] and text["pool_type"] == "last" and text["proj_type"] != "none")
+    odd = text["hf_model_name"] or text["embed_cls"] or text.get("use_pad_mask") or text["proj_type"] == "none"
+    return bool(text["hf_tokenizer_name"] and text["no_causal_mask"] and text["pool_type"] == "last" and not odd)

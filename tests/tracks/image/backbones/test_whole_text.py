@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests.contracts.small_world import PREPROCESSING
 from torch.nn import functional as F
 
@@ -16,6 +19,7 @@ from promptgrid.contract.clip.conformance import check_backbone, check_method
 from promptgrid.spec import Refused
 from promptgrid.tracks.image.backbones import torchvision_cure
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 
 LENGTH, WORDS = 16, 200
 CONFIG: dict[str, Any] = {
@@ -125,6 +129,44 @@ def test_it_is_a_backbone_and_methods_of_learned_prompts_keep_the_contract_on_it
     methods = track("image").resolver.methods  # type: ignore[attr-defined]
     check_method(methods["coop"], backbone(kind), context_length=4)
     check_method(methods["kgcoop"], backbone(kind))
+
+
+@both
+def test_a_folder_with_a_tokenizer_of_its_own_is_read_as_open_clip_reads_it(kind: str, tmp_path: Path) -> None:
+    """The whole way, with `transformers` and small tokenizer files; in their place nothing is pretended."""
+    tokenizers = pytest.importorskip("tokenizers")
+    pytest.importorskip("transformers")
+    torchvision_cure.apply()
+    from open_clip.tokenizer import HFTokenizer
+
+    padding = "</s>" if kind == "siglip" else "<pad>"
+    words = ["<pad>", "</s>", "<unk>", "a", "photo", "of", "x", "cat", "stone", "tea", "pot"]
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    made.save(str(tmp_path / "tokenizer.json"))
+    said = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "</s>",
+        "pad_token": padding,
+        "unk_token": "<unk>",
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
+    text = CONFIG["text_cfg"] | {"hf_tokenizer_name": "small", "tokenizer_kwargs": {"clean": "canonicalize"}}
+    config = CONFIG | {"custom_text": True, "text_cfg": text}
+    about = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(about), encoding="utf-8")
+    weights = {name: value.clone().contiguous() for name, value in model().state_dict().items()}
+    save_file(weights, tmp_path / "open_clip_model.safetensors")
+    family, spelling = OpenClipModels(), f"local-dir:{tmp_path}"
+    encoder = family.load(spelling, "cpu")
+    assert sorted(encoder.offers) == family.facts(spelling)["offers"]
+    own = HFTokenizer(str(tmp_path), context_length=LENGTH, clean="canonicalize")
+    wanted = model().encode_text(own(["A photo of a cat.", "tea pot"]))
+    tokens = encoder.tokenize(["A photo of a cat.", "tea pot"])
+    assert tokens.argmax(-1).tolist() == [6, 3]
+    found = encoder.encode_text(encoder.embed_tokens(tokens), tokens.argmax(-1))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_prompt_that_would_be_cut_is_refused() -> None:
