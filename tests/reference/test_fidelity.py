@@ -132,6 +132,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "prolip": ("prolip", {"epochs": 6, "learning_rate": 2e-3}),
     "prolip-square": ("prolip", {"epochs": 6, "learning_rate": 2e-3, "penalty": "inverse_square"}),
     "prolip-fixed": ("prolip", {"epochs": 6, "learning_rate": 2e-3, "penalty": "fixed", "strength": 3.0}),
+    "image_finetune": ("image_finetune", {"learning_rate": 1e-3}),
     "two_stage": ("two_stage", {}),
     "two_stage-dataset": ("two_stage", {"texts": "dataset", "keep_last": False, "batch_size": 3}),
     "ln_tuning": ("ln_tuning", {}),

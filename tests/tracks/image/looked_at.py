@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Classifier, Params, Task
+from promptgrid.contract.clip.black_box import PATCHES
 from promptgrid.contract.columns import Column, Table, Views
 from promptgrid.engine.scoring import answers_of
 from promptgrid.engine.training.sampling import TrainingSet
@@ -26,7 +27,7 @@ def still(
     columns: dict[str, Column] = {"features": Views.still(features)}
     columns |= {name: Table(values) for name, values in tables.items() if values is not None}
     if pixels is not None and backbone is not None:
-        if "vision_blocks" in needs:
+        if PATCHES & needs:
             columns["patches"] = Views.still(pixels, backbone.patches, kept=True)
         if {"pixels", "logits"} & needs:
             columns["pixels"] = Views.still(pixels, backbone.normalised)
@@ -45,7 +46,7 @@ def logits_of(
 ) -> Tensor:
     """(N, classes) logits of images, as the engine scores them."""
     columns = {"features": Table(features)} | ({} if second is None else {"second": Table(second)})
-    if pixels is not None and "vision_blocks" in method.needs:
+    if pixels is not None and PATCHES & method.needs:
         columns["patches"] = Table(pixels, task.backbone.patches)
     if pixels is not None and {"pixels", "logits"} & method.needs:
         columns["pixels"] = Table(pixels, task.backbone.normalised)

@@ -111,7 +111,7 @@ class PracticeBackbone(Backbone):
 
     @property
     def image_tokens_tower(self) -> PracticeTokens:
-        return PracticeTokens(self._class, self._image_places, self._image_blocks)
+        return PracticeTokens(self._class, self._image_places, self._image_blocks, self._image_out.mT)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return self.encode_patches(self.patches(pixels))
@@ -122,7 +122,8 @@ class PracticeTokens:
 
     prompt_place: Literal["end"] = "end"
 
-    def __init__(self, first: Tensor, places: Tensor, blocks: Sequence[Sequence[Tensor]]) -> None:
+    def __init__(self, first: Tensor, places: Tensor, blocks: Sequence[Sequence[Tensor]], projection: Tensor) -> None:
+        self.projection = projection
         self._first, self._places, self._blocks = first, places, blocks
         self.width, self.layers = first.shape[-1], len(blocks)
         self.mlp_width = 4 * self.width

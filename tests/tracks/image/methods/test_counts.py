@@ -25,6 +25,7 @@ from promptgrid.tracks.image.methods.grip import GRIP
 from promptgrid.tracks.image.methods.grip_multimodal import GRIPMultimodal
 from promptgrid.tracks.image.methods.grip_visual import GRIPVisual
 from promptgrid.tracks.image.methods.ifpl import IFPL
+from promptgrid.tracks.image.methods.image_finetune import ImageFinetune
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.kapt import KAPT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
@@ -83,6 +84,7 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
     [
         (ZeroShot(), 0),
         (CLAP(), 10 * 512),
+        (ImageFinetune(), 85_602_816),
         (NearestMean(), 10 * 512),
         (ProLIP(), 393_216),
         (TwoStage(), 65_536 + 10 * 512),

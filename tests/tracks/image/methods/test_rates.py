@@ -116,6 +116,7 @@ RECIPES = {
     "pouf": Plain(0.01, 96, None, pouf, by_step=True, steps=(5000, 5000, 5000)),
     "clip_lora": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(500, 2000, 8000)),
     "clap": Plain(0.1, 256, 300),
+    "image_finetune": Plain(1e-5, 16, 300, cosine, by_step=True),
     "prolip": Plain(1e-5, 10**6, 300, cosine),
     "two_stage": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(180, 720, 2880)),
     "tip_adapter_f": Plain(1e-3, 256, 20, cosine, by_step=True, whole=True),

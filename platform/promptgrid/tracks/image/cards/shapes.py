@@ -35,7 +35,8 @@ class Shapes(Backbone):
 
     @property
     def image_tokens_tower(self) -> TowerShapes:
-        return TowerShapes(self.vision.width, self.vision.layers, 1 + (self.image_size // self.patch_size) ** 2)
+        length = 1 + (self.image_size // self.patch_size) ** 2
+        return TowerShapes(self.vision.width, self.vision.layers, length, self.width)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         rows = [[1] * (1 + len(text.replace(".", " .").split())) + [EOT] for text in texts]
