@@ -232,6 +232,7 @@ def batch_of(plain):
             pseudo=pseudo,
             domain=domain,
             pixels=pixels,
+            unprojected=patches.mean(1),
         )
         return seen, labelled.labels
 
