@@ -90,6 +90,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "tip_adapter_f-short": ("tip_adapter_f", {"search": False, "alpha": 3.0, "beta": 4.0, "batch_size": 3}),
     "taskres": ("taskres", {}),
     "taskres-spaces": ("taskres", {"underscores": "spaces"}),
+    "clap": ("clap", {}),
+    "clap-zs_lp": ("clap", {"penalty": "none", "underscores": "spaces"}),
+    "nearest_mean": ("nearest_mean", {}),
     "cones": ("cones", {}),
     "cones-random": ("cones", {"start": "random"}),
     "lp_plus_plus": ("lp_plus_plus", {"epochs": 6, "period": 2}),
@@ -126,6 +129,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "blackvip-steep": ("blackvip", {"second": "again", "size": 0.05, "size_decay": 0.3, "strength": 0.4}),
     "clip_lora": ("clip_lora", {}),
     "clip_lora-rank4": ("clip_lora", {"rank": 4, "alpha": 2.0, "rate": 0.0, "batch_size": 3, "texts": "dataset"}),
+    "prolip": ("prolip", {"epochs": 6, "learning_rate": 2e-3}),
+    "prolip-square": ("prolip", {"epochs": 6, "learning_rate": 2e-3, "penalty": "inverse_square"}),
+    "prolip-fixed": ("prolip", {"epochs": 6, "learning_rate": 2e-3, "penalty": "fixed", "strength": 3.0}),
+    "image_finetune": ("image_finetune", {"learning_rate": 1e-3}),
+    "two_stage": ("two_stage", {}),
+    "two_stage-dataset": ("two_stage", {"texts": "dataset", "keep_last": False, "batch_size": 3}),
     "ln_tuning": ("ln_tuning", {}),
     "ln_tuning-both": ("ln_tuning", {"towers": "both", "weight_decay": 0.1}),
     "bitfit": ("bitfit", {}),
@@ -150,14 +159,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "ctp_tft": ("ctp_tft", {"learning_rate": 0.05}),
 }
 every_case = pytest.mark.parametrize("case", CASES)
-BY_ADAMW = {"clip_lora", "spg", "ln_tuning", "bitfit", "r_amt", "amt", "pmt", "mmt"}
+BY_ADAMW = {"clip_lora", "spg", "ln_tuning", "two_stage", "bitfit", "r_amt", "amt", "pmt", "mmt"}
 """See the exception above."""
 OURS = "promptgrid.tracks.image.methods."
 SLOW = {"judge_bias3"}
 """Hardly moves in so few steps: a single number, pushed to and fro."""
 DEAR = {"zero_shot-eighty"}  # 80 templates, the same rule as seven: compared once
 every_cheap_case = pytest.mark.parametrize("case", [case for case in CASES if case not in DEAR])
-LEARNING = [case for case, (method, _) in CASES.items() if method not in {"zero_shot", "linear_probe", "tip_adapter"}]
+NOT_FITTED = {"zero_shot", "linear_probe", "nearest_mean", "tip_adapter"}
+LEARNING = [case for case, (method, _) in CASES.items() if method not in NOT_FITTED]
 every_default = pytest.mark.parametrize("case", [case for case in LEARNING if case == CASES[case][0]])
 
 
@@ -246,6 +256,9 @@ def test_six_steps_in_float64(bench: Bench, case: str) -> None:
         schedule = Schedule.of(method, now, len(plain.train.labels))
         assert schedule is not None
         sampler = Sampler([training], [cell], [schedule], turn)
+        if turn:
+            resumed = method.resume({name: value[0] for name, value in fitted.items()}, start, now)
+            fitted = {name: value[None] for name, value in resumed.items()}
         fitted = fit(PackedMethod(method, knobs, now), fitted, sampler, [schedule]).params
     settings = cell.settings | ({"search": False} if "search" in cell.settings else {})
     learned = {name: value[0] for name, value in fitted.items()}

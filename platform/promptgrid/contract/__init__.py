@@ -9,7 +9,7 @@ from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
 from promptgrid.contract.method import Method, Params, knob
 from promptgrid.contract.policies import Agree, Alternate, Project, Sphere, Spsa
-from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
+from promptgrid.contract.protocol import Dial, Evaluation, Protocol, Selection, Split
 from promptgrid.contract.randomness import dropout, gaussian, stream
 from promptgrid.contract.recipe import (
     SGD,
@@ -50,6 +50,7 @@ __all__ = [
     "Cosine",
     "Dataset",
     "DatasetFamily",
+    "Dial",
     "Edits",
     "Evaluation",
     "GaussianAverage",

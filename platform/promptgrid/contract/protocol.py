@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from torch import Tensor
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
@@ -20,12 +22,27 @@ class Evaluation:
     """One scored set: ``name`` prefixes its metrics; ``classes`` are dataset labels, ``indices`` dataset examples.
 
     ``left_out`` is the label that ``micro_f1`` does not count, such as "no relation"; None where every class counts.
+    ``strangers``: its examples are of none of ``classes``, and what is scored is how well answers tell them from the
+    sets before it. ``together``: so many are answered at a time, in the order of ``indices``, and a ``joint`` method
+    sees no others. None: neither.
     """
 
     name: str
     classes: tuple[int, ...]
     indices: tuple[int, ...]
     left_out: int | None = None
+    strangers: Literal[True] | None = None
+    together: int | None = None
+
+
+@dataclass(frozen=True)
+class Dial:
+    """The number that may stand behind a protocol's name (``long_tail-50``), and what it is where none stands."""
+
+    what: str
+    default: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,9 @@ class Protocol(ABC):
     ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
     ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
     other protocols the scores of an image are a function of that image.
+    ``same_classes``: source and target of a reading have the same classes, so that a method whose parameters are per
+    class may be scored as it is.
+    ``dial`` says what a number behind the name does; ``at`` is that number.
     """
 
     name: ClassVar[str]
@@ -90,6 +110,12 @@ class Protocol(ABC):
     learned_by: ClassVar[str] = "few_shot"
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False
+    same_classes: ClassVar[bool] = False
+    dial: ClassVar[Dial | None] = None
+
+    def __init__(self, at: float | None = None) -> None:
+        own = self.dial.default if self.dial is not None else 0.0
+        self.at = own if at is None else at
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
@@ -111,6 +137,10 @@ class Protocol(ABC):
             raise Refused(f"method {method.name!r} scores images by each other, protocol {self.name!r} each by itself",
                           where="methods")  # fmt: skip
 
+    def certainty(self, logits: Tensor) -> Tensor:
+        """(N,) how sure answers (N, C) are, by which strangers are told: the probability of the most likely class."""
+        return logits.double().softmax(1).amax(1)
+
     def from_source(self, split: Split, dataset: Dataset, source: Dataset) -> Split:
         """The split of a cell on ``dataset`` that starts from what was learned on ``source``.
 
@@ -120,6 +150,25 @@ class Protocol(ABC):
         return split
 
     # Beyond this line: used by the engine and the planner; not for overriding.
+
+    @classmethod
+    def dialled(cls, said: str) -> Self:
+        """The protocol at the number ``said`` behind its name.
+
+        Raises:
+            Refused: it takes none, or not this one, or it is written in another way than numbers are named by.
+        """
+        if cls.dial is None:
+            raise Refused(f"protocol {cls.name!r} takes no number", where="protocol", got=f"{cls.name}-{said}",
+                          expected=cls.name)  # fmt: skip
+        try:
+            found = float(said)
+        except ValueError:
+            found = float("nan")
+        if not cls.dial.low <= found <= cls.dial.high or f"{found:g}" != said:
+            expected = f"{cls.dial.what}, {cls.dial.low:g} to {cls.dial.high:g}, as {cls.name}-{cls.dial.default:g}"
+            raise Refused(f"the number behind {cls.name!r}", where="protocol", got=said, expected=expected)
+        return cls(found)
 
     def check_reading(self, source: str, reading: Reading) -> None:
         """Raise Refused where this protocol has no cells that start from ``source`` in this way."""

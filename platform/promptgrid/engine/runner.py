@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from promptgrid.contract.method import Params
 from promptgrid.contract.protocol import Evaluation
@@ -17,7 +18,7 @@ from promptgrid.engine.data import PackData, Prepared, Progress
 from promptgrid.engine.outcomes.failures import Diverged, failed
 from promptgrid.engine.outcomes.notes import notes_of
 from promptgrid.engine.outcomes.provenance import forget_peak, now, peak_memory_mb, provenance
-from promptgrid.engine.scoring import predictions_of, scores_of
+from promptgrid.engine.scoring import predictions_of, scores_of, told_apart
 from promptgrid.engine.training.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.spec import Cell, Cost, Pack, Record
 from promptgrid.spec.metrics import VALIDATION
@@ -105,8 +106,15 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
         _refuse_not_finite(params)
         finished = time.perf_counter()
         scores, predictions = {}, []
+        known: list[Tensor] = []
         for split, evaluation in scored_sets(ready):
-            scores[evaluation.name], given = _evaluate(split, evaluation, ready, params, run)
+            logits = _answers(split, evaluation, ready, params, run)
+            sure = data.opened.protocol.certainty(logits)
+            if evaluation.strangers:  # no answer about them is right, and none is kept
+                scores[evaluation.name] = told_apart(torch.cat(known), sure)
+                continue
+            known.append(sure)
+            scores[evaluation.name], given = _scored(evaluation, logits, run)
             predictions.append(given)
     except Exception as error:  # noqa: BLE001 - a cell that cannot be scored fails alone
         return run.failed(ready.cell, error)
@@ -142,14 +150,20 @@ def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     return {VALIDATION + name: value for name, value in scores["val"].items()}
 
 
-def _evaluate(
-    split: str, evaluation: Evaluation, ready: Prepared, params: Params, run: _Run
-) -> tuple[dict[str, float], Predictions]:
-    data, dataset, indices = run.data, run.data.opened.dataset, evaluation.indices
+def _answers(split: str, evaluation: Evaluation, ready: Prepared, params: Params, run: _Run) -> Tensor:
+    """(N, C) logits of a scored set."""
+    data, indices = run.data, evaluation.indices
     task = data.rebound(ready, evaluation.classes)
-    logits = data.answers(ready, params, task, split, indices, run.progress)
+    each = evaluation.together or len(indices)
+    parts = [indices[first : first + each] for first in range(0, len(indices), each)] or [indices]
+    logits = torch.cat([data.answers(ready, params, task, split, part, run.progress) for part in parts])
     if not bool(torch.isfinite(logits).all()):
         raise Diverged(f"the logits of {evaluation.name!r} are not finite")
+    return logits
+
+
+def _scored(evaluation: Evaluation, logits: Tensor, run: _Run) -> tuple[dict[str, float], Predictions]:
+    data, dataset, indices = run.data, run.data.opened.dataset, evaluation.indices
     labels = data.labels(indices, evaluation.classes)
     names = [dataset.example_name(index) for index in indices]
     classes = [dataset.card.classes[label] for label in evaluation.classes]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,10 @@ from promptgrid.contract.task import Batch, Task
 from promptgrid.contract.track import Predictions
 
 TOP = 5
+BINS = 15
+"""Of confidence, of equal width, in the expected calibration error (Guo et al., ICML 2017)."""
+RECALLED = 0.95
+"""The share of known examples that is recognised where false positives are counted."""
 
 
 def answers_of(method: Method, params: Params, task: Task, columns: Mapping[str, Table], chunk: int) -> Tensor:
@@ -51,18 +56,22 @@ def scores_of(
         names: of :data:`SCORES`.
         left_out: the class that ``micro_f1`` does not count.
     """
-    told = Told(logits.argmax(1), labels, logits.shape[1], left_out)
+    told = Told(logits.argmax(1), labels, logits.shape[1], left_out, logits)
     return {name: SCORES[name](told) for name in names}
 
 
 @dataclass(frozen=True)
 class Told:
-    """Answers (N,) and labels (N,), positions among ``classes`` classes; ``left_out`` is one of them or None."""
+    """Answers (N,) and labels (N,), positions among ``classes`` classes; ``left_out`` is one of them or None.
+
+    ``logits`` (N, classes) are what the answers were read off.
+    """
 
     answers: Tensor
     labels: Tensor
     classes: int
     left_out: int | None = None
+    logits: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def counts(self) -> tuple[Tensor, Tensor, Tensor]:
         """(C,) float64 of each class: answered rightly, answered, and there."""
@@ -101,11 +110,40 @@ def matthews(told: Told) -> float:
     return float(over / under.sqrt()) if under > 0 else 0.0
 
 
+def ece(told: Told) -> float:
+    """Expected calibration error: over bins (a, b] of confidence, the share of examples times |accuracy - confidence|.
+
+    Confidence is the probability of the answer, the softmax of the logits as they are.
+    """
+    sure = told.logits.double().softmax(1).amax(1)
+    right = (told.answers == told.labels).double()
+    bins = (sure * BINS).ceil().clamp(1, BINS).long() - 1
+    gaps = torch.zeros(BINS, dtype=torch.float64, device=sure.device).index_add(0, bins, right - sure)
+    return float(gaps.abs().sum() / len(sure))
+
+
+def told_apart(known: Tensor, strange: Tensor) -> dict[str, float]:
+    """How well ``known`` (N,) and ``strange`` (M,) examples are told apart by how sure the answers about them are.
+
+    ``auroc``: the chance that a known one is answered more surely than a strange one, ties by half. ``fpr95``: the
+    share of strange ones that pass where the threshold lets at least 95 % of the known ones pass.
+    """
+    ordered = strange.sort().values
+    below, upto = (torch.searchsorted(ordered, known, right=right).double() for right in (False, True))
+    passed = max(1, math.ceil(RECALLED * len(known) - 1e-9))
+    threshold = known.sort(descending=True).values[passed - 1]
+    return {
+        "auroc": float((below + upto).mean() / (2.0 * len(strange))),
+        "fpr95": float((strange >= threshold).double().mean()),
+    }
+
+
 SCORES: Mapping[str, Callable[[Told], float]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,
     "micro_f1": micro_f1,
     "matthews": matthews,
+    "ece": ece,
 }
 """What a protocol may name in ``scores``."""
 

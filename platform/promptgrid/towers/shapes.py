@@ -16,7 +16,8 @@ class TowerShapes:
 
     prompt_place: Literal["end"] = "end"
 
-    def __init__(self, width: int, layers: int, length: int) -> None:
+    def __init__(self, width: int, layers: int, length: int, joint: int = 0) -> None:
+        self.projection = torch.zeros(width, joint)
         self.width, self.layers, self.mlp_width, self._length = width, layers, 4 * width, length
         blocks: list[NormPlace] = [(layer, which) for layer in range(layers) for which in ("first", "second")]
         self.norms: tuple[NormPlace, ...] = ("pre", *blocks, "post")

@@ -17,7 +17,8 @@ from promptgrid.spec import Refused
 from promptgrid.tracks.image.datasets.bundled import Bundled, BundledDataset
 
 PROTOCOLS = track("image").resolver.protocols  # type: ignore[attr-defined]
-WITHOUT_LABELS = {"unsupervised", "test_time", "test_time_sample"}
+AT_TEST = {"test_time", "test_time_sample", "test_stream", "test_stream_iid"}
+WITHOUT_LABELS = {"unsupervised", *AT_TEST}
 TASKS = [card.name for card in Bundled().listing()]
 
 
@@ -31,7 +32,7 @@ def test_no_test_image_is_learned_from_with_or_without_its_label(protocol: str, 
     split = PROTOCOLS[protocol]().split(dataset, shots, 1)
     seen = {*split.train, *split.val, *split.unlabelled}
     scored = {index for evaluation in split.evaluations for index in evaluation.indices}
-    assert bool(seen) == (not protocol.startswith("test_time"))
+    assert bool(seen) == (protocol not in AT_TEST)
     whole = set(dataset.splits["test"])
     assert scored <= whole if protocol == "test_time_sample" else scored == whole
     assert not seen & scored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Classifier, Params, Task
+from promptgrid.contract.clip.black_box import PATCHES
 from promptgrid.contract.columns import Column, Table, Views
 from promptgrid.engine.scoring import answers_of
 from promptgrid.engine.training.sampling import TrainingSet
@@ -26,10 +27,12 @@ def still(
     columns: dict[str, Column] = {"features": Views.still(features)}
     columns |= {name: Table(values) for name, values in tables.items() if values is not None}
     if pixels is not None and backbone is not None:
-        if "vision_blocks" in needs:
+        if PATCHES & needs:
             columns["patches"] = Views.still(pixels, backbone.patches, kept=True)
         if {"pixels", "logits"} & needs:
             columns["pixels"] = Views.still(pixels, backbone.normalised)
+        if "unprojected" in needs:
+            columns["unprojected"] = Views.still(pixels, backbone.unprojected, kept=True)
     return TrainingSet(labels, columns, mixture=pool)
 
 
@@ -43,8 +46,10 @@ def logits_of(
 ) -> Tensor:
     """(N, classes) logits of images, as the engine scores them."""
     columns = {"features": Table(features)} | ({} if second is None else {"second": Table(second)})
-    if pixels is not None and "vision_blocks" in method.needs:
+    if pixels is not None and PATCHES & method.needs:
         columns["patches"] = Table(pixels, task.backbone.patches)
     if pixels is not None and {"pixels", "logits"} & method.needs:
         columns["pixels"] = Table(pixels, task.backbone.normalised)
+    if pixels is not None and "unprojected" in method.needs:
+        columns["unprojected"] = Table(pixels, task.backbone.unprojected)
     return answers_of(method, params, task, columns, CHUNK)

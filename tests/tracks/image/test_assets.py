@@ -76,15 +76,15 @@ def test_what_nobody_offers_is_refused_with_a_way_out(resolver, square, words, t
         resolver.cell(square)
 
 
-def test_a_text_tower_that_is_not_causal_takes_no_prompts_and_gives_its_features() -> None:
-    """SigLIP's: what works by prompts is refused when the grid is planned, with the reason; the rest is planned."""
+def test_a_text_tower_that_is_not_causal_takes_prompts_and_shows_no_blocks() -> None:
+    """SigLIP's: what works inside its blocks is refused when the grid is planned, with the reason; else planned."""
     resolver = track("image").resolver  # type: ignore[attr-defined]
-    square = replace(SQUARE, method="coop", backbone="ViT-B-16-SigLIP@random")
-    with pytest.raises(Refused, match=r"needs text_tokens, .*a causal text .* SigLIP's is not.*frozen features work"):
+    square = replace(SQUARE, method="deep_language", backbone="ViT-B-16-SigLIP@random")
+    with pytest.raises(Refused, match=r"needs text_blocks, .*a causal text .* SigLIP's is not.*frozen features work"):
         resolver.cell(square)
     with pytest.raises(Refused, match=r"needs vision_blocks, .*a ViT pooled at its class token"):
         resolver.cell(replace(square, method="vpt"))
-    for method in ("zero_shot", "linear_probe", "clip_adapter", "tip_adapter", "taskres"):
+    for method in ("zero_shot", "linear_probe", "clip_adapter", "tip_adapter", "taskres", "coop", "cocoop", "kgcoop"):
         assert resolver.cell(replace(square, method=method)).method == method
 
 

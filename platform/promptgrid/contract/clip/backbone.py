@@ -33,7 +33,8 @@ class Backbone(ABC):
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
     them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`);
-    ``tokens``, ``blocks`` and ``weights`` are what methods on any tower of tokens ask of the image tower.
+    ``unprojected`` (what the projection into the joint space reads of images); ``tokens``, ``blocks`` and ``weights``
+    are what methods on any tower of tokens ask of the image tower.
     ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
     images that ``preprocessing`` makes (below, images are written as squares of ``size``).
     """
@@ -47,6 +48,8 @@ class Backbone(ABC):
     vision: TowerShape
     patch_size: int
     logit_scale: float
+    logit_bias: float = 0.0
+    """What is added to scaled cosines: of a model trained by sigmoids (SigLIP's); classes of one image share it."""
     offers: frozenset[str]
 
     @abstractmethod
@@ -142,6 +145,11 @@ class Backbone(ABC):
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) uint8 pixels to (B, width) image features, not normalised; works for every tower."""
 
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        """(B, 3, size, size) uint8 pixels to (B, vision width): class tokens behind the last norm, what the projection
+        into the joint space reads. Frozen; part of ``unprojected``."""
+        raise NotImplementedError(f"backbone {self.id} does not give what its projection reads")
+
     @property
     def pixel_range(self) -> Tensor:
         """(2, 3, 1, 1): black and white as :meth:`encode_image` reads them; part of ``pixels``."""
@@ -160,8 +168,9 @@ class Backbone(ABC):
         raise NotImplementedError(f"backbone {self.id} does not take images as floats")
 
     def ask(self, pixels: Tensor, texts: tuple[str, ...]) -> Tensor:
-        """(B, texts) logits of (B, 3, size, size) normalised floats: scaled cosine similarity; part of ``logits``."""
-        return self.logit_scale * F.normalize(self.encode_image(pixels), dim=-1) @ _said(self, texts).mT
+        """(B, texts) logits of (B, 3, size, size) normalised floats: scaled cosine and bias; part of ``logits``."""
+        found = self.logit_scale * F.normalize(self.encode_image(pixels), dim=-1) @ _said(self, texts).mT
+        return found + self.logit_bias if self.logit_bias else found
 
 
 @lru_cache(maxsize=256)

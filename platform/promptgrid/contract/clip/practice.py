@@ -35,7 +35,7 @@ class PracticeBackbone(Backbone):
         self.width, self.image_size, self.patch_size, self.logit_scale = 16, 16, 8, 30.0
         self.preprocessing = Preprocessing.square(self.image_size)
         self.text, self.vision = TowerShape(12, 3), TowerShape(20, 3)
-        inside = {"text_tokens", "text_blocks", "vision_blocks", "tokens", "blocks", "weights"}
+        inside = {"text_tokens", "text_blocks", "vision_blocks", "unprojected", "tokens", "blocks", "weights"}
         self.offers = frozenset({"features", "pixels", "logits"} | inside)
         text, vision = self.text.width, self.vision.width
         self._table, self._text_places = _draw("table", EOT + 1, text), _draw("text places", LONGEST, text)
@@ -102,12 +102,16 @@ class PracticeBackbone(Backbone):
         seen = [x, *_behind(x, self._image_blocks, start, None, edits or NOTHING)]
         return torch.stack([seen[1 + layer] for layer in layers], dim=1)
 
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        behind = self.image_tokens(self.patches(pixels), None, [self.vision.layers - 1])[:, 0, 0]
+        return _norm(behind, "post", NOTHING)
+
     def project_image(self, tokens: Tensor) -> Tensor:
         return F.linear(_norm(tokens, "post", NOTHING), self._image_out)
 
     @property
     def image_tokens_tower(self) -> PracticeTokens:
-        return PracticeTokens(self._class, self._image_places, self._image_blocks)
+        return PracticeTokens(self._class, self._image_places, self._image_blocks, self._image_out.mT)
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return self.encode_patches(self.patches(pixels))
@@ -118,7 +122,8 @@ class PracticeTokens:
 
     prompt_place: Literal["end"] = "end"
 
-    def __init__(self, first: Tensor, places: Tensor, blocks: Sequence[Sequence[Tensor]]) -> None:
+    def __init__(self, first: Tensor, places: Tensor, blocks: Sequence[Sequence[Tensor]], projection: Tensor) -> None:
+        self.projection = projection
         self._first, self._places, self._blocks = first, places, blocks
         self.width, self.layers = first.shape[-1], len(blocks)
         self.mlp_width = 4 * self.width

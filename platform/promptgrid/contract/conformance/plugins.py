@@ -38,9 +38,13 @@ def check_protocol(protocol: Protocol, dataset: Dataset) -> None:
         strays = set(evaluation.indices) - set(dataset.splits["test"])
         assert not strays, f"{name}: {evaluation.name!r} is scored on examples that are no test examples"
         labels = {dataset.labels[index] for index in evaluation.indices}
+        if evaluation.strangers:
+            assert not labels & set(evaluation.classes), f"{name}: {evaluation.name!r} has strangers of its own classes"
+            continue
         assert labels <= set(evaluation.classes), f"{name}: {evaluation.name!r} has examples of classes it leaves out"
     assert {dataset.labels[index] for index in split.train} <= set(split.classes), f"{name}: a stray training label"
-    scores = {evaluation.name: dict.fromkeys(protocol.scores, 0.5) for evaluation in split.evaluations}
+    apart = ("auroc", "fpr95")
+    scores = {one.name: dict.fromkeys(apart if one.strangers else protocol.scores, 0.5) for one in split.evaluations}
     assert protocol.headline in protocol.metrics(scores), f"{name}: the headline is none of its metrics"
     assert protocol.choose_by in protocol.scores, f"{name}: it chooses by {protocol.choose_by!r}, which is no score"
     told = protocol.choose_by == protocol.headline or protocol.headline not in protocol.scores

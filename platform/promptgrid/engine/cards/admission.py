@@ -10,7 +10,7 @@ from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Refused, Request
 from promptgrid.spec.cell import Reading
 
-SHOTS = (1, 0)
+SHOTS = (1, 0, 16)
 """Asked in this order: there are protocols in which nothing is labelled."""
 
 

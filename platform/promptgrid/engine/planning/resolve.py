@@ -67,10 +67,13 @@ class Resolver:
         return self.methods[name]
 
     def protocol(self, name: str) -> Protocol:
-        """The protocol called ``name``."""
-        if name not in self.protocols:
-            raise Refused("unknown protocol", where="protocol", got=name, hint=nearest(name, self.protocols))
-        return self.protocols[name]()
+        """The protocol called ``name``, with or without a number behind it."""
+        if name in self.protocols:
+            return self.protocols[name]()
+        plain, dash, number = name.partition("-")
+        if not dash or plain not in self.protocols:
+            raise Refused("unknown protocol", where="protocol", got=name, hint=nearest(plain, self.protocols))
+        return self.protocols[plain].dialled(number)
 
     def dataset(self, name: str) -> Dataset:
         """The dataset called ``name``, opened (cached)."""

@@ -24,7 +24,8 @@ def admit_source(method: Method, request: Request, protocol: Protocol, dataset: 
     Raises:
         Refused: a method that learns nothing (its plain cells on the targets say the same, unless the protocol
             narrows what is scored), or parameters of its own classes where the target has others (in
-            ``evaluate`` always: those classes' rows would be scored as if they were the target's).
+            ``evaluate`` always: those classes' rows would be scored as if they were the target's; but where the
+            protocol holds both to the same classes).
     """
     name = request.method
     if method.kind == "zero-shot" and not protocol.narrows:
@@ -34,7 +35,8 @@ def admit_source(method: Method, request: Request, protocol: Protocol, dataset: 
             hint="give it `readings: []` for its plain cells on the targets",
         )
     same = dataset.card.classes == source.card.classes
-    if not method.open_vocabulary and (request.reading == "evaluate" or not same):
+    as_it_is = request.reading == "evaluate" and not protocol.same_classes
+    if not method.open_vocabulary and (as_it_is or not same):
         raise Refused(
             f"method {name!r} learns about the classes of {request.source!r} only and cannot be carried over to "
             f"{request.dataset!r} (reading {request.reading!r})",

@@ -7,6 +7,6 @@ overwrite nothing but the prefix. The plain route, every prompt whole and cut be
 change what text blocks do (:attr:`Edits.inside`: weights, biases, norms, or what attention reads beside the sequence;
 ``clip_lora``, ``dpl``, and ``bitfit`` and ``ln_tuning`` in both towers): the fast one works out once what frozen blocks
 make of frozen tokens, and where blocks learn, that changes at each step. A text tower that is not causal (SigLIP's) has
-no such prefix, and what stands behind EOT counts; it is not offered, so that learned prompts are refused when the grid
-is planned, with the reason, and methods on frozen features work.
+no such prefix, and what stands behind EOT counts: learned prompts pass it whole (:class:`WholeTextTower`), and its
+blocks are not offered, so that methods inside them are refused when the grid is planned, with the reason.
 """

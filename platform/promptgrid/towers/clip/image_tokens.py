@@ -31,6 +31,12 @@ class ImageTokens:
         self.device = tower.source.positional_embedding.device
 
     @property
+    def projection(self) -> Tensor:
+        """(width, joint width) what its features are multiplied with to enter the joint space; frozen."""
+        found: Tensor = self._tower.source.proj.detach()
+        return found
+
+    @property
     def width(self) -> int:
         """Of tokens and of features."""
         return self._tower.width

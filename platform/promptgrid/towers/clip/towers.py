@@ -39,6 +39,11 @@ class TextTower:
         blocks = tuple(Block.of(block) for block in source.transformer.resblocks)
         return cls(source, blocks, source.positional_embedding.shape[-1])
 
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(..., L) ids to (..., L, width), without positions."""
+        found: Tensor = self.source.token_embedding(tokens)
+        return found
+
     def positions(self, length: int) -> Tensor:
         """(length, width) position embeddings."""
         return self.source.positional_embedding[:length]  # type: ignore[no-any-return]

@@ -17,8 +17,9 @@ _CAUSAL = "a causal text transformer pooled at EOT, as CLIP's is and SigLIP's is
 _SQUARE = "square images"
 _VIT = "a ViT pooled at its class token"
 TOWERS = {
-    **dict.fromkeys(("text_tokens", "text_blocks"), _CAUSAL),
-    **dict.fromkeys(("vision_blocks", "tokens", "blocks", "weights"), _VIT),
+    "text_tokens": "a text transformer of open_clip's own, as CLIP's and SigLIP's are",
+    "text_blocks": _CAUSAL,
+    **dict.fromkeys(("vision_blocks", "unprojected", "tokens", "blocks", "weights"), _VIT),
     **dict.fromkeys(("pixels", "logits"), _SQUARE),
 }
 """What a backbone must be to offer the inside of a tower."""

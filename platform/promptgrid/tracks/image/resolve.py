@@ -12,12 +12,13 @@ from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Request
+from promptgrid.towers.clip.prompt_lengths import PromptLengths
 from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.data.pixels import PIXELS
 from promptgrid.tracks.image.data.restyled import VERSION
 from promptgrid.tracks.image.data.test_views import named
 from promptgrid.tracks.image.data.views import AUGMENTATION
-from promptgrid.tracks.image.prompt_lengths import PromptLengths
+from promptgrid.tracks.image.datasets.corrupted import open_corrupted
 
 
 class ImageResolver(Resolver):
@@ -59,7 +60,7 @@ class ImageResolver(Resolver):
         return own
 
     def joined(self, name: str) -> Dataset | None:
-        return open_union(name, self.knows, self.dataset)
+        return open_corrupted(name, self.dataset) or open_union(name, self.knows, self.dataset)
 
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""

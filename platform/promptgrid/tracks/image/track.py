@@ -20,12 +20,13 @@ from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
+from promptgrid.towers.clip.costs import Shape, expectation
+from promptgrid.towers.clip.kept import task_from
+from promptgrid.towers.clip.method_stub import STUB
 from promptgrid.tracks.image.assets import second_of
 from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.told import CARDS
-from promptgrid.tracks.image.costs import Shape, expectation
 from promptgrid.tracks.image.data.augmenting import viewing
-from promptgrid.tracks.image.data.kept import task_from
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData
@@ -34,7 +35,6 @@ from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.exports import EXPORTS
 from promptgrid.tracks.image.exports.words import nearest_words
 from promptgrid.tracks.image.imports import IMPORTS
-from promptgrid.tracks.image.method_stub import STUB
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities

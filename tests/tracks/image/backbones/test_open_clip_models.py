@@ -25,7 +25,7 @@ SMALL = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 
-IMAGES = {"features", "vision_blocks", "tokens", "blocks", "weights", "pixels", "logits"}
+IMAGES = {"features", "vision_blocks", "unprojected", "tokens", "blocks", "weights", "pixels", "logits"}
 """What a ViT offers of square images, whatever its text tower is."""
 
 

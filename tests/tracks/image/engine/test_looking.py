@@ -9,7 +9,7 @@ import pytest
 from promptgrid import api
 from promptgrid.engine.planning.packing import ROOMS
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.costs import Shape
+from promptgrid.towers.clip.costs import Shape
 from promptgrid.tracks.image.data.looking import look_seconds
 from promptgrid.tracks.image.track import ImageTrack
 

@@ -26,7 +26,7 @@ from promptgrid.engine.training.sampling import Sampler
 from promptgrid.engine.training.schedule import Schedule
 from promptgrid.engine.training.trainer import PackedMethod, fit
 from promptgrid.spec import Cell, Pack, Reason, Request
-from promptgrid.tracks.image.costs import Shape, halves_mb, step_flops
+from promptgrid.towers.clip.costs import Shape, halves_mb, step_flops
 from promptgrid.tracks.image.methods.bar import BAR
 from promptgrid.tracks.image.methods.vp_spsa import VPSpsa
 

@@ -13,6 +13,7 @@ from promptgrid.contract.assets import Pairs, Second
 from promptgrid.contract.clip import Backbone, Batch, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.clip.practice import PracticeBackbone
+from promptgrid.towers.shapes import TowerShapes
 
 SOS, EOT = 900, 901
 torch.set_num_threads(1)
@@ -43,6 +44,11 @@ class PlainBackbone(Backbone):
             made[f"{name}_out"] = draw(self.width, tower.width)
         made["first"] = draw(1, self.vision.width)
         return made
+
+    @property
+    def image_tokens_tower(self) -> TowerShapes:
+        """Sizes alone."""
+        return TowerShapes(self.vision.width, self.vision.layers, 1 + self.patch_count, self.width)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         rows = []
@@ -226,6 +232,7 @@ def batch_of(plain):
             pseudo=pseudo,
             domain=domain,
             pixels=pixels,
+            unprojected=patches.mean(1),
         )
         return seen, labelled.labels
 

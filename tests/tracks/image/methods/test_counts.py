@@ -8,6 +8,7 @@ from promptgrid.tracks.image.cards import shapes
 from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT
 from promptgrid.tracks.image.methods.bitfit import BitFit
+from promptgrid.tracks.image.methods.clap import CLAP
 from promptgrid.tracks.image.methods.clip_adapter import ClipAdapter
 from promptgrid.tracks.image.methods.clip_lora import ClipLora
 from promptgrid.tracks.image.methods.cocoop import CoCoOp
@@ -24,6 +25,7 @@ from promptgrid.tracks.image.methods.grip import GRIP
 from promptgrid.tracks.image.methods.grip_multimodal import GRIPMultimodal
 from promptgrid.tracks.image.methods.grip_visual import GRIPVisual
 from promptgrid.tracks.image.methods.ifpl import IFPL
+from promptgrid.tracks.image.methods.image_finetune import ImageFinetune
 from promptgrid.tracks.image.methods.ivlp import IVLP
 from promptgrid.tracks.image.methods.kapt import KAPT
 from promptgrid.tracks.image.methods.kgcoop import KgCoOp
@@ -34,11 +36,13 @@ from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
 from promptgrid.tracks.image.methods.mmt import MMT
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
+from promptgrid.tracks.image.methods.nearest_mean import NearestMean
 from promptgrid.tracks.image.methods.nola import NoLA
 from promptgrid.tracks.image.methods.pmt import PMT
 from promptgrid.tracks.image.methods.pouf import POUF
 from promptgrid.tracks.image.methods.pre import PRE
 from promptgrid.tracks.image.methods.prograd import ProGrad
+from promptgrid.tracks.image.methods.prolip import ProLIP
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
 from promptgrid.tracks.image.methods.r_amt import RAMT
@@ -50,6 +54,7 @@ from promptgrid.tracks.image.methods.tfup_t import TFUPT
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
 from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
 from promptgrid.tracks.image.methods.tpt import TPT
+from promptgrid.tracks.image.methods.two_stage import TwoStage
 from promptgrid.tracks.image.methods.upl import UPL
 from promptgrid.tracks.image.methods.upt import UPT
 from promptgrid.tracks.image.methods.vpt import VPT
@@ -78,6 +83,11 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
     ("method", "count"),
     [
         (ZeroShot(), 0),
+        (CLAP(), 10 * 512),
+        (ImageFinetune(), 85_602_816),
+        (NearestMean(), 10 * 512),
+        (ProLIP(), 393_216),
+        (TwoStage(), 65_536 + 10 * 512),
         (TipAdapter(), 0),
         (CoOp(), 8_192),
         (CoOp(context_length=4), 2_048),

@@ -115,14 +115,19 @@ RECIPES = {
     "vp_spsa": Plain(10.0, 128, 5000, spsa_gc, by_step=True),
     "pouf": Plain(0.01, 96, None, pouf, by_step=True, steps=(5000, 5000, 5000)),
     "clip_lora": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(500, 2000, 8000)),
+    "clap": Plain(0.1, 256, 300),
+    "image_finetune": Plain(1e-5, 16, 300, cosine, by_step=True),
+    "prolip": Plain(1e-5, 10**6, 300, cosine),
+    "two_stage": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(180, 720, 2880)),
     "tip_adapter_f": Plain(1e-3, 256, 20, cosine, by_step=True, whole=True),
     "tfup_t": Plain(0.012, 256, 5, tfup_first, by_step=True),
 }
 SECOND = {
     "spg": Plain(2e-4, 32, 70, spg_stage_2),
     "tfup_t": Plain(0.012, 256, 25, tfup_second, by_step=True),
+    "two_stage": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(120, 480, 1920)),
 }
-NOT_FITTED = {"diff_tpt", "linear_probe", "tfup", "tip_adapter", "tpt", "zero_shot"}
+NOT_FITTED = {"diff_tpt", "linear_probe", "nearest_mean", "tfup", "tip_adapter", "tpt", "zero_shot"}
 
 
 def test_every_shipped_method_stands_here() -> None:

@@ -27,7 +27,7 @@ from promptgrid.contract.conformance.trial import Practice, Trial
 from promptgrid.contract.method import Method
 from promptgrid.contract.task import Batch, Labelled
 
-SHOWN = ("features", "patches", "second", "pixels")
+SHOWN = ("features", "patches", "second", "pixels", "unprojected")
 """The columns that evaluation has too."""
 
 
@@ -73,6 +73,7 @@ class DualEncoderPractice(Practice):
         batch = Batch(
             features=features, patches=patches, second=second, pseudo=pseudo, plain=plain, domain=domain, pixels=floats,
             beside=torch.stack(views, dim=1) if views else None, labels=labels,
+            unprojected=backbone.unprojected(pixels) if "unprojected" in own.needs else None,
         )  # fmt: skip
         return self.begun(own, task, batch, pool=0 if task.unlabelled is None else len(task.unlabelled), seed=seed)
 

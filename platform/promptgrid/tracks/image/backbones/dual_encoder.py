@@ -19,10 +19,12 @@ from promptgrid.towers.clip.image_tokens import ImageTokens
 from promptgrid.towers.clip.prompted_images import PromptedImages
 from promptgrid.towers.clip.shared_prefix import SharedPrefix
 from promptgrid.towers.clip.towers import ImageTower, TextTower
+from promptgrid.towers.clip.whole_text import WholeTextTower
 from promptgrid.towers.folding import over_cells
 from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 
 T = TypeVar("T")
+AT_ONCE = 64
 
 
 class DualEncoder(Backbone):
@@ -37,16 +39,19 @@ class DualEncoder(Backbone):
         self._tokenizer = tokenizer
         self.device = next(model.parameters()).device
         readable = hasattr(tokenizer, "encoder")
-        self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else None
+        whole = None if readable else _tower(lambda: WholeTextTower.with_tokenizer(model, tokenizer))
+        self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else whole
         self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
         self.logit_scale = float(model.logit_scale.exp().mean())
+        self.logit_bias = float(getattr(model, "logit_bias", None) or 0.0)
         self._mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std, device=self.device).view(1, 3, 1, 1)
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
         self.vision = TowerShape(self._image.width, len(self._image.blocks)) if self._image else TowerShape(0, 0)
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
         self._known: WeakKeyDictionary[PromptTokens, dict[bool, SharedPrefix]] = WeakKeyDictionary()
-        self.offers = offers(self._text is not None, self._image is not None, preprocessing.is_square)
+        blocks = self._text is not None and whole is None
+        self.offers = offers(blocks, self._image is not None, preprocessing.is_square, whole is not None)
         self.width = int(self.encode_prompts(["a"]).shape[-1])
 
     @property
@@ -60,6 +65,9 @@ class DualEncoder(Backbone):
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         self._need(self._text, "prompt tokens")
+        if isinstance(self._text, WholeTextTower):
+            refuse_cut(self._tokenizer, texts, self.id)
+            return self._text.tokenize(texts).to(self.device)
         room = self._tokenizer.context_length
         for text in texts:
             length = len(self._tokenizer.encode(text)) + 2
@@ -82,9 +90,7 @@ class DualEncoder(Backbone):
         return [str(spelled.get(place, f"[{place}]")) for place in range(len(embedded))], embedded
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
-        text = self._need(self._text, "prompt tokens")
-        embedded: Tensor = text.source.token_embedding(tokens)
-        return embedded
+        return self._need(self._text, "prompt tokens").embed(tokens)
 
     @halves.in_tower
     def encode_text(self, embeddings: Tensor, ends: Tensor, edits: Edits | None = None) -> Tensor:
@@ -93,6 +99,8 @@ class DualEncoder(Backbone):
     @halves.in_tower
     def encode_context(self, prompts: PromptTokens, context: Tensor, edits: Edits | None = None) -> Tensor:
         text = self._need(self._text, "text blocks")
+        if isinstance(text, WholeTextTower):
+            return super().encode_context(prompts, context, edits)
         shared = context.dim() == 2
         known = self._known.setdefault(prompts, {})
         if shared not in known:
@@ -105,7 +113,7 @@ class DualEncoder(Backbone):
     def encode_prompts(self, texts: Sequence[str]) -> Tensor:
         """(N, width) frozen features of plain texts, not normalised; works for every tower."""
         with self._exactly():
-            if self._text is None:
+            if self._text is None or isinstance(self._text, WholeTextTower):
                 refuse_cut(self._tokenizer, texts, self.id)
                 features: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self.device))
                 return features
@@ -113,6 +121,12 @@ class DualEncoder(Backbone):
             prompts = PromptTokens(self.embed_tokens(tokens), torch.full_like(tokens, -1), tokens.argmax(-1))
             nothing = prompts.embeddings.new_zeros(1, 0, self.text.width)
             return SharedPrefix(self._text, prompts, shared=True)(nothing)[0]
+
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        image = self._need(self._image, "vision blocks")
+        with self._exactly():  # in parts: whole tests are asked about at once
+            parts = torch.split(pixels, AT_ONCE)
+            return torch.cat([image.unprojected(image.patches(self._normalise(part)), None) for part in parts])
 
     def patches(self, pixels: Tensor) -> Tensor:
         return self._need(self._image, "vision blocks").patches(self._normalise(pixels))
@@ -187,10 +201,10 @@ class DualEncoder(Backbone):
         return tower
 
 
-def offers(text: bool, image: bool, square: bool = True) -> frozenset[str]:
-    """What a model with reachable towers offers. Who changes images or looks inside counts on their being square."""
-    inside_text = {"text_tokens", "text_blocks"} if text else set()
-    inside_image = {"vision_blocks", "tokens", "blocks", "weights"} if image else set()
+def offers(text: bool, image: bool, square: bool = True, whole: bool = False) -> frozenset[str]:
+    """What a model with reachable towers offers; of a ``whole`` text tower prompts alone. Images must be square."""
+    inside_text = {"text_tokens", "text_blocks"} if text else {"text_tokens"} if whole else set()
+    inside_image = {"vision_blocks", "unprojected", "tokens", "blocks", "weights"} if image else set()
     return frozenset({"features"} | inside_text | ({"pixels", "logits"} | inside_image if square else set()))
 
 

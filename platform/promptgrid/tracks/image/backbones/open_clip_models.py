@@ -13,6 +13,7 @@ from promptgrid.contract.backbone import PromptRoom
 from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
 from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX
 from promptgrid.spec import Refused, canonical_json
+from promptgrid.towers.clip.whole_text import reads_whole
 from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
 from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings
 from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
@@ -102,7 +103,7 @@ def _facts(source: Source, backbone: str) -> dict[str, object]:
     model = identity(architecture, text_reader(source), preprocessing, source.weights.sha256)
     text, image = reachable(architecture)
     return facts_of(model, preprocessing) | {
-        "offers": sorted(offers(text, image, preprocessing.is_square)),
+        "offers": sorted(offers(text, image, preprocessing.is_square, reads_whole(architecture["text_cfg"]))),
         "sizes": sizes(source.config),
     }
 

@@ -67,6 +67,9 @@ class PlainBackbone(Backbone):
         projected: Tensor = visual.ln_post(x[:, 0]) @ visual.proj
         return projected
 
+    def unprojected(self, pixels: Tensor) -> Tensor:
+        return self._encoder.unprojected(pixels)
+
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         return self._encoder.encode_pixels(pixels)
 

@@ -13,8 +13,8 @@ from promptgrid.contract.clip import Backbone, Method, stream
 from promptgrid.contract.clip.conformance import DualEncoderPractice
 from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.engine.planning.packing import work
+from promptgrid.towers.clip.costs import Shape, adapting_flops, step_flops
 from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
-from promptgrid.tracks.image.costs import Shape, adapting_flops, step_flops
 
 CLASSES, SHOTS = 10, 16
 """The task at whose size counts and costs are told."""

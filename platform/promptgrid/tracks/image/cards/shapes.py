@@ -30,12 +30,13 @@ class Shapes(Backbone):
         self.width, self.text, self.vision = width, text, vision
         self.patch_size, self.image_size, self.logit_scale = patch_size, image_size, 100.0
         self.preprocessing = Preprocessing.square(image_size)
-        inside = {"text_tokens", "text_blocks", "vision_blocks", "tokens", "blocks", "weights"}
+        inside = {"text_tokens", "text_blocks", "vision_blocks", "unprojected", "tokens", "blocks", "weights"}
         self.offers = frozenset({"features", "pixels", "logits"} | inside)
 
     @property
     def image_tokens_tower(self) -> TowerShapes:
-        return TowerShapes(self.vision.width, self.vision.layers, 1 + (self.image_size // self.patch_size) ** 2)
+        length = 1 + (self.image_size // self.patch_size) ** 2
+        return TowerShapes(self.vision.width, self.vision.layers, length, self.width)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         rows = [[1] * (1 + len(text.replace(".", " .").split())) + [EOT] for text in texts]

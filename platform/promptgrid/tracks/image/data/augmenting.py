@@ -8,7 +8,7 @@ from promptgrid.contract.clip.black_box import INSIDE_IMAGES
 from promptgrid.engine.planning.packing import Room, work
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell
-from promptgrid.tracks.image.costs import Shape
+from promptgrid.towers.clip.costs import Shape
 from promptgrid.tracks.image.data.looking import look_seconds
 
 

@@ -87,5 +87,7 @@ class LearnedMethod(learned.Learned):
             columns["patches"] = Table(pixels, backbone.patches)
         if {"pixels", "logits"} & self.method.needs:
             columns["pixels"] = Table(pixels, backbone.normalised)
+        if "unprojected" in self.method.needs:
+            columns["unprojected"] = Table(pixels, backbone.unprojected)
         chunk = CHUNK_INSIDE_TOWER if inside else PackData.chunk
         return answers_of(self.method, self.params, self.task, columns, chunk)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from promptgrid.engine.feature_tables import WHOLE_SPLIT
 from promptgrid.engine.planning.packing import Room
 from promptgrid.spec import Cell, DatasetCard, Shared
-from promptgrid.tracks.image.costs import Shape
+from promptgrid.towers.clip.costs import Shape
 
 READ_SECONDS = 4.5e-3
 """To decode a photograph of 500 x 375 and bring it to 224 pixels, measured; in proportion to the pixels elsewhere."""

@@ -19,10 +19,10 @@ from promptgrid.contract.task import Task as AnyTask
 from promptgrid.engine.data import Opened, Prepared, Progress, scoring_columns, training_columns
 from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.spec import Cell
+from promptgrid.towers.clip.kept import about
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.assets import assets_of
 from promptgrid.tracks.image.data.features import VIEWS_A_BLOCK
-from promptgrid.tracks.image.data.kept import about
 from promptgrid.tracks.image.data.pixels import read_pixels
 from promptgrid.tracks.image.data.tables import Drawn, ImageTables, Looking
 from promptgrid.tracks.image.data.test_views import looks_of
