@@ -16,11 +16,13 @@ from promptgrid.contract.clip.black_box import face_of
 from promptgrid.contract.track import Kept, Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
+from promptgrid.engine.imports import IMPORTS
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.towers.clip.costs import Shape, expectation
+from promptgrid.towers.clip.exports import EXPORTS
 from promptgrid.towers.clip.kept import task_from
 from promptgrid.towers.clip.method_stub import STUB
 from promptgrid.tracks.image.assets import second_of
@@ -32,12 +34,10 @@ from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData
 from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
-from promptgrid.tracks.image.exports import EXPORTS
-from promptgrid.tracks.image.exports.words import nearest_words
-from promptgrid.tracks.image.imports import IMPORTS
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities
+from promptgrid.tracks.image.words import nearest_words
 
 THUMBNAIL = 64
 """Pixels of the longer side of an image in a report."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from promptgrid.contract.track import Exporter
 from promptgrid.engine.exporting import EXPORTS as ANY
 from promptgrid.engine.exporting import each
-from promptgrid.tracks.image.exports import coop, elevater, peft
+from promptgrid.towers.clip.exports import coop, elevater, peft
 
 EXPORTS: dict[str, Exporter] = {
     **ANY,

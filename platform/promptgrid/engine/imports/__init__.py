@@ -6,7 +6,7 @@ A format reads a path whole or refuses it: nothing is imported by halves.
 from __future__ import annotations
 
 from promptgrid.contract.track import Importer
-from promptgrid.tracks.image.imports import clip_benchmark, dassl, domainbed, elevater
+from promptgrid.engine.imports import clip_benchmark, dassl, domainbed, elevater
 
 IMPORTS: dict[str, Importer] = {
     "dassl-logs": dassl.read,

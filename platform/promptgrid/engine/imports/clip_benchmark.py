@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from promptgrid.engine.imports.reading import files_below, json_values, number_of, text_of
 from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_of
-from promptgrid.tracks.image.imports.reading import files_below, json_values, number_of, text_of
 
 TOOL = "clip-benchmark"
 NAMES = {"acc1": "accuracy", "acc5": "top5_accuracy", "mean_per_class_recall": "mean_per_class"}

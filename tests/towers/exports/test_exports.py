@@ -20,10 +20,10 @@ from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Kept, Predictions
 from promptgrid.engine.scoring import predictions_of
 from promptgrid.spec import Cell, Record, Refused
-from promptgrid.tracks.image.exports import EXPORTS
-from promptgrid.tracks.image.exports.elevater import probabilities
-from promptgrid.tracks.image.exports.words import nearest_words
+from promptgrid.towers.clip.exports import EXPORTS
+from promptgrid.towers.clip.exports.elevater import probabilities
 from promptgrid.tracks.image.track import ImageTrack
+from promptgrid.tracks.image.words import nearest_words
 
 RNG = np.random.default_rng(3)
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptgrid.engine.imports.reading import files_below, fraction, text_of
 from promptgrid.engine.protocols.base_to_new import harmonic_mean
 from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_of
-from promptgrid.tracks.image.imports.reading import files_below, fraction, text_of
 
 TOOL = "dassl"
 _SPLIT = re.compile(r"[Ee]valuate on the \*(\w+)\* set")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from promptgrid.engine.imports import IMPORTS
 from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_text, joined
-from promptgrid.tracks.image.imports import IMPORTS
 
 ARGUMENTS = """***************
 ** Arguments **

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from promptgrid.engine.datasets.published.elevater_layouts import ELEVATER
+from promptgrid.engine.imports.reading import files_below, json_values, number_of, text_of
 from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_of
-from promptgrid.tracks.image.imports.reading import files_below, json_values, number_of, text_of
 
 TOOL = "elevater"
 MARK = "_zeroshot_eval_"

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from promptgrid.engine.imports.reading import files_below, json_values, number_of, text_of
 from promptgrid.spec import Refused
 from promptgrid.spec.imported import Imported, imported_of
-from promptgrid.tracks.image.imports.reading import files_below, json_values, number_of, text_of
 
 TOOL = "domainbed"
 _ENV = re.compile(r"env(\d+)_out_acc")
