@@ -64,6 +64,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in methods},
         seen=_seen(track, planned),
+        about={row["name"]: row.get("about") or "" for row in methods},
         papers={row["name"]: row.get("paper") or "" for row in methods},
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},

@@ -64,7 +64,8 @@ class ReportInput:
     ``command`` reproduces the run; ``revision`` is the code's commit, with ``-dirty`` behind it where it was.
     ``published`` are rows of figures that papers report (see ``Track.published``), ``known_as`` maps those of our
     datasets and backbones that papers know to the papers' names: for one section, never for a rank.
-    ``papers`` maps methods to the papers they are from; ``seen`` says of datasets what the pretraining saw of them.
+    ``about`` says of methods what they are in a sentence, ``papers`` which papers they are from; ``seen`` says of
+    datasets what the pretraining saw of them.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
     code (see ``Track.parities``).
     For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
@@ -97,6 +98,7 @@ class ReportInput:
     kinds: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
     papers: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
     published: Sequence[Mapping[str, Any]] = ()

@@ -1,4 +1,4 @@
-"""The papers of the methods of the page, as BibTeX."""
+"""The methods of the page in a sentence each, with their papers as links and BibTeX."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ def facts(board: Board) -> Facts | None:
     papers = board.report.papers
     methods = [name for name in dict.fromkeys(planned.cell.method for planned in board.grid) if papers.get(name)]
     entries = [
-        {"method": name, "paper": papers[name], "link": paper_link(papers[name]), "bibtex": bibtex(name, papers[name])}
+        {
+            "method": name,
+            "about": board.report.about.get(name, ""),
+            "paper": papers[name],
+            "link": paper_link(papers[name]),
+            "bibtex": bibtex(name, papers[name]),
+        }
         for name in methods
     ]
     return {"entries": entries} if entries else None
 
 
-SECTION = Section("citations", "Papers", 125, beside(__file__), facts)
+SECTION = Section("citations", "Methods and papers", 125, beside(__file__), facts)
