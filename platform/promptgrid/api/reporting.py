@@ -121,7 +121,7 @@ def _seen(track: Any, planned: Plan) -> dict[str, str]:
     if all(cell.backbone != "bundled" for _, cell in planned.grid):
         return {}
     rows = [row for row in track.describe("datasets") if row.get("seen_in_pretraining")]
-    return {row["name"]: "its training part was among what the bundled backbone was trained on" for row in rows}
+    return {row["name"]: "the training part was among what the bundled backbone was trained on" for row in rows}
 
 
 def imported_results(suite: Suite) -> list[Imported]:

@@ -101,3 +101,10 @@ def test_rows_that_share_no_cell_are_compared_by_datasets(make_report):
     (one,) = first_against_second(report, [dataclasses.replace(leaderboard, grid=moved)])
     assert one.test == "datasets"
     assert one.alone is None
+
+
+def test_a_method_alone_leads_nobody(make_report):
+    board = build_board(make_report(methods=["coop"], shots=(16,)))
+    first, rest = answer(board.leaderboards[0], board.reference, None, IMAGES)
+    assert first == "coop"
+    assert rest.startswith("is the only ranked method, with ")

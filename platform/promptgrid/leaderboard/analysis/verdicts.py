@@ -5,7 +5,7 @@ from __future__ import annotations
 from promptgrid.leaderboard.analysis import statistics as st
 from promptgrid.leaderboard.analysis.first_two import FirstTwo
 from promptgrid.leaderboard.leaderboard import Leaderboard, Row
-from promptgrid.leaderboard.numbers import many, p_value, points, signed, span
+from promptgrid.leaderboard.numbers import p_value, points, signed, span
 from promptgrid.spec import Noun
 from promptgrid.spec.metrics import Metric
 
@@ -38,7 +38,10 @@ def answer(leaderboard: Leaderboard, reference: str, contest: FirstTwo | None, e
     score = f"{points(best.mean.value, metric=best.metric)}{best.metric.symbol}"
     if len(first) > 1:
         return ", ".join(row.label for row in first), f"share the first place of {len(ranked)} with {score}."
-    told = f"leads {many(len(ranked), 'ranked method')} with {score}{_margin(best, reference)}."
+    if len(ranked) == 1:
+        left = _left_out(leaderboard)
+        return best.label, f"is the only ranked method, with {score}{f'; not ranked: {left}' if left else ''}."
+    told = f"leads {len(ranked)} ranked methods with {score}{_margin(best, reference)}."
     return best.label, f"{told} {_second(contest, best.metric, examples)}".rstrip()
 
 

@@ -24,23 +24,27 @@ def facts(board: Board) -> Facts | None:
 
 def _seen(board: Board) -> list[str]:
     names = dict.fromkeys(planned.cell.dataset for planned in board.grid)
-    return [
-        f"{board.report.titles.get(name, name)}: {board.report.seen[name]}"
-        for name in names
-        if name in board.report.seen
-    ]
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        if name in board.report.seen:
+            alike.setdefault(board.report.seen[name], []).append(board.report.titles.get(name, name))
+    return [f"{', '.join(titles)}: {said}" for said, titles in alike.items()]
 
 
 def _recipes(board: Board) -> list[str]:
     rows = {row.label: row.recipe for leaderboard in board.leaderboards for row in leaderboard.rows}
-    return [f"{label}: {recipe.kind}, {recipe.note}" for label, recipe in rows.items() if recipe.note]
+    alike: dict[str, list[str]] = {}
+    for label, recipe in rows.items():
+        if recipe.note:
+            alike.setdefault(f"{recipe.kind}, {recipe.note}", []).append(label)
+    return [f"{said}: {'; '.join(labels)}" for said, labels in alike.items()]
 
 
 def _parity(board: Board) -> list[str]:
-    rows = {row.label: row for leaderboard in board.leaderboards for row in leaderboard.rows}
+    rows = {row.method: row for leaderboard in board.leaderboards for row in leaderboard.rows}
     return [
-        f"{label}: {row.parity.get('note') or row.parity['said']}"
-        for label, row in rows.items()
+        f"{method}: {row.parity.get('note') or row.parity['said']}"
+        for method, row in rows.items()
         if row.parity and row.parity["result"] in ("mended", "in part")
     ]
 
