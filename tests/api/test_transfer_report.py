@@ -84,4 +84,4 @@ def test_damaged_predictions_are_left_out_and_said(
     (keeper.folder(keys[0]) / "predictions.parquet").write_bytes(b"no parquet")
     answers = right_answers(keeper, keys)
     assert set(answers) == set(keys[1:])
-    assert "no predictions for paired tests" in caplog.text
+    assert "no answers of cell" in caplog.text

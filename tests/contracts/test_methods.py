@@ -227,7 +227,7 @@ def _run(cells: list[Cell], wanted: list[Cell] | None = None, cache: MemoryCache
 
 
 MEMORY = MemoryCache()
-ROUNDING = 3e-5
+ROUNDING = 5e-5
 """Of float32 sums, which processors make in orders of their own, behind a training."""
 
 

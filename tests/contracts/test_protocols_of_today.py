@@ -60,8 +60,8 @@ def test_a_stream_changes_the_order_and_no_answer() -> None:
     stream, plain = ran("zero_shot", "test_stream", shots=0), ran("zero_shot", "test_time", shots=0)
     assert stream.record.metrics["accuracy"] == plain.record.metrics["accuracy"]
     (given,), (other,) = stream.predictions, plain.predictions
-    assert given.image.tolist() != other.image.tolist()
-    np.testing.assert_array_equal(given.top[np.argsort(given.image), 0], other.top[np.argsort(other.image), 0])
+    assert given.example.tolist() != other.example.tolist()
+    np.testing.assert_array_equal(given.top[np.argsort(given.example), 0], other.top[np.argsort(other.example), 0])
 
 
 def test_an_unknown_protocol_with_a_number_names_the_nearest() -> None:

@@ -152,7 +152,7 @@ def test_f10_the_loser_of_the_last_moment_changes_nothing(tmp_path: Path, monkey
 def test_f10_rivals_that_fail_keep_both_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, cell = Store(tmp_path), make_cell(1)
     store.commit(Outcome(make_failure(cell)))
-    monkeypatch.setattr(type(store.attempts), "_numbers", staticmethod(lambda folder: []))
+    monkeypatch.setattr(type(store.attempts), "numbers", staticmethod(lambda folder: []))
     store.commit(Outcome(make_failure(cell)))
     monkeypatch.undo()
     assert store.failures()[cell.key].attempts == 2

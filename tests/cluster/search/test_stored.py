@@ -60,3 +60,10 @@ def test_places_that_came_or_went_are_counted(store: Store) -> None:
 def test_a_search_that_shares_no_cell_is_none_of_the_suite(store: Store) -> None:
     searched(store, 3, "tuned")
     assert stored_searches(toy_suite("tuned", seeds=[7]), store) == []
+
+
+def test_a_search_of_another_suite_that_shares_only_what_cannot_vary_is_not_shown(store: Store) -> None:
+    searched(store, 3, "tuned", "sleep", name="other")
+    assert stored_searches(toy_suite("sleep", seeds=[1, 2]), store) == []
+    (stored,) = stored_searches(toy_suite("tuned", seeds=[1, 2]), store)
+    assert stored.stale

@@ -83,7 +83,7 @@ def test_zero_shot_is_scored_on_what_a_narrowed_pair_is_scored_on() -> None:
     cells = cells_of(wing, **pair, methods=["zero_shot", {"name": "coop", "epochs": 1}])
     found = run_study(wing, cells)
     scored = {cell.method: found[cell.key].predictions[0] for cell in cells if cell.source}
-    assert len(scored["zero_shot"].image) == len(scored["coop"].image) == 8
+    assert len(scored["zero_shot"].example) == len(scored["coop"].example) == 8
     assert scored["zero_shot"].top.shape[1] == 2, "brown bear is no class of the source"
 
 

@@ -53,7 +53,7 @@ def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
     except Refused:  # a dataset without validation examples: no search of this suite can have run
         return []
     now = _test_keys(search)
-    ours = [(found, told) for found in kept if (told := stale_parts(found, now)) is not None]
+    ours = [(found, told) for found in kept if (told := stale_parts(found, suite.name, now)) is not None]
     current = _longest([StoredSearch(found) for found, told in ours if found.base == base and not told])
     older = [
         StoredSearch(found, told or (f"validation {search.track.examples.many} have changed since",))
@@ -64,11 +64,16 @@ def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
     return current + [stored for stored in _longest(older) if _asked(stored.found) not in asked]
 
 
-def stale_parts(found: SearchFound, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
-    """What has changed since ``found`` was made, against the test cells ``now``; None where they share no cell."""
+def stale_parts(found: SearchFound, suite: str, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
+    """What has changed since ``found`` was made, against the test cells ``now`` of the suite called ``suite``.
+
+    None where they share no cell, or only cells in which the search of a suite of another name varied nothing.
+    """
     then = {(place.label, place.backbone, place.dataset, place.shots): set(place.keys(0)) for place in found.places}
-    if not any(keys & set(now.get(where, ())) for where, keys in then.items()):
-        return None
+    varied = {(study.label, study.backbone) for study in found.studies if len(study.trials) > 1}
+    telling = then if found.suite == suite else {where: keys for where, keys in then.items() if where[:2] in varied}
+    if not any(keys & set(now.get(where, ())) for where, keys in telling.items()):
+        return None  # what nothing varies in, such as zero-shot, is shared with searches of other suites
     seeds: Counter[tuple[int, int]] = Counter()
     changed = gone = 0
     for where, keys in then.items():

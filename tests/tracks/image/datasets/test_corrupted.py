@@ -125,7 +125,7 @@ def test_what_was_learned_clean_is_scored_corrupted(method: str) -> None:
         Pack((cell,), wanted=frozenset({cell.key})), cache, "cpu", learned=lambda key: {clean.key: first.state}[key]
     )
     assert found.record.status == "done", found.record.log_tail
-    assert len(found.predictions[0].image) == 30
+    assert len(found.predictions[0].example) == 30
 
 
 def test_other_classes_than_the_sources_are_refused() -> None:
