@@ -50,7 +50,7 @@ def content_hash(script: str) -> str:
 def _body(environment: Environment, board: Board, section: Section, facts: Facts, figures: Figures) -> Markup:
     template = environment.from_string('{% import "macros.html.j2" as ui %}' + section.template)
     return Markup(
-        template.render(board=board, examples=board.report.examples, **facts, **section.drawings(board, figures))
+        template.render(board=board, examples=board.report.examples, **facts, **section.drawings(board, figures, facts))
     )
 
 

@@ -26,7 +26,8 @@ class Section:
     number on the page is in that file. ``template`` (Jinja, escaped) shows them; it sees the facts by name, ``board``,
     ``examples`` (what the track calls its examples), and the macros of ``page/macros.html.j2`` as ``ui``. ``facts``
     returns None where the section has nothing to say.
-    ``drawings`` adds what only the page needs (SVG), by name, from the figure files of the report (name to SVG text).
+    ``drawings`` adds what only the page needs (SVG), by name, from the figure files of the report (name to SVG text)
+    and from the section's own facts.
     """
 
     key: str
@@ -34,4 +35,4 @@ class Section:
     order: int
     template: str
     facts: Callable[[Board], Facts | None]
-    drawings: Callable[[Board, Figures], dict[str, Any]] = lambda board, figures: {}
+    drawings: Callable[[Board, Figures, Facts], dict[str, Any]] = lambda board, figures, told: {}

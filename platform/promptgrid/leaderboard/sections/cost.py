@@ -91,9 +91,8 @@ def cost_figures(board: Board) -> dict[str, str]:
     }
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """One picture a part."""
-    told = facts(board) or {"parts": []}
     names = [cost_name(board, part["backbone"], part["shots"]) for part in told["parts"]]
     return {"pictures": [Markup(inline(figures[name], name, "score against cost")) for name in names]}
 

@@ -64,7 +64,7 @@ def _answers(board: Board) -> list[dict[str, Any]]:
     return told
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """A strip of all means for each board, in the order of the leaderboards."""
     return {"strips": [strip(board, leaderboard) for leaderboard in board.leaderboards]}
 

@@ -129,17 +129,16 @@ def _shown(sheet: Sheet, rows: Sequence[str], each: int) -> list[dict[str, Any]]
     ]
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """Reliability curves, and small pictures of the examples from the data itself, by dataset and index."""
-    found = facts(board) or {"parts": []}
     curves, small = {}, {}
-    for part in found["parts"]:
-        for told in part["datasets"]:
-            place = part["backbone"], told["name"], told["evaluation"]
-            curves[place] = Markup(reliability_svg(told["reliability"], lambda label: colour(board, label)))
-            wanted = [one["index"] for one in told["shown"]]
-            for index, one in (board.report.show(told["name"], wanted) if wanted else {}).items():
-                small[told["name"], index] = {"src": _address(one.picture), "words": one.words}
+    for part in told["parts"]:
+        for own in part["datasets"]:
+            place = part["backbone"], own["name"], own["evaluation"]
+            curves[place] = Markup(reliability_svg(own["reliability"], lambda label: colour(board, label)))
+            wanted = [one["index"] for one in own["shown"]]
+            for index, one in (board.report.show(own["name"], wanted) if wanted else {}).items():
+                small[own["name"], index] = {"src": _address(one.picture), "words": one.words}
     return {"curves": curves, "small": small}
 
 

@@ -59,7 +59,7 @@ def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
     }
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """Dots in the colours of the curves, and one small interval plot a row, on one axis a table."""
     return {
         "forests": [

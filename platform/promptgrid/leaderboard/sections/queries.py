@@ -69,7 +69,7 @@ def _mean(values: list[float | None] | list[float]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """The pictures, inline, in the order of the parts."""
     names = [figure_name(board, leaderboard) for leaderboard in board.leaderboards if asks(leaderboard)]
     return {

@@ -42,7 +42,7 @@ def _silent(board: Board, tables: list[dict[str, Any]]) -> list[dict[str, str]]:
     return [{"where": ", ".join(where), "why_not": why} for why, where in places.items()]
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """One diagram a leaderboard that has one, in order."""
     names = [rank_name(board, leaderboard) for leaderboard in board.leaderboards if not leaderboard.comparison.why_not]
     return {"diagrams": [Markup(inline(figures[name], name, "mean ranks")) for name in names]}

@@ -88,7 +88,7 @@ def _mean(values: list[float | None]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """The pictures of each search, inline, in the order of its curves."""
     return {
         "metrics": [found.chosen_by for found in board.report.searches],

@@ -31,7 +31,7 @@ def _part(board: Board, backbone: str) -> dict[str, Any]:
     }
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """The pictures, inline; a picture too large for the page is left to its file."""
     pictures = []
     for backbone in (backbone for backbone in board.backbones if has_curve(board, backbone)):

@@ -62,7 +62,7 @@ def _part(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
     }
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """Performance profiles, by place among the leaderboards; only of those that have one."""
     names = {place: profile_name(board, one) for place, one in enumerate(board.leaderboards)}
     return {

@@ -70,7 +70,7 @@ def _study(board: Board, item: Transfer, mapped: bool) -> dict[str, Any]:
     }
 
 
-def drawings(board: Board, figures: Figures) -> dict[str, Any]:
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
     """The maps of the main gain first, as long as the page has room; then the others, and what goes with similarity."""
     items = list(board.transfers)
     names = {(k, item.base): map_name(board, item, item.base) for k, item in enumerate(items)}
