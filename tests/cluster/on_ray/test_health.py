@@ -55,6 +55,19 @@ def test_silence_is_a_death_too(clock: Clock) -> None:
     assert health.trouble() == f"it has not answered for {SILENCE + 1:.0f} s"
 
 
+def test_a_death_is_told_by_its_name_where_a_look_hangs_in_the_dead(clock: Clock) -> None:
+    told: list[str] = []
+    dead = [""]
+    health = HealthMonitor(lambda: Health(ONE), ONE, told.append, clock, died=lambda: dead[0])
+    health.guard()
+    dead[0] = "its GCS has died"  # and no look comes back from now on
+    health.guard()
+    dead[0] = ""
+    clock.now += UNHEARD
+    health.guard()
+    assert told == ["its GCS has died"], "sooner than its silence, and by its name"
+
+
 def test_a_driver_that_does_not_ask_is_taken_to_be_stuck(clock: Clock) -> None:
     told: list[str] = []
     health = HealthMonitor(lambda: Health(trouble="its GCS has died"), ONE, told.append, clock)

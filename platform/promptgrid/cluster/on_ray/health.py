@@ -36,6 +36,7 @@ class HealthMonitor:
         machines: what it offered at the start.
         stuck: told of a trouble that nobody has asked for.
         clock: for tests.
+        died: names a vital part of Ray that has died, else is empty; asks the operating system alone, so never hangs.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class HealthMonitor:
         machines: Machines,
         stuck: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        died: Callable[[], str] = lambda: "",
     ) -> None:
         self._look = look
+        self._died = died
         self._stuck = stuck
         self._clock = clock
         self._trouble = ""
@@ -86,6 +89,7 @@ class HealthMonitor:
             self._stuck(found)
 
     def _found(self) -> str:
+        self._trouble = self._trouble or self._died()  # before its silence: a look hangs in a Ray that has just died
         silent = self._clock() - self._answered
         return self._trouble or (f"it has not answered for {silent:.0f} s" if silent > SILENCE else "")
 
@@ -105,15 +109,21 @@ class HealthMonitor:
             what()
 
 
+def vital_death() -> str:
+    """Which vital part of the Ray of this process has died; empty where none has, or where it started none."""
+    from ray._private import worker
+
+    node: Any = worker._global_node
+    dead = [name for name, _ in node.dead_processes()] if node is not None else []
+    return next((VITAL[name] for name in dead if name in VITAL), "")
+
+
 def ask_ray() -> Health:
-    """What the connected Ray offers now, and which vital part of it has died."""
+    """What the connected Ray offers now, and whether it holds this machine to be lost. May hang."""
     import ray
     from ray._private import worker
 
     node: Any = worker._global_node
-    for name, _ in node.dead_processes() if node is not None else ():
-        if name in VITAL:
-            return Health(trouble=VITAL[name])
     rows: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     mine = node.node_id if node is not None else None
     if any(row["NodeID"] == mine and not row["Alive"] for row in rows):

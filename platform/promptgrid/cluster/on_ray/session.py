@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptgrid.cluster.on_ray.address import OWN, named, no_cluster, wants_token
-from promptgrid.cluster.on_ray.health import HealthMonitor, ask_ray, machines_of
+from promptgrid.cluster.on_ray.health import HealthMonitor, ask_ray, machines_of, vital_death
 from promptgrid.cluster.on_ray.orphans import end_orphans
 from promptgrid.cluster.on_ray.socket_paths import parents, ray_parent
 from promptgrid.cluster.on_ray.start import PATIENCE, WORKER_ENVIRONMENT, quiet, start_ray
@@ -111,7 +111,7 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
         logging.getLogger("ray").setLevel(logging.ERROR)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists trials whose workers were lost, and retried
         if ray.is_initialized():
-            with HealthMonitor(ask_ray, machines(), _leaving(None, address)) as health:
+            with HealthMonitor(ask_ray, machines(), _leaving(None, address), died=vital_death) as health:
                 yield Session(health.machines, ours=False, health=health)
             return
         folder = _home() if own else None
@@ -121,7 +121,7 @@ def ray_session(workers: int | None, address: str | None, cpus_each: int = 1) ->
                 start_ray((workers or os.cpu_count() or 1) * cpus_each, folder)
             else:
                 _connect(str(address), where)
-            with HealthMonitor(ask_ray, machines(), _leaving(folder, address)) as health:
+            with HealthMonitor(ask_ray, machines(), _leaving(folder, address), died=vital_death) as health:
                 try:
                     yield Session(health.machines, ours=True, health=health, address="" if own else str(address))
                 finally:
