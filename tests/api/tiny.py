@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 
 MODEL: dict[str, Any] = {
     "embed_dim": 16,

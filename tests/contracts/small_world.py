@@ -13,8 +13,8 @@ from promptgrid import catalog
 from promptgrid.contract.clip import Backbone, BackboneFamily, Dataset, DatasetFamily, Preprocessing
 from promptgrid.contract.track import Arrays
 from promptgrid.spec import DatasetCard, Request, digest
-from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models import torchvision_cure
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack
 

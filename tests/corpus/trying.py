@@ -23,7 +23,7 @@ from promptgrid.cli.main import app
 from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.spec import Refused, read_suite
 from promptgrid.spec.headings import headings
-from promptgrid.tracks.image.backbones import checkpoints
+from promptgrid.towers.clip.models import checkpoints
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 from promptgrid.tracks.image.datasets.decoding import DamagedImage
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder

@@ -31,7 +31,7 @@ from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Cell, Cost, Pack, Provenance, Reason, Record, digest, scores_digest
 from promptgrid.spec.cell import canonical_json
 from promptgrid.spec.suite import parse_suite
-from promptgrid.tracks.image.backbones.architecture import identity, resolved
+from promptgrid.towers.clip.models.architecture import identity, resolved
 from promptgrid.tracks.image.datasets.imagefolder import ImageFolder
 from promptgrid.tracks.image.track import ImageTrack
 

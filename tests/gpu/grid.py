@@ -21,7 +21,7 @@ from promptgrid import api, catalog
 from promptgrid.engine.bench.measure import Variant, packed, timed
 from promptgrid.engine.bench.rate import matmul_rate
 from promptgrid.engine.training.schedule import steps_per_epoch
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, step_flops, text_flops
 from promptgrid.tracks.image.bench.problem import FAMILIES, problem
 from promptgrid.tracks.image.bench.run import ImageBench

@@ -23,7 +23,7 @@ from promptgrid.engine import runner
 from promptgrid.engine.training import programs, speed
 from promptgrid.engine.training.speed import Speed
 from promptgrid.spec import Cell, Pack, Request
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack
 
 DEVICE = os.environ.get("PROMPTGRID_GPU_DEVICE", "cuda")

@@ -17,7 +17,7 @@ from promptgrid.contract.assets import Descriptions
 from promptgrid.contract.clip import BackboneFamily, Dataset, DatasetFamily, Method, stream
 from promptgrid.engine.training.sampling import streams
 from promptgrid.spec import Cell, DatasetCard, Pack, Request
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.data.restyled import Beside
 from promptgrid.tracks.image.pairs import PairPool
 from promptgrid.tracks.image.track import ImageTrack

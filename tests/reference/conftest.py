@@ -9,8 +9,8 @@ from tests.reference.bench import Bench, CutFamily, Exact, Given
 from tests.reference.clip import Clip
 
 from promptgrid.contract.clip import Dataset, Preprocessing
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.backbones.bundled_weights import load_bundled
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 from promptgrid.tracks.image.track import ImageTrack
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -34,6 +35,11 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"Answer({self.example!r}: {self.name!r}, {self.score:.3f})"
+
+
+def params_of(state: Mapping[str, npt.NDArray[Any]], device: str) -> Params:
+    """The arrays that a record keeps, as parameters on ``device``."""
+    return {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
 
 
 class Given(Protocol):

@@ -158,7 +158,7 @@ def test_what_elevater_cannot_score_is_refused() -> None:
 def test_words_are_those_of_the_vocabulary(image_track: ImageTrack, bundled_backbone: Backbone) -> None:
     tokens = bundled_backbone.tokenize(["a photo of a dog"])[0]
     embedded = bundled_backbone.embed_tokens(tokens[1:4]).numpy()
-    rows = nearest_words(kept("coop", {"context": embedded}), lambda cell: bundled_backbone, 2)  # type: ignore[arg-type, return-value]  # the bundled one is a dual encoder
+    rows = nearest_words(kept("coop", {"context": embedded}), lambda *named: bundled_backbone, 2)  # type: ignore[arg-type, return-value]  # the bundled one is a dual encoder
     first = [row for row in rows if row["rank"] == 1]
     assert [row["word"] for row in first] == ["a</w>", "photo</w>", "of</w>"]
     assert [row["distance"] for row in first] == [0.0, 0.0, 0.0]
@@ -168,7 +168,7 @@ def test_words_are_those_of_the_vocabulary(image_track: ImageTrack, bundled_back
     by_hand = (table - torch.from_numpy(embedded[0]).double()).norm(dim=1).sort().values[1]
     assert second["distance"] == pytest.approx(float(by_hand))
     classwise = nearest_words(
-        kept("coop", {"context": np.stack([embedded, embedded])}), lambda cell: bundled_backbone, 1
+        kept("coop", {"context": np.stack([embedded, embedded])}), lambda *named: bundled_backbone, 1
     )  # type: ignore[arg-type, return-value]  # as above
     assert [row["of"] for row in classwise] == ["cat"] * 3 + ["dog"] * 3
     with pytest.raises(Refused, match="learned no context of words"):

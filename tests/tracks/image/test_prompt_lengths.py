@@ -9,8 +9,8 @@ import pytest
 from promptgrid.contract.backbone import PromptRoom
 from promptgrid.contract.clip.backbone import Backbone
 from promptgrid.spec import DatasetCard, Refused, Request
+from promptgrid.towers.clip.models.prompt_room import clip_room
 from promptgrid.towers.clip.prompt_lengths import PromptLengths
-from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
 
 class Named:

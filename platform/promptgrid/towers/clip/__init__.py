@@ -1,6 +1,6 @@
 """The towers of CLIP-like dual encoders as functions of embeddings, and what of a step they need not repeat.
 
-Not here: where a model comes from. A wing loads it and hands its modules over.
+How a model is read from its files stands in ``models``. Not here: which models there are. A wing names its own.
 
 **Text towers.** A context that classes share is encoded once (:class:`SharedPrefix`), with deep prompts too where they
 overwrite nothing but the prefix. The plain route, every prompt whole and cut behind its EOT, is that of methods that

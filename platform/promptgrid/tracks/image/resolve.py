@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
@@ -11,9 +11,9 @@ from promptgrid.contract.clip.method import adaptation_of, beside_of
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
-from promptgrid.spec import Request
+from promptgrid.spec import Cell, Request
 from promptgrid.towers.clip.prompt_lengths import PromptLengths
-from promptgrid.tracks.image.assets import Assets
+from promptgrid.tracks.image.assets import Assets, second_of
 from promptgrid.tracks.image.data.pixels import PIXELS
 from promptgrid.tracks.image.data.restyled import VERSION
 from promptgrid.tracks.image.data.test_views import named
@@ -58,6 +58,14 @@ class ImageResolver(Resolver):
         if beside:
             own["beside"] = [*beside, VERSION]
         return own
+
+    def second(self, cell: Cell) -> tuple[str, str] | None:
+        """Id and digest of the second backbone that a cell's method looks through; None where it needs none."""
+        method = self.method(cell.method)(**cell.settings)
+        if "second_backbone" not in method.assets:
+            return None
+        assets = cast(dict[str, Any], cell.identity.get("assets", {}))
+        return second_of(method), str(assets.get("second_backbone", ""))
 
     def joined(self, name: str) -> Dataset | None:
         return open_corrupted(name, self.dataset) or open_union(name, self.knows, self.dataset)

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL.Image import Image
 
 from promptgrid.contract.clip import Backbone, Cache, Dataset, Task
-from promptgrid.contract.clip.black_box import face_of
 from promptgrid.contract.track import Kept, Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
 from promptgrid.engine.imports import IMPORTS
+from promptgrid.engine.learned import params_of
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
 from promptgrid.towers.clip.costs import Shape, expectation
 from promptgrid.towers.clip.exports import EXPORTS
-from promptgrid.towers.clip.kept import task_from
 from promptgrid.towers.clip.method_stub import STUB
-from promptgrid.tracks.image.assets import second_of
-from promptgrid.tracks.image.backbones.torchvision_cure import open_clip_works
+from promptgrid.towers.clip.models.torchvision_cure import open_clip_works
 from promptgrid.tracks.image.cards.told import CARDS
 from promptgrid.tracks.image.data.augmenting import viewing
 from promptgrid.tracks.image.data.learned import LearnedMethod
 from promptgrid.tracks.image.data.looking import unseen
 from promptgrid.tracks.image.data.pack_data import ImageData
+from promptgrid.tracks.image.data.pixels import thumbnail
 from promptgrid.tracks.image.data.tables import Looking
 from promptgrid.tracks.image.datasets.preview import address_of, preview
 from promptgrid.tracks.image.published.names import PUBLISHED
 from promptgrid.tracks.image.resolve import ImageResolver, preprocessing_of
 from promptgrid.tracks.image.similarity import similarities
 from promptgrid.tracks.image.words import nearest_words
-
-THUMBNAIL = 64
-"""Pixels of the longer side of an image in a report."""
 
 
 class ImageTrack(Wing):
@@ -88,25 +82,16 @@ class ImageTrack(Wing):
     def restore(
         self, record: Record, state: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any], device: str
     ) -> LearnedMethod:
-        """What ``record`` learned, with ``classify``, ``logits``, ``rebind`` and ``classes``; no dataset is opened.
-
-        Raises:
-            Refused: the backbone is not the one it was learned on, naming what differs.
-        """
+        """What ``record`` learned; no dataset is opened."""
         self.resolver.look_again()
-        cell = record.cell
-        facts = self.resolver.facts(cell.backbone)
+        cell, facts = record.cell, self.resolver.facts(record.cell.backbone)
         refuse_other_backbone(cell, about, facts, {"preprocessing": preprocessing_of(facts)})
-        backbone = self.backbone(cell.backbone, device)
         method = self.resolver.method(cell.method)(**cell.settings)
-        params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
-        task = task_from(about, face_of(method, backbone))
-        return LearnedMethod(method, params, task, title_of(cell), self._second(cell, device))
+        backbone, second = self.backbone(cell.backbone, device), self._second(cell, device)
+        return LearnedMethod.kept(method, params_of(state, device), about, backbone, title_of(cell), second)
 
     def words(self, kept: Kept, count: int) -> list[dict[str, Any]]:
-        return nearest_words(
-            kept, lambda cell: self.backbone(cell.backbone, "cpu", str(cell.identity["backbone"])), count
-        )
+        return nearest_words(kept, self.backbone, count)
 
     def timed(self) -> Bench:
         from promptgrid.tracks.image.bench.run import ImageBench
@@ -121,10 +106,7 @@ class ImageTrack(Wing):
         return preview(self.resolver.dataset(address), address)
 
     def thumbnail(self, example: Image) -> Thumbnail:
-        small, out = example.convert("RGB"), io.BytesIO()
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        small.save(out, "WEBP", quality=60, method=6)
-        return Thumbnail(out.getvalue())
+        return Thumbnail(thumbnail(example))
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         return {"open_clip": open_clip_works()}
@@ -134,8 +116,5 @@ class ImageTrack(Wing):
 
     def _second(self, cell: Cell, device: str) -> Backbone | None:
         """The second backbone of a cell's method, which all cells of its pack share; None where it needs none."""
-        method = self.resolver.method(cell.method)(**cell.settings)
-        if "second_backbone" not in method.assets:
-            return None
-        assets = cast(dict[str, Any], cell.identity.get("assets", {}))
-        return cast(Backbone, self.backbone(second_of(method), device, str(assets.get("second_backbone", ""))))
+        named = self.resolver.second(cell)
+        return None if named is None else cast(Backbone, self.backbone(named[0], device, named[1]))

@@ -9,18 +9,17 @@ import torch
 
 from promptgrid.contract.track import Kept
 from promptgrid.engine.exporting import arrays_of
-from promptgrid.spec import Cell, Refused
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.spec import Refused
 
 SPOKEN = ("coop", "cocoop", "kgcoop", "prograd")
 """Methods whose context enters the text tower as it was learned, where words do."""
 
 
-def nearest_words(kept: Kept, load: Callable[[Cell], DualEncoder], count: int) -> list[dict[str, Any]]:
+def nearest_words(kept: Kept, load: Callable[[str, str, str], Any], count: int) -> list[dict[str, Any]]:
     """The ``count`` words nearest to each token, by Euclidean distance between embeddings, nearest first.
 
     Rows have ``of`` (a class, where each has its own context), ``token`` (from 1), ``rank``, ``word`` (``</w>`` ends
-    one) and ``distance``. ``load`` gives the backbone of a cell.
+    one) and ``distance``. ``load`` gives the backbone of an id, a device and a digest.
 
     Raises:
         Refused: no context of words was learned; nothing is loaded then.
@@ -29,7 +28,7 @@ def nearest_words(kept: Kept, load: Callable[[Cell], DualEncoder], count: int) -
     if cell.method not in SPOKEN or "context" not in arrays_of(kept):
         raise Refused("learned no context of words", where=cell.key[:12], got=cell.method,
                       expected=f"a cell of {', '.join(SPOKEN)}")  # fmt: skip
-    words, embedded = load(cell).vocabulary()
+    words, embedded = load(cell.backbone, "cpu", str(cell.identity["backbone"])).vocabulary()
     context = torch.from_numpy(arrays_of(kept)["context"].copy()).double()
     classes = list(kept.about.get("classes", ())) if context.dim() == 3 else [""]
     rows = []

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, cast
 
 import numpy.typing as npt
-import torch
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
@@ -14,6 +13,7 @@ from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache, Thumbnail
 from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.data import Opened
+from promptgrid.engine.learned import params_of
 from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Room
 from promptgrid.engine.wing import Wing
@@ -86,9 +86,8 @@ class TextTrack(Wing):
         cell = record.cell
         refuse_other_backbone(cell, about, self.resolver.facts(cell.backbone))
         method = self.resolver.method(cell.method)(**cell.settings)
-        params = {name: torch.from_numpy(value.copy()).to(device) for name, value in state.items()}
         task = task_from(about, self._backbone(cell.backbone, device))
-        return LearnedMethod(method, params, task, title_of(cell))
+        return LearnedMethod(method, params_of(state, device), task, title_of(cell))
 
     def timed(self) -> Bench:
         from promptgrid.tracks.text.bench.run import TextBench

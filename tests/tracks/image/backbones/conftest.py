@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from promptgrid.contract.clip import Preprocessing
-from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models import torchvision_cure
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 2e-5}
 """Of features and gradients, relative to the largest of them."""

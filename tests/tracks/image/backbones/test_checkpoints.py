@@ -12,7 +12,7 @@ from tests.corpus.broken_checkpoints import SOUND, Write, state
 from tests.tracks.image.backbones.small_clip import SMALL, as_openai_wrote_it, small_model
 
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import checkpoints
+from promptgrid.towers.clip.models import checkpoints
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 
 NAME = "open_clip_pytorch_model.bin"

@@ -10,7 +10,7 @@ from tests.tracks.image.backbones.conftest import far
 from torch import Tensor
 
 from promptgrid.contract.clip import Apart, Backbone, Edits, NormShift, SidePath, Task, TokenPlan
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 
 CELLS, IMAGES, COUNT = 3, 2, 2

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from promptgrid.contract.clip import Edits, Task, TokenPlan
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 
 torchvision_cure.apply()

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from promptgrid.spec import Refused
+from promptgrid.towers.clip.models.prompt_room import refuse_cut
 from promptgrid.tracks.image.backbones.bundled_models import BundledModels
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
-from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 
 
 class WordTokenizer:

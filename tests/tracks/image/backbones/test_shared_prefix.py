@@ -10,8 +10,8 @@ from torch import Tensor
 
 from promptgrid.contract.clip import Backbone, Edits, LowRank, PromptTokens, Task, TokenPlan
 from promptgrid.towers.clip import shared_prefix
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.towers.clip.towers import TextTower
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
 
 CELLS, CONTEXT = 3, 4
 CLASSES = {

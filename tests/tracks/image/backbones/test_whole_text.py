@@ -17,8 +17,8 @@ from promptgrid.catalog import track
 from promptgrid.contract.clip import Task
 from promptgrid.contract.clip.conformance import check_backbone, check_method
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models import torchvision_cure
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 
 LENGTH, WORDS = 16, 200

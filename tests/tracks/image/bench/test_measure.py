@@ -18,7 +18,7 @@ from promptgrid.contract.edits import LowRank
 from promptgrid.contract.track import Timing
 from promptgrid.engine.bench import measure, rate
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, image_flops, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.bench.problem import FAMILIES

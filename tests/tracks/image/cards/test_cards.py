@@ -13,12 +13,12 @@ import torch
 from promptgrid import catalog
 from promptgrid.contract.clip import Axes, Params, Task, Trained
 from promptgrid.engine.cards.card import card_of
+from promptgrid.engine.cards.counting import learned_numbers
 from promptgrid.engine.cards.parity import RESULTS
 from promptgrid.engine.cards.prose import said, written
 from promptgrid.spec import Refused
 from promptgrid.tracks.image import methods
-from promptgrid.tracks.image.cards.counting import learned_numbers
-from promptgrid.tracks.image.cards.shapes import bundled, vit_b16
+from promptgrid.tracks.image.cards.shapes import bundled, task_on, vit_b16
 from promptgrid.tracks.image.cards.told import CARDS as CARDS_OF_IMAGES
 
 torch.set_num_threads(1)
@@ -225,4 +225,4 @@ def test_the_code_of_a_parity_is_a_commit(name: str) -> None:
 
 
 def test_counting_needs_no_weights() -> None:
-    assert learned_numbers(RESOLVER.methods["coop"](context_length=4), vit_b16(), 10, 16) == 2_048
+    assert learned_numbers(RESOLVER.methods["coop"](context_length=4), task_on(vit_b16(), 10, 16)) == 2_048

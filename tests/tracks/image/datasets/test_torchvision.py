@@ -17,10 +17,10 @@ from tests.tracks.image.small_study import cells_of, run_study
 from promptgrid.contract.clip import Dataset
 from promptgrid.contract.conformance.plugins import check_dataset
 from promptgrid.engine.datasets.published.checking import check_named
+from promptgrid.engine.datasets.published.torchvision_layouts import TORCHVISION
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.datasets.torchvision_folders import TorchvisionFolders
-from promptgrid.tracks.image.datasets.torchvision_layouts import TORCHVISION
 from promptgrid.tracks.image.track import ImageTrack
 
 SPLITS = {

@@ -12,7 +12,7 @@ from tests.contracts import small_world
 
 from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.data.features import feature_table
 from promptgrid.tracks.image.data.pixels import prepared
 

@@ -142,13 +142,13 @@ def _shifted(x: Tensor, place, edits: Edits | None) -> Tensor:
 @pytest.fixture(scope="session")
 def open_clip_backbone() -> Backbone:
     """An untrained open_clip model of the smallest size, through the towers that the engine uses."""
-    from promptgrid.tracks.image.backbones import torchvision_cure
+    from promptgrid.towers.clip.models import torchvision_cure
 
     torchvision_cure.apply()
     import open_clip
     from open_clip.tokenizer import SimpleTokenizer
 
-    from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+    from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -21,7 +21,7 @@ from tests.contracts.small_world import (
 
 from promptgrid.contract.clip import Backbone
 from promptgrid.spec import Pack
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder, offers
 from promptgrid.tracks.image.track import ImageTrack
 
 METHODS = small_world.track().resolver.methods

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.pretrain.pictures.corpus import Corpus, assemble
 from promptgrid.tracks.image.pretrain.release.weights import quantize
 from promptgrid.tracks.image.pretrain.training.packing import Packed

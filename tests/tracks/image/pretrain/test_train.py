@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_weights import FOLDER, TABLE, TOKENS, build, expand, load_bundled
 from promptgrid.tracks.image.pretrain.from_sources import pretrain_from
 from promptgrid.tracks.image.pretrain.release import evaluate, weights

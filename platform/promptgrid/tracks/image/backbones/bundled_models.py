@@ -10,11 +10,11 @@ from promptgrid.contract.backbone import PromptRoom
 from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
 from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec.reading import read_yaml
-from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.architecture import facts_of, identity, resolved
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
+from promptgrid.towers.clip.models import torchvision_cure
+from promptgrid.towers.clip.models.architecture import facts_of, identity, resolved
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder, offers
+from promptgrid.towers.clip.models.prompt_room import clip_room
 from promptgrid.tracks.image.backbones.open_clip_models import reachable, sizes
-from promptgrid.tracks.image.backbones.prompt_room import clip_room
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 ALIASES = {"bundled": "bundled-vit"}

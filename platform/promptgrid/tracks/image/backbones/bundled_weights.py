@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.torch import load, load_file
 from torch import Tensor
 
-from promptgrid.tracks.image.backbones import torchvision_cure
-from promptgrid.tracks.image.backbones.architecture import built_from, resolved
+from promptgrid.towers.clip.models import torchvision_cure
+from promptgrid.towers.clip.models.architecture import built_from, resolved
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "backbones"
 TABLE = "token_embedding.weight"

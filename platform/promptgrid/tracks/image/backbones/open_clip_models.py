@@ -13,11 +13,10 @@ from promptgrid.contract.backbone import PromptRoom
 from promptgrid.contract.clip import Backbone, BackboneFamily, Preprocessing
 from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX
 from promptgrid.spec import Refused, canonical_json
-from promptgrid.towers.clip.whole_text import reads_whole
-from promptgrid.tracks.image.backbones.architecture import built_from, facts_of, identity, resolved
-from promptgrid.tracks.image.backbones.checkpoints import admit, readable, without_warnings
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder, offers
-from promptgrid.tracks.image.backbones.model_files import (
+from promptgrid.towers.clip.models.architecture import built_from, facts_of, identity, resolved
+from promptgrid.towers.clip.models.checkpoints import admit, readable, without_warnings
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder, offers
+from promptgrid.towers.clip.models.model_files import (
     Source,
     Spelling,
     config_of,
@@ -27,7 +26,8 @@ from promptgrid.tracks.image.backbones.model_files import (
     tokenizer_of,
     unlooked,
 )
-from promptgrid.tracks.image.backbones.prompt_room import clip_room
+from promptgrid.towers.clip.models.prompt_room import clip_room
+from promptgrid.towers.clip.whole_text import reads_whole
 
 
 class OpenClipModels(BackboneFamily):

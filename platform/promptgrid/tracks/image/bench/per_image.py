@@ -13,7 +13,7 @@ from promptgrid.contract.track import Timing
 from promptgrid.engine.bench.measure import Common, Row, Variant, rows_of, timed
 from promptgrid.engine.bench.problem import Family
 from promptgrid.engine.training.speed import Half
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.floor import Tower, text_flops
 from promptgrid.tracks.image.bench.plain_backbone import PlainBackbone
 from promptgrid.tracks.image.data.adapting import adapted

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.clip import Backbone, Edits, TokenPlan
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 
 
 class PlainBackbone(Backbone):

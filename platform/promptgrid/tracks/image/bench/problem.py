@@ -10,7 +10,7 @@ from torch import Tensor
 from promptgrid.contract.clip import Classifier, Labelled, Task
 from promptgrid.contract.columns import Column, Views
 from promptgrid.engine.bench.problem import Family, Problem, cells_of, limited
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 
 SHOTS = 16
 FAMILIES = {

@@ -13,7 +13,7 @@ from promptgrid.engine.bench.run import Bench
 from promptgrid.engine.training.speed import Half
 from promptgrid.spec import Refused
 from promptgrid.towers.clip.costs import Shape, cell_memory_mb
-from promptgrid.tracks.image.backbones.dual_encoder import DualEncoder
+from promptgrid.towers.clip.models.dual_encoder import DualEncoder
 from promptgrid.tracks.image.bench.measure import bench
 from promptgrid.tracks.image.bench.per_image import bench_per_image
 from promptgrid.tracks.image.bench.problem import FAMILIES

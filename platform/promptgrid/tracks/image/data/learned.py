@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from promptgrid.contract.clip import Backbone, Classifier, LogitsOnly, Method, Task
-from promptgrid.contract.clip.black_box import INSIDE_IMAGES, PATCHES
+from promptgrid.contract.clip import Backbone, Classifier, LogitsOnly, Method, Params, Task
+from promptgrid.contract.clip.black_box import INSIDE_IMAGES, PATCHES, face_of
 from promptgrid.contract.clip.method import adaptation_of
 from promptgrid.contract.columns import Table
 from promptgrid.engine import learned
 from promptgrid.engine.data import PackData
 from promptgrid.engine.scoring import answers_of
+from promptgrid.towers.clip.kept import task_from
 from promptgrid.tracks.image.data.adapting import adapted_logits
 from promptgrid.tracks.image.data.given import Images, given_images
 from promptgrid.tracks.image.data.pixels import prepared
@@ -49,6 +50,19 @@ class LearnedMethod(learned.Learned):
     method: Method
     task: Task
     second: Backbone | None = None
+
+    @classmethod
+    def kept(
+        cls,
+        method: Method,
+        params: Params,
+        about: Mapping[str, Any],
+        backbone: Backbone,
+        title: str,
+        second: Backbone | None,
+    ) -> LearnedMethod:
+        """What a record learned: ``params`` of the task that ``about`` tells, on the backbone it was learned on."""
+        return cls(method, params, task_from(about, face_of(method, backbone)), title, second)
 
     def logits(self, images: Images) -> Tensor:
         """(N, classes) logits of ``images``, which may be given as to :meth:`classify`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from promptgrid.contract.clip import Dataset, Preprocessing
 
 PIXELS = "rgb, then the evaluation transform of open_clip, version 1"
 """What of the code below names cells and features: raise it where a pixel changes."""
+THUMBNAIL = 64
+"""Pixels of the longer side of an image in a report."""
 
 
 def prepared(image: Image, how: Preprocessing) -> Tensor:
@@ -24,6 +27,14 @@ def prepared(image: Image, how: Preprocessing) -> Tensor:
     if (image.height, image.width) != how.size:
         image = {"shortest": _shortest, "longest": _longest, "squash": _squashed}[how.resize_mode](image, how)
     return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)
+
+
+def thumbnail(image: Image) -> bytes:
+    """``image`` as a small WebP, for a report."""
+    small, out = image.convert("RGB"), io.BytesIO()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(out, "WEBP", quality=60, method=6)
+    return out.getvalue()
 
 
 RESAMPLING = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}

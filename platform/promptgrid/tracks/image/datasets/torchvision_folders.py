@@ -14,13 +14,13 @@ from promptgrid.engine.datasets.published.domains import held_out
 from promptgrid.engine.datasets.published.elevater import spoken_names
 from promptgrid.engine.datasets.published.listed import Listed, names_of, twin_notes
 from promptgrid.engine.datasets.published.name_lists import CLASSNAMES, read_lines
+from promptgrid.engine.datasets.published.torchvision_layouts import TORCHVISION, TorchvisionLayout
 from promptgrid.spec import DatasetCard, Refused, digest, nearest
 from promptgrid.spec.checked import make_card
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.datasets.beside import FolderDataset
 from promptgrid.tracks.image.datasets.decoding import as_rgb
 from promptgrid.tracks.image.datasets.files import IMAGES
-from promptgrid.tracks.image.datasets.torchvision_layouts import TORCHVISION, TorchvisionLayout
 
 if TYPE_CHECKING:
     from PIL.Image import Image

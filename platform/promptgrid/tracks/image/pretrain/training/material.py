@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.pretrain.pictures.captions import Captions
 from promptgrid.tracks.image.pretrain.training.objectives import RAW_WIDTH, PhraseBank, feature_targets, guided_targets
 from promptgrid.tracks.image.pretrain.training.packing import Packed

@@ -26,7 +26,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 from promptgrid.tracks.image.pretrain.pictures.corpus import Corpus, load_corpus
 from promptgrid.tracks.image.pretrain.release.weights import narrow, quantize
 from promptgrid.tracks.image.pretrain.training.teachers import MiniLM, lite0_weights, principal_axes

@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 
 LITE0_WIDTH = 1280
 MINILM_WIDTH = 384

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptgrid.contract.backbone import PromptRoom
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 
 CONTEXT = 77
 """Tokens that CLIP's text tower reads, where a config does not say."""

@@ -16,12 +16,12 @@ from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.engine.training import halves
 from promptgrid.spec import Refused
 from promptgrid.towers.clip.image_tokens import ImageTokens
+from promptgrid.towers.clip.models.prompt_room import refuse_cut
 from promptgrid.towers.clip.prompted_images import PromptedImages
 from promptgrid.towers.clip.shared_prefix import SharedPrefix
 from promptgrid.towers.clip.towers import ImageTower, TextTower
 from promptgrid.towers.clip.whole_text import WholeTextTower
 from promptgrid.towers.folding import over_cells
-from promptgrid.tracks.image.backbones.prompt_room import refuse_cut
 
 T = TypeVar("T")
 AT_ONCE = 64

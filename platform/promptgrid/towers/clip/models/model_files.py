@@ -13,7 +13,7 @@ from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX, HubFile, tokenizer
 from promptgrid.engine.datasets.content import content_hashes
 from promptgrid.spec import Refused, nearest
 from promptgrid.spec.paths import user_path
-from promptgrid.tracks.image.backbones import torchvision_cure
+from promptgrid.towers.clip.models import torchvision_cure
 
 CONFIG = "open_clip_config.json"
 PLAIN, SAFE = "open_clip_pytorch_model.bin", "open_clip_model.safetensors"

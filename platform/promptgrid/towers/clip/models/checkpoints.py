@@ -27,7 +27,7 @@ from promptgrid.engine.checkpoints.reading import (
     zipped_program,
 )
 from promptgrid.spec import Refused
-from promptgrid.tracks.image.backbones import huggingface
+from promptgrid.towers.clip.models import huggingface
 
 OPENAI = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's archives carry beside the weights."""
