@@ -17,6 +17,13 @@ WORDS = re.compile(
     r"|\bsentences? to classify|\baudio|\bvideo|\bmolecul|point.cloud|promptgrid\.tracks\.",
     re.IGNORECASE,
 )
+ENGINE = ("planning", "training", "outcomes", "protocols", "checkpoints", "bench", "cards")
+"""Rooms of the engine that speak of examples; ``datasets`` and ``imports`` also hold what published data is."""
+OF_RECORDS = {
+    "outcomes/notes.py": ("training images at", "} training images,"),
+    "planning/lengths.py": ("steps a test image", "views of a test image"),
+}
+"""Notes that stand in records, and words of committed reports."""
 NO_WORD = re.compile(r"revision|supervision|(?:annotation_|_)?clip(?:_on|-path)", re.IGNORECASE)
 ON_DISK = {
     "spec/dataset.py": ("image_size",),
@@ -46,6 +53,20 @@ def test_no_file_names_a_modality(floor: str) -> None:
     files = [path for path in sorted((HOME / floor).rglob("*")) if path.suffix in READ]
     assert files
     assert [word for path in files for word in named(path)] == []
+
+
+@pytest.mark.parametrize("room", ENGINE)
+def test_the_engine_speaks_of_examples(room: str) -> None:
+    found = []
+    for path in sorted((HOME / "engine" / room).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for name in OF_RECORDS.get(path.relative_to(HOME / "engine").as_posix(), ()):
+            assert name in text
+            text = text.replace(name, "")
+        found += [
+            f"{path.name}: {line}" for line in text.splitlines() if re.search(r"\bimages?\b", line, re.IGNORECASE)
+        ]
+    assert found == []
 
 
 @pytest.mark.parametrize("file", sorted(ON_DISK))

@@ -267,7 +267,7 @@ def test_scores_of_a_batch_are_for_protocols_that_say_so() -> None:
 
     together = changed(**answering(lambda z, seen: z - z.mean(0)), joint=True)
     check(together)
-    with pytest.raises(Refused, match="scores images by each other, protocol 'few_shot' each by itself"):
+    with pytest.raises(Refused, match="scores examples by each other, protocol 'few_shot' each by itself"):
         FewShot().admit(together())
     Whole().admit(together())
     Whole().admit(Sound())

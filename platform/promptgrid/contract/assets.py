@@ -17,7 +17,7 @@ from torch import Tensor
 from promptgrid.spec import Refused
 
 Descriptions = Mapping[str, tuple[str, ...]]
-"""Class name to short sentences about what its images look like."""
+"""Class name to short sentences about what its examples look like."""
 NO_DESCRIPTIONS: Descriptions = MappingProxyType({})
 
 
@@ -32,22 +32,22 @@ class Asset:
 
 ASSETS: Mapping[str, Asset] = MappingProxyType({
     "descriptions": Asset(
-        "dataset", "sentences about every class", "put a descriptions.yaml beside the images, or leave the method out"
+        "dataset", "sentences about every class", "put a descriptions.yaml beside the examples, or leave the method out"
     ),
     "domain_labels": Asset(
         "dataset",
-        "the domain of every image, of two or more",
+        "the domain of every example, of two or more",
         "join the domains of one label space: a|b|c, or give the suite `sources: others`",
     ),
     "variations": Asset(
         "dataset",
-        "generated variations of every test image",
-        "put them into variations/<path of the image without its ending>/ beside the images, or set the method's "
+        "generated variations of every test example",
+        "put them into variations/<path of the example without its ending>/ beside the examples, or set the method's "
         "`variations: stand_in`, a strong augmentation that records name as such",
     ),
     "unlabelled": Asset(
         "protocol",
-        "training images without their labels",
+        "training examples without their labels",
         "choose protocol semi_supervised, transductive_zero_shot or unsupervised",
     ),
     "pool_labels": Asset(
@@ -57,17 +57,19 @@ ASSETS: Mapping[str, Asset] = MappingProxyType({
     ),
     "second_backbone": Asset("method", "a second frozen backbone", "name it in the method's setting `second`"),
     "image_text_pairs": Asset(
-        "dataset", "images with captions, none of them of the test split", "use a bundled task, or leave the method out"
+        "dataset",
+        "examples with captions, none of them of the test split",
+        "use a bundled task, or leave the method out",
     ),
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Variations:
-    """Generated variations of images.
+    """Generated variations of examples.
 
     Attributes:
-        names: by dataset index, at least one for each image that has any.
+        names: by dataset index, at least one for each example that has any.
         digest: of their contents.
         read: a name to its example, as the dataset reads its own; raises OSError where it is missing or damaged.
     """
@@ -79,7 +81,7 @@ class Variations:
 
 @dataclass(frozen=True)
 class Second:
-    """Features of a second frozen backbone, not normalised, row by row those of the task's own images.
+    """Features of a second frozen backbone, not normalised, row by row those of the task's own examples.
 
     Attributes:
         support: (N, second width), ``None`` where nothing is labelled.
@@ -92,12 +94,12 @@ class Second:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images with captions, none of which shows a test or validation image of the task.
+    """Examples with captions, none of which shows a test or validation example of the task.
 
     Attributes:
         features: (N, width) of the first backbone, not normalised.
         captions: the distinct captions.
-        caption_of: (N,) which of them belongs to each image.
+        caption_of: (N,) which of them belongs to each example.
     """
 
     features: Tensor

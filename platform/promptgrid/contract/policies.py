@@ -44,7 +44,7 @@ class Alternate:
     """Step policy of adversaries: in turns, each loss moves its own parameters and sees what the turn before has moved.
 
     ``turns`` are (loss, how the names of its parameters begin), in order; each parameter belongs to one turn at most.
-    All turns of a step look at the same images with the same seed.
+    All turns of a step look at the same examples with the same seed.
     """
 
     turns: tuple[tuple[str, str], ...]

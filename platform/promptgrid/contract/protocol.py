@@ -49,7 +49,7 @@ class Dial:
 class Split:
     """What one cell trains on, selects on and is scored on. Labels are positions in the respective ``classes``.
 
-    ``unlabelled`` are training images whose labels are hidden, for methods that need ``unlabelled``: they learn to
+    ``unlabelled`` are training examples whose labels are hidden, for methods that need ``unlabelled``: they learn to
     choose between ``classes`` and, behind them, ``unseen``, classes known by name alone. Other methods see neither.
     """
 
@@ -88,9 +88,9 @@ class Protocol(ABC):
     headline itself where that is one of ``scores``.
     ``selects_from`` is the split of a dataset that validation examples are drawn from.
     ``learned_by`` is the protocol under which sources of its readings learn.
-    ``traced``: cells are scored on their validation images while they learn, even where these choose nothing.
-    ``joint``: each scored set is answered as a whole, so that methods may let its images know of each other; in all
-    other protocols the scores of an image are a function of that image.
+    ``traced``: cells are scored on their validation examples while they learn, even where these choose nothing.
+    ``joint``: each scored set is answered as a whole, so that methods may let its examples know of each other; in all
+    other protocols the scores of an example are a function of that example.
     ``same_classes``: source and target of a reading have the same classes, so that a method whose parameters are per
     class may be scored as it is.
     ``dial`` says what a number behind the name does; ``at`` is that number.
@@ -119,7 +119,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
-        """The split. Deterministic in its arguments; test images never enter train or val."""
+        """The split. Deterministic in its arguments; test examples never enter train or val."""
 
     @abstractmethod
     def metrics(self, scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -134,8 +134,8 @@ class Protocol(ABC):
             raise Refused(f"method {method.name!r} cannot be scored on classes it was not trained on, "
                           f"as protocol {self.name!r} asks", where="methods")  # fmt: skip
         if method.joint and not self.joint:
-            raise Refused(f"method {method.name!r} scores images by each other, protocol {self.name!r} each by itself",
-                          where="methods")  # fmt: skip
+            raise Refused(f"method {method.name!r} scores examples by each other, protocol {self.name!r} each by "
+                          "itself", where="methods")  # fmt: skip
 
     def certainty(self, logits: Tensor) -> Tensor:
         """(N,) how sure answers (N, C) are, by which strangers are told: the probability of the most likely class."""

@@ -184,8 +184,8 @@ class Batches:
     """How batches are made.
 
     Attributes:
-        size: images a batch; fewer where there are fewer.
-        keep_last: where batches do not divide the images, an epoch ends in a smaller one; else those are left out.
+        size: examples a batch; fewer where there are fewer.
+        keep_last: where batches do not divide the examples, an epoch ends in a smaller one; else those are left out.
         by_task: every batch is of one task of a joined dataset (``a+b``), and the tasks take turns.
     """
 
@@ -220,7 +220,7 @@ class Rule:
 class GaussianAverage:
     """Kept is the sum of the parameters behind each epoch, weighted by a Gaussian of ``mean`` and ``deviation``.
 
-    With selection on validation images the best epoch is chosen among the epochs as they are.
+    With selection on validation examples the best epoch is chosen among the epochs as they are.
     Source: Khattak et al., ICCV 2023 (PromptSRC), Gaussian weighted prompt aggregation.
     """
 

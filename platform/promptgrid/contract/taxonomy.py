@@ -48,8 +48,9 @@ class Axes:
     Attributes:
         learned: what is learned; ``tokens`` enter a tower beside its own, ``coupled_tokens`` both towers as one.
         where: where it works; ``weights`` are the towers' own, ``head`` comes behind both towers.
-        supervision: what it learns from; ``transductive``: labels of some classes, images of all; ``pairs``: captions.
-        stage: when; ``training_free`` methods may search a number or two on validation images.
+        supervision: what it learns from; ``transductive``: labels of some classes, examples of all;
+            ``pairs``: captions.
+        stage: when; ``training_free`` methods may search a number or two on validation examples.
         access: what it needs of the model: its ``features``, its inside with gradients, or its answers alone.
         family: the kind of model; ``single_tower``, one modality alone, is none of the survey's.
         prompt: the kind of prompt; ``soft_prefix`` enters deeper layers too.

@@ -56,7 +56,7 @@ def test_four_classes_are_enough(numbers) -> None:
 
 def test_a_half_without_test_images_is_refused(numbers) -> None:
     dataset = numbers(train=[0, 1, 2, 3], test=[0, 1])
-    with pytest.raises(Refused, match="no test images of new classes"):
+    with pytest.raises(Refused, match="no test examples of new classes"):
         BaseToNew().split(dataset, 1, 1)
 
 

@@ -49,7 +49,7 @@ def test_one_shot_draws_two_and_a_lonely_image_does_both(numbers) -> None:
 def test_selection_needs_no_validation_split_and_no_training_images_are_refused(numbers) -> None:
     card = numbers(train=[0, 1] * 8, test=[0, 1]).card
     ElevaterShots().check(card, 5, "val")
-    with pytest.raises(Refused, match="no training images"):
+    with pytest.raises(Refused, match="no training examples"):
         ElevaterShots().split(numbers(test=[0, 1]), 5, 0)
     leaking = numbers(train=[0, 1] * 8, test=[0, 1])
     leaking.splits["test"] = [0, 1]

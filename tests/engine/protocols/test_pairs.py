@@ -81,7 +81,7 @@ def test_a_target_that_is_only_scored_needs_no_training_images(protocol: FewShot
 @pytest.mark.parametrize("protocol", [FewShot(), Transfer()])
 def test_a_target_that_is_learned_on_needs_them(protocol: FewShot, numbers) -> None:
     target = numbers(test=[0, 1, 2, 1])
-    with pytest.raises(Refused, match="no training images"):
+    with pytest.raises(Refused, match="no training examples"):
         protocol.check(target.card, 2, "last")
-    with pytest.raises(Refused, match="no training images"):
+    with pytest.raises(Refused, match="no training examples"):
         protocol.split(target, 2, 1)

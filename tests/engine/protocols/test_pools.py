@@ -65,7 +65,7 @@ def test_semi_supervised_labels_what_few_shot_labels_and_hides_the_rest(numbers,
 
 
 def test_semi_supervised_without_examples_left_is_refused(numbers) -> None:
-    with pytest.raises(Refused, match=r"no training images are left.*fewer shots"):
+    with pytest.raises(Refused, match=r"no training examples are left.*fewer shots"):
         SemiSupervised().split(numbers(train=[0, 1] * 3, test=[0, 1]), 3, 1)
 
 

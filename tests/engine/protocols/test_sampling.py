@@ -78,14 +78,14 @@ def test_without_a_val_split_there_are_no_validation_images(numbers) -> None:
 def test_a_test_image_in_train_is_refused(numbers) -> None:
     dataset = numbers(train=LABELS, val=VAL, test=[0, 1, 2])
     dataset.splits["val"].append(dataset.splits["test"][0])
-    with pytest.raises(Refused, match="numbers: 1 images stand in val and test, first image 25"):
+    with pytest.raises(Refused, match="numbers: 1 examples stand in val and test, first example 25"):
         few_shot_sample(dataset, 1, 1)
 
 
 def test_no_training_images_is_refused(numbers) -> None:
     dataset = numbers(test=[0, 1, 2])
     for attempt in (lambda: few_shot_sample(dataset, 1, 1), lambda: check_few_shot(dataset.card, 1, "last")):
-        with pytest.raises(Refused, match="no training images"):
+        with pytest.raises(Refused, match="no training examples"):
             attempt()
 
 

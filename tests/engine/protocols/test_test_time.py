@@ -59,9 +59,9 @@ def test_labels_are_refused(protocol, numbers, shots: int, selection, words: str
 @pytest.mark.parametrize(
     ("method", "settings", "words"),
     [
-        ("coop", {}, "'coop' learns from labelled images.*cross_dataset with sources"),
-        ("prompt_align", {}, "'prompt_align' learns from labelled images"),
-        ("tpt", {"start": "coop"}, "'tpt' learns from labelled images"),
+        ("coop", {}, "'coop' learns from labelled examples.*cross_dataset with sources"),
+        ("prompt_align", {}, "'prompt_align' learns from labelled examples"),
+        ("tpt", {"start": "coop"}, "'tpt' learns from labelled examples"),
         ("diff_tpt", {}, "needs variations"),
     ],
 )

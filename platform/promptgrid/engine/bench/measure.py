@@ -295,14 +295,14 @@ class Stepping(Protocol):
 def looped(loop: Stepping) -> Tensor:
     """(steps, 1) losses of the first cell under the reference loop, on the batches the engine draws."""
     given = loop.problem
-    images, size = len(given.labels), given.family.batch
+    examples, size = len(given.labels), given.family.batch
     keep_last = loop.recipe.batches.keep_last
-    total, each = loop.recipe.iterations or 1, steps_per_epoch(images, size, keep_last)
+    total, each = loop.recipe.iterations or 1, steps_per_epoch(examples, size, keep_last)
     rates = loop.recipe.rates(total, each)
     orders, drops = streams(given.cells, "batches"), streams(given.cells, "dropout")
     losses: list[float] = []
     for epoch in range(-(-total // each)):
-        for chosen in list(epoch_batches(orders, images, size, keep_last))[: total - epoch * each]:
+        for chosen in list(epoch_batches(orders, examples, size, keep_last))[: total - epoch * each]:
             seed = torch.randint(2**62, (), generator=drops[0])
             losses.append(loop.step(chosen[0].to(given.labels.device), rates[len(losses)], seed))
     return torch.tensor(losses, dtype=torch.float64).unsqueeze(1)

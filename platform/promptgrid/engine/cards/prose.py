@@ -12,7 +12,9 @@ from promptgrid.engine.cards.parity import parsed
 from promptgrid.spec import Refused
 from promptgrid.spec.reading import read_yaml
 
-OURS = "the last step (`selection: val` in a suite: the best on validation images); nothing is chosen on test images"
+OURS = (
+    "the last step (`selection: val` in a suite: the best on validation examples); nothing is chosen on test examples"
+)
 KEYS = frozenset({"learns", "selection", "ours", "parity", "quirks", "reading", "open_choices", "found"})
 
 

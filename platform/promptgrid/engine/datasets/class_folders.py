@@ -47,7 +47,7 @@ class ClassFolders(DatasetFamily):
     Without split folders every class is divided by content: its files in order of sha256, the first half (rounded
     down) to train, the next fifth (rounded down) to val, the rest to test, which is CoOp's 50/20/30 for datasets
     without official splits. Files equal in content stay on one side. The order does not depend on file names, so
-    renaming moves nothing; images that are near copies (frames of one film) may still fall on two sides: give split
+    renaming moves nothing; examples that are near copies (frames of one film) may still fall on two sides: give split
     folders where that matters. Labels follow the sorted folder names.
 
     Attributes:
@@ -95,7 +95,7 @@ def _class_folders(tree: Tree, root: Path) -> list[str]:
     """Class folders in label order.
 
     Raises:
-        Refused: fewer than two, one without training images, or one that only another split has.
+        Refused: fewer than two, one without training examples, or one that only another split has.
     """
     first = tree.found.get("", tree.found.get("train", {}))
     if len(first) < 2:

@@ -1,4 +1,4 @@
-"""Reads ``descriptions.yaml``: what the images of each class look like, who says so, and where it is from."""
+"""Reads ``descriptions.yaml``: what the examples of each class look like, who says so, and where it is from."""
 
 from __future__ import annotations
 

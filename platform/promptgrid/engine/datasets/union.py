@@ -17,12 +17,12 @@ COMMON_TEMPLATE = "a photo of a {}."
 
 
 class UnionDataset(Dataset):
-    """Several datasets as one; images keep the order of the parts, and within a part its own.
+    """Several datasets as one; examples keep the order of the parts, and within a part its own.
 
     ``a+b`` (tasks): label spaces stay apart, those of ``b`` behind those of ``a``; ``tasks`` and ``templates`` say
     whose class a label is and how its own dataset speaks of it. ``a|b`` (domains): labels merge by class name, and
-    only the classes that every part has are kept, in the order of the first part, so that k shots are k images of
-    every class of every domain. In both, a few-shot sample draws k images a class from each part.
+    only the classes that every part has are kept, in the order of the first part, so that k shots are k examples of
+    every class of every domain. In both, a few-shot sample draws k examples a class from each part.
     """
 
     def __init__(self, name: str, joint: str, datasets: Sequence[Dataset]) -> None:

@@ -10,13 +10,13 @@ from promptgrid.spec import Cell
 
 
 def notes_of(dataset: Dataset, split: Split, cell: Cell) -> tuple[str, ...]:
-    """Sentences: what the dataset says of itself, and classes with fewer training images than shots."""
+    """Sentences: what the dataset says of itself, and classes with fewer training examples than shots."""
     trains = cell.reading != "evaluate"
     return (*dataset.notes, *(_scarce(dataset, split, cell.shots) if trains else ()))
 
 
 def _scarce(dataset: Dataset, split: Split, shots: int) -> list[str]:
-    """Joined datasets give ``shots`` images a class of each part, so each part is counted by itself."""
+    """Joined datasets give ``shots`` examples a class of each part, so each part is counted by itself."""
     if not split.train:
         return []
     parts = dataset.parts or [0] * len(dataset.labels)

@@ -31,7 +31,7 @@ def cut_of(method: Method, task: Task, labelled: int, pool: int) -> str:
     Args:
         method: with the settings of the cell.
         task: names, classes and shots.
-        labelled: training images.
+        labelled: training examples.
         pool: unlabelled ones.
     """
     told = []

@@ -251,7 +251,7 @@ class Resolver:
             split = found.from_source(split, opened, self.dataset(source[0]))
         if scored == "val" and not split.val:
             raise Refused(
-                "a search scores validation images, and there are none",
+                "a search scores validation examples, and there are none",
                 where=dataset,
                 got=dict(opened.card.splits),
                 hint="leave the dataset out of the search",

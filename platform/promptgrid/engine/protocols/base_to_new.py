@@ -13,13 +13,13 @@ class BaseToNew(Protocol):
     """CoCoOp's protocol: base is the first half of the labels (rounded up), new is the rest.
 
     The few-shot sample is drawn over all classes, then the base classes' share of it trains and validates. Each half
-    is scored on its own test images among its own class names. ``harmonic_mean`` is that of one dataset, 2BN/(B+N);
+    is scored on its own test examples among its own class names. ``harmonic_mean`` is that of one dataset, 2BN/(B+N);
     papers average B and N over datasets before they take H, which the leaderboard derives from these two columns.
     """
 
     name = "base_to_new"
     about = (
-        "k images a class of the first half of the classes, accuracy on both halves and their harmonic mean (CoCoOp)"
+        "k examples a class of the first half of the classes, accuracy on both halves and their harmonic mean (CoCoOp)"
     )
     headline = "harmonic_mean"
     open_vocabulary = True
@@ -30,10 +30,10 @@ class BaseToNew(Protocol):
         base, new = tuple(range(_base(count))), tuple(range(_base(count), count))
         evaluations = []
         for name, classes in (("base", base), ("new", new)):
-            images = of_classes(dataset.splits["test"], dataset.labels, classes)
-            if not images:
-                raise Refused(f"there are no test images of {name} classes", where=dataset.card.name)
-            evaluations.append(Evaluation(name, classes, images))
+            examples = of_classes(dataset.splits["test"], dataset.labels, classes)
+            if not examples:
+                raise Refused(f"there are no test examples of {name} classes", where=dataset.card.name)
+            evaluations.append(Evaluation(name, classes, examples))
         trained = of_classes(train, dataset.labels, base)
         return Split(base, trained, of_classes(val, dataset.labels, base), tuple(evaluations))
 

@@ -17,7 +17,7 @@ class DomainGeneralization(FewShot):
     """CoOp's protocol (ImageNet to its variants), and leave-one-domain-out with the union of the others as source.
 
     The target is scored among those of its classes whose names the source has (ImageNet-A: 200 of 1000), on their
-    test images. The papers' average is the plain mean over the target domains; the source stands apart.
+    test examples. The papers' average is the plain mean over the target domains; the source stands apart.
     """
 
     name = "domain_generalization"

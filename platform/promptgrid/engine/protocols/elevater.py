@@ -28,12 +28,12 @@ class ElevaterShots(FewShot):
     """
 
     name = "elevater"
-    about = "k images a class in ELEVATER's draw, of which the first fifth of each class selects; top-1 accuracy"
+    about = "k examples a class in ELEVATER's draw, of which the first fifth of each class selects; top-1 accuracy"
     selects_from = "train"
 
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
         if not dataset.splits.get("train"):
-            raise Refused("there are no training images", where=dataset.card.name)
+            raise Refused("there are no training examples", where=dataset.card.name)
         refuse_leaks(dataset.card.name, dataset.splits)
         drawn = _drawn(dataset, max(2, shots), seed)
         held, alone = _held(dataset, drawn)

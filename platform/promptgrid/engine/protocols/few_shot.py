@@ -1,4 +1,4 @@
-"""Few-shot classification: learn from k images a class, be scored on the whole test split."""
+"""Few-shot classification: learn from k examples a class, be scored on the whole test split."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from promptgrid.spec import DatasetCard
 
 
 class FewShot(Protocol):
-    """CoOp's few-shot protocol: all classes, top-1 accuracy on all test images, macro-F1 beside it.
+    """CoOp's few-shot protocol: all classes, top-1 accuracy on all test examples, macro-F1 beside it.
 
     Tasks joined side by side (``a+b``) are each scored among their own classes, and the plain mean over the tasks is
     the score (MVLPT's).
     """
 
     name = "few_shot"
-    about = "k images a class to learn from, top-1 accuracy on the test split (CoOp)"
+    about = "k examples a class to learn from, top-1 accuracy on the test split (CoOp)"
     headline = "accuracy"
 
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:
@@ -34,17 +34,17 @@ class FewShot(Protocol):
             check_few_shot(card, shots, selection)
 
     def _only_scored(self, card: DatasetCard) -> bool:
-        """Whether nothing is ever learned on ``card``: a target without training images, as ImageNet's variants are."""
+        """Whether nothing is ever learned on ``card``: a target without training examples, like ImageNet's variants."""
         return self.readings == ("evaluate",) and not card.splits.get("train")
 
 
 def test_sets(dataset: Dataset, classes: tuple[int, ...]) -> tuple[Evaluation, ...]:
-    """The whole test split; of joined tasks, each task's own images among its own classes."""
-    images = dataset.splits["test"]
+    """The whole test split; of joined tasks, each task's own examples among its own classes."""
+    examples = dataset.splits["test"]
     if not dataset.tasks:
-        return (Evaluation("test", classes, tuple(images)),)
+        return (Evaluation("test", classes, tuple(examples)),)
     found = []
     for task in sorted(set(dataset.tasks)):
         own = tuple(label for label in classes if dataset.tasks[label] == task)
-        found.append(Evaluation(f"test_{task + 1}", own, of_classes(images, dataset.labels, own)))
+        found.append(Evaluation(f"test_{task + 1}", own, of_classes(examples, dataset.labels, own)))
     return tuple(found)

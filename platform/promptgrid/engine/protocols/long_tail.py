@@ -1,4 +1,4 @@
-"""Long-tail support: many images of some classes to learn from, few of others."""
+"""Long-tail support: many examples of some classes to learn from, few of others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class LongTail(FewShot):
 
     The classes are ranked by a draw of the run's seed; the class of rank r of C keeps the first
     max(1, round(shots * ratio^(-r / (C - 1)))) of its few-shot sample, so that the most frequent class has ``shots``
-    images and the rarest ``shots / ratio`` (the exponential profile of Cao et al., NeurIPS 2019). ``long_tail-50`` has
-    ratio 50. ``tail_accuracy`` is that of the test images of the rarer half of the classes, among all classes.
-    Validation images are not thinned. A ratio that so few shots cannot give is refused.
+    examples and the rarest ``shots / ratio`` (the exponential profile of Cao et al., NeurIPS 2019). ``long_tail-50``
+    has ratio 50. ``tail_accuracy`` is that of the test examples of the rarer half of the classes, among all classes.
+    Validation examples are not thinned. A ratio that so few shots cannot give is refused.
     """
 
     name = "long_tail"

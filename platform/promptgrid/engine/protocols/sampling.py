@@ -2,14 +2,14 @@
 
 The rule (Zhou et al., IJCV 2022; Dassl's ``generate_fewshot_dataset``), which reproduces 105 of 105 published files:
 one generator is seeded with the run's seed; the labels of the train split are visited in order of first appearance,
-``shots`` images are drawn from each; then the same generator draws ``min(shots, 4)`` a label from the val split.
+``shots`` examples are drawn from each; then the same generator draws ``min(shots, 4)`` a label from the val split.
 
 Policies declared here:
 
-* A class with fewer images than asked for gives all it has, in split order, and draws nothing (CoOp's rule).
-* A dataset without a val split gives no validation images (CoOp: ImageNet). A suite with ``selection: val`` is
-  refused for it; methods that search on validation images keep their defaults.
-* Datasets joined of several (``a+b``, ``a|b``) give ``shots`` images a class of each part.
+* A class with fewer examples than asked for gives all it has, in split order, and draws nothing (CoOp's rule).
+* A dataset without a val split gives no validation examples (CoOp: ImageNet). A suite with ``selection: val`` is
+  refused for it; methods that search on validation examples keep their defaults.
+* Datasets joined of several (``a+b``, ``a|b``) give ``shots`` examples a class of each part.
 * Base-to-new samples over ALL classes first and takes its classes' share afterwards.
 """
 
@@ -37,11 +37,11 @@ def few_shot_sample(
         val_shots: validation examples a class; ``min(shots, 4)`` when None.
 
     Raises:
-        Refused: there are no training images, or a test image stands in train or val.
+        Refused: there are no training examples, or a test example stands in train or val.
     """
     splits = dataset.splits
     if not splits.get("train"):
-        raise Refused("there are no training images", where=dataset.card.name)
+        raise Refused("there are no training examples", where=dataset.card.name)
     refuse_leaks(dataset.card.name, splits)
     draw = random.Random(seed)
     strata = _strata(dataset)
@@ -51,7 +51,7 @@ def few_shot_sample(
 
 
 def _strata(dataset: Dataset) -> Sequence[Hashable]:
-    """What k images are drawn from: a label; in joined datasets a label of one part."""
+    """What k examples are drawn from: a label; in joined datasets a label of one part."""
     if not dataset.parts:
         return dataset.labels
     return list(zip(dataset.parts, dataset.labels, strict=True))
@@ -62,18 +62,18 @@ def _per_label(indices: Iterable[int], labels: Sequence[Hashable], count: int, d
     for index in indices:
         by_label.setdefault(labels[index], []).append(index)
     sample: list[int] = []
-    for images in by_label.values():
-        sample += draw.sample(images, count) if len(images) >= count else images
+    for examples in by_label.values():
+        sample += draw.sample(examples, count) if len(examples) >= count else examples
     return sample
 
 
 def refuse_leaks(name: str, splits: Mapping[str, Sequence[int]]) -> None:
-    """Refuse splits in which a test image may train or select."""
+    """Refuse splits in which a test example may train or select."""
     test = set(splits.get("test", ()))
     for split in ("train", "val"):
         shared = test.intersection(splits.get(split, ()))
         if shared:
-            raise Refused(f"{len(shared)} images stand in {split} and test, first image {min(shared)}", where=name)
+            raise Refused(f"{len(shared)} examples stand in {split} and test, first example {min(shared)}", where=name)
 
 
 def of_classes(indices: Iterable[int], labels: Sequence[int], classes: Collection[int]) -> tuple[int, ...]:
@@ -83,11 +83,11 @@ def of_classes(indices: Iterable[int], labels: Sequence[int], classes: Collectio
 
 
 def check_few_shot(card: DatasetCard, shots: int, selection: Selection) -> None:
-    """Refuse a card that cannot give ``shots`` training images a class, or validation images where they select."""
+    """Refuse a card that cannot give ``shots`` training examples a class, or validation examples where they select."""
     if shots < 1:
         raise Refused("shots", where=card.name, got=shots, expected="an integer from 1 up")
     if not card.splits.get("train"):
-        raise Refused("there are no training images", where=card.name, got=dict(card.splits))
+        raise Refused("there are no training examples", where=card.name, got=dict(card.splits))
     if selection == "val" and not card.splits.get("val"):
-        raise Refused("selection: val needs validation images and this dataset has no val split", where=card.name,
+        raise Refused("selection: val needs validation examples and this dataset has no val split", where=card.name,
                       got=dict(card.splits), hint="use selection: last")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Semi-supervised learning: a few labelled images a class, and all other training images without their labels."""
+"""Semi-supervised learning: a few labelled examples a class, and all other training examples without their labels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from promptgrid.engine.protocols.pool import pool_of
 class SemiSupervised(FewShot):
     """The SSL setting of "Enhancing CLIP with CLIP" (Menghini et al., NeurIPS 2023): all classes, top-1 accuracy.
 
-    The labelled images are those of ``few_shot`` with the same shots and seed; the pool is the rest of the train
-    split. The paper has 2 labelled images a class (``shots: [2]``), pools of train and val images together, K = 16
-    pseudo-labelled images a class (the methods' setting), ViT-B/32, and averages 5 seeds. Here val images stay out of
-    the pool. Methods that need no pool take part as baselines: their cells learn from the labelled images alone.
+    The labelled examples are those of ``few_shot`` with the same shots and seed; the pool is the rest of the train
+    split. The paper has 2 labelled examples a class (``shots: [2]``), pools of train and val examples together, K = 16
+    pseudo-labelled examples a class (the methods' setting), ViT-B/32, and averages 5 seeds. Here val examples stay out
+    of the pool. Methods that need no pool take part as baselines: their cells learn from the labelled examples alone.
     """
 
     name = "semi_supervised"
-    about = "k labelled images a class and all other training images unlabelled, top-1 accuracy (Menghini et al., SSL)"
+    about = (
+        "k labelled examples a class and all other training examples unlabelled, top-1 accuracy (Menghini et al., SSL)"
+    )
     offers: ClassVar[frozenset[str]] = frozenset({"unlabelled"})
 
     def split(self, dataset: Dataset, shots: int, seed: int) -> Split:

@@ -1,4 +1,4 @@
-"""Transductive zero-shot learning: labelled images of seen classes, unlabelled images of unseen ones."""
+"""Transductive zero-shot learning: labelled examples of seen classes, unlabelled examples of unseen ones."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SEEN = 0.62
 class TransductiveZeroShot(Protocol):
     """The TRZSL setting of "Enhancing CLIP with CLIP" (Menghini et al., NeurIPS 2023).
 
-    62 % of the classes (rounded down) are seen, drawn by the run's seed; the pool holds the training images of the
-    others. Every test image is scored among all classes; ``harmonic_mean`` is that of the accuracies on test images of
-    seen and of unseen classes. Methods that need the pool learn to choose between all classes; the others train among
-    the seen ones alone (as the paper's prompt baselines do) and must be able to score the rest.
+    62 % of the classes (rounded down) are seen, drawn by the run's seed; the pool holds the training examples of the
+    others. Every test example is scored among all classes; ``harmonic_mean`` is that of the accuracies on test examples
+    of seen and of unseen classes. Methods that need the pool learn to choose between all classes; the others train
+    among the seen ones alone (as the paper's prompt baselines do) and must be able to score the rest.
 
-    The paper labels every image of a seen class, which is what any number of shots above the largest class gives
-    (a class with fewer images gives all), draws 3 class splits (numpy, seeds 500, 0, 200) apart from 5 seeds of
-    optimisation, and takes K = 16 pseudo-labelled images a class (the methods' setting), ViT-B/32.
+    The paper labels every example of a seen class, which is what any number of shots above the largest class gives
+    (a class with fewer examples gives all), draws 3 class splits (numpy, seeds 500, 0, 200) apart from 5 seeds of
+    optimisation, and takes K = 16 pseudo-labelled examples a class (the methods' setting), ViT-B/32.
     """
 
     name = "transductive_zero_shot"
-    about = "62 % of the classes labelled, images of the rest unlabelled; harmonic mean (Menghini et al., TRZSL)"
+    about = "62 % of the classes labelled, examples of the rest unlabelled; harmonic mean (Menghini et al., TRZSL)"
     headline = "harmonic_mean"
     offers: ClassVar[frozenset[str]] = frozenset({"unlabelled"})
 
@@ -41,10 +41,10 @@ class TransductiveZeroShot(Protocol):
         seen, unseen = _drawn(len(dataset.card.classes), seed)
         evaluations = []
         for name, classes in (("seen", seen), ("unseen", unseen)):
-            images = of_classes(dataset.splits["test"], dataset.labels, classes)
-            if not images:
-                raise Refused(f"there are no test images of {name} classes", where=dataset.card.name)
-            evaluations.append(Evaluation(name, seen + unseen, images))
+            examples = of_classes(dataset.splits["test"], dataset.labels, classes)
+            if not examples:
+                raise Refused(f"there are no test examples of {name} classes", where=dataset.card.name)
+            evaluations.append(Evaluation(name, seen + unseen, examples))
         return Split(
             classes=seen,
             train=of_classes(train, dataset.labels, seen),

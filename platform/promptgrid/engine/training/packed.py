@@ -19,7 +19,7 @@ class PackedMethod:
     Attributes:
         method: any of the cells' methods; they differ in knobs only.
         knobs: by name, (K,).
-        task: the cells' task without support images.
+        task: the cells' task without support examples.
         shots: (K,) where the cells differ in shots, else None. Inside a step ``task.shots`` is then a scalar tensor,
             so that a method that branches on it fails here (and its cells run alone) instead of being wrong.
         alone: one cell, run without ``torch.func.vmap``: what it runs may then ask for shapes that data decides.

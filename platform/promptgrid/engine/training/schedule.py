@@ -1,4 +1,4 @@
-"""How many steps a cell takes, of how many images, at which rates: a matter of that cell alone."""
+"""How many steps a cell takes, of how many examples, at which rates: a matter of that cell alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from promptgrid.contract.recipe import Recipe, Rule
 from promptgrid.contract.task import Task
 
 CHECKPOINTS = 20
-"""How often a fit is scored on validation images when the best of them is kept."""
+"""How often a fit is scored on validation examples when the best of them is kept."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Schedule:
     Attributes:
         recipe: with plain numbers.
         policy: the step policy, None where the losses are summed.
-        batch: images a step; fewer than the recipe's where there are fewer training images.
+        batch: examples a step; fewer than the recipe's where there are fewer training examples.
         each: steps an epoch.
         total: steps in all.
-        short: images of an epoch's last step where those are fewer than ``batch``, else 0.
+        short: examples of an epoch's last step where those are fewer than ``batch``, else 0.
     """
 
     recipe: Recipe
@@ -35,29 +35,29 @@ class Schedule:
     short: int = 0
 
     @classmethod
-    def of(cls, method: Method, task: Task, images: int, by_task: Sequence[int] = ()) -> Schedule | None:
-        """The schedule of ``method`` on ``images`` training images; None when there is nothing to fit by descent.
+    def of(cls, method: Method, task: Task, examples: int, by_task: Sequence[int] = ()) -> Schedule | None:
+        """The schedule of ``method`` on ``examples`` training examples; None when there is nothing to fit by descent.
 
-        Only the names, classes and shots of ``task`` are looked at. ``by_task`` are the images of each task of a
+        Only the names, classes and shots of ``task`` are looked at. ``by_task`` are the examples of each task of a
         joined dataset: batches of one task each hold no more than the smallest has.
         """
         recipe = method.recipe(task)
         if recipe is None:
             return None
-        if not images:
-            raise ValueError(f"method {method.name!r} trains by descent and has no labelled image to train on")
+        if not examples:
+            raise ValueError(f"method {method.name!r} trains by descent and has no labelled example to train on")
         batches = recipe.batches
         by_task = by_task if batches.by_task else ()
-        batch = min(batches.size, images, *by_task)
-        each = steps_per_epoch(images, batches.size, batches.keep_last)
+        batch = min(batches.size, examples, *by_task)
+        each = steps_per_epoch(examples, batches.size, batches.keep_last)
         if by_task:
             each = sum(count // batch for count in by_task)
         total = recipe.iterations or recipe.epochs * each
-        short = images % batch if batches.keep_last and not by_task else 0
+        short = examples % batch if batches.keep_last and not by_task else 0
         return cls(recipe, method.step(task), batch, each, total, short)
 
     def size(self, step: int) -> int:
-        """Images of step ``step``, counted from 0."""
+        """Examples of step ``step``, counted from 0."""
         return self.short if self.short and (step + 1) % self.each == 0 else self.batch
 
     @property
@@ -97,12 +97,12 @@ class Schedule:
         return ends | {self.total}
 
 
-def steps_per_epoch(images: int, batch_size: int, keep_last: bool = False) -> int:
+def steps_per_epoch(examples: int, batch_size: int, keep_last: bool = False) -> int:
     """Whole batches only, or one short batch where there is less than one (Dassl's drop_last rule).
 
     With ``keep_last`` what a batch leaves over is a batch too.
     """
-    return max(1, -(-images // batch_size) if keep_last else images // batch_size)
+    return max(1, -(-examples // batch_size) if keep_last else examples // batch_size)
 
 
 def _named(rule: Rule) -> float | str:

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from promptgrid.contract.clip import Preprocessing
 from promptgrid.spec import Refused, digest
+from promptgrid.towers.clip.models import model_files, torchvision_cure
 from promptgrid.towers.clip.models.architecture import OF_LOADING, TEXT, VISION, resolved
-from promptgrid.tracks.image.backbones import model_files, torchvision_cure
 from promptgrid.tracks.image.backbones.bundled_models import BundledModels
 from promptgrid.tracks.image.backbones.open_clip_models import OpenClipModels
 

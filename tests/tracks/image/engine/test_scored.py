@@ -91,5 +91,5 @@ def test_a_dataset_without_validation_images_is_refused(image_track: ImageTrack,
             place = tmp_path / "photos" / split / label
             place.mkdir(parents=True)
             Image.new("RGB", (40, 40), (len(split) * 20, len(label) * 30, 0)).save(place / "a.png")
-    with pytest.raises(Refused, match="validation images"):
+    with pytest.raises(Refused, match="validation examples"):
         image_track.resolve([ask("val", f"imagefolder:{tmp_path / 'photos'}")])

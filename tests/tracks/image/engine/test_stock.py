@@ -180,5 +180,5 @@ def test_without_labels_zero_shot_runs_and_descent_says_what_is_missing(collect,
     square = replace(SQUARE, protocol="unsupervised", shots=0)
     collect({"unlabelled"}, replace(square, method="zero_shot", settings={}))
     monkeypatch.setattr(Collector, "needs_labels", False)
-    with pytest.raises(AssertionError, match="no labelled image to train on"):
+    with pytest.raises(AssertionError, match="no labelled example to train on"):
         collect({"unlabelled"}, square)
