@@ -24,7 +24,7 @@ class Evaluation:
     ``left_out`` is the label that ``micro_f1`` does not count, such as "no relation"; None where every class counts.
     ``strangers``: its examples are of none of ``classes``, and what is scored is how well answers tell them from the
     sets before it. ``together``: so many are answered at a time, in the order of ``indices``, and a ``joint`` method
-    sees no others. None: neither.
+    sees no others. ``scored_by`` is the score that ``task_score`` stands for, such as ``matthews``. None: neither.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Evaluation:
     left_out: int | None = None
     strangers: Literal[True] | None = None
     together: int | None = None
+    scored_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,11 @@ class Split:
         return self.classes + self.unseen if "unlabelled" in method.assets else self.classes
 
     def validation(self, method: Method) -> Evaluation:
-        """The validation examples as a scored set; it leaves out the class that the other scored sets leave out."""
+        """The validation examples as a scored set, scored as the other sets are, without the class they leave out."""
         classes = self.known_to(method)
         left_out = {one.left_out for one in self.evaluations} & set(classes)
-        return Evaluation("val", classes, self.val, next(iter(left_out), None))
+        scored_by = next((one.scored_by for one in self.evaluations), None)
+        return Evaluation("val", classes, self.val, next(iter(left_out), None), scored_by=scored_by)
 
     def identity(self) -> dict[str, object]:
         """The split as plain values, for digests; what it does not have is left out."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from promptgrid.contract.protocol import Protocol
+from promptgrid.contract.protocol import Evaluation, Protocol
 from promptgrid.contract.track import Predictions
 from promptgrid.engine.runner import validation_metrics
 from promptgrid.engine.scoring import SCORES, Told
@@ -14,7 +14,7 @@ from promptgrid.spec import Cell, Refused
 
 
 def metrics_again(
-    protocol: Protocol, cell: Cell, predictions: Sequence[Predictions], left_out: Mapping[str, int]
+    protocol: Protocol, cell: Cell, predictions: Sequence[Predictions], sets: Mapping[str, Evaluation]
 ) -> dict[str, float]:
     """What ``protocol`` makes of the kept answers to each scored set of ``cell``.
 
@@ -22,7 +22,7 @@ def metrics_again(
         protocol: of the cell.
         cell: whose answers they are.
         predictions: one for each scored set.
-        left_out: by scored set, the position of the class that ``micro_f1`` does not count.
+        sets: the scored sets by name, as far as a score asks for more than answers and labels.
 
     Raises:
         Refused: the answers do not say how many classes there were, or are not about the sets that the protocol scores.
@@ -32,7 +32,9 @@ def metrics_again(
         if not part.classes or not len(part.label):
             raise Refused("the answers do not say between which classes they choose", where=part.evaluation)
         answers, labels = torch.from_numpy(part.top[:, 0].astype("int64")), torch.from_numpy(part.label.astype("int64"))
-        told = Told(answers, labels, len(part.classes), left_out.get(part.evaluation))
+        one = sets.get(part.evaluation)
+        none = None if one is None or one.left_out is None else one.classes.index(one.left_out)
+        told = Told(answers, labels, len(part.classes), none, scored_by=one.scored_by if one is not None else None)
         scores[part.evaluation] = {name: SCORES[name](told) for name in protocol.scores}
     try:
         return protocol.metrics(scores) if cell.scored == "test" else validation_metrics(scores)

@@ -169,7 +169,7 @@ def _scored(evaluation: Evaluation, logits: Tensor, run: _Run) -> tuple[dict[str
     classes = [dataset.card.classes[label] for label in evaluation.classes]
     given = predictions_of(evaluation.name, list(indices), logits, labels, names, classes)
     left_out = None if evaluation.left_out is None else evaluation.classes.index(evaluation.left_out)
-    return scores_of(logits, labels, data.opened.protocol.scores, left_out), given
+    return scores_of(logits, labels, data.opened.protocol.scores, left_out, evaluation.scored_by), given
 
 
 def _refuse_diverged(trained: Trained) -> None:

@@ -46,7 +46,11 @@ def answers_of(method: Method, params: Params, task: Task, columns: Mapping[str,
 
 
 def scores_of(
-    logits: Tensor, labels: Tensor, names: Sequence[str] = ("accuracy", "macro_f1"), left_out: int | None = None
+    logits: Tensor,
+    labels: Tensor,
+    names: Sequence[str] = ("accuracy", "macro_f1"),
+    left_out: int | None = None,
+    scored_by: str | None = None,
 ) -> dict[str, float]:
     """The scores called ``names`` of (N, C) logits and (N,) labels.
 
@@ -55,8 +59,9 @@ def scores_of(
         labels: positions in the classes.
         names: of :data:`SCORES`.
         left_out: the class that ``micro_f1`` does not count.
+        scored_by: the score that ``task_score`` stands for; accuracy where it is None.
     """
-    told = Told(logits.argmax(1), labels, logits.shape[1], left_out, logits)
+    told = Told(logits.argmax(1), labels, logits.shape[1], left_out, logits, scored_by)
     return {name: SCORES[name](told) for name in names}
 
 
@@ -64,7 +69,7 @@ def scores_of(
 class Told:
     """Answers (N,) and labels (N,), positions among ``classes`` classes; ``left_out`` is one of them or None.
 
-    ``logits`` (N, classes) are what the answers were read off.
+    ``logits`` (N, classes) are what the answers were read off. ``scored_by`` is the task's own score.
     """
 
     answers: Tensor
@@ -72,6 +77,7 @@ class Told:
     classes: int
     left_out: int | None = None
     logits: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    scored_by: str | None = None
 
     def counts(self) -> tuple[Tensor, Tensor, Tensor]:
         """(C,) float64 of each class: answered rightly, answered, and there."""
@@ -83,6 +89,12 @@ class Told:
 def accuracy(told: Told) -> float:
     """The share of right answers."""
     return float((told.answers == told.labels).double().mean())
+
+
+def f1(told: Told) -> float:
+    """F1 of the second class, as sklearn's of two classes; 0 where it occurs in neither labels nor answers."""
+    right, said, there = told.counts()
+    return float((2.0 * right / (said + there).clamp(min=1))[1])
 
 
 def macro_f1(told: Told) -> float:
@@ -138,8 +150,15 @@ def told_apart(known: Tensor, strange: Tensor) -> dict[str, float]:
     }
 
 
+def task_score(told: Told) -> float:
+    """The score that papers report of the task: what it is scored by, else accuracy."""
+    return SCORES[told.scored_by or "accuracy"](told)
+
+
 SCORES: Mapping[str, Callable[[Told], float]] = {
     "accuracy": accuracy,
+    "task_score": task_score,
+    "f1": f1,
     "macro_f1": macro_f1,
     "micro_f1": micro_f1,
     "matthews": matthews,

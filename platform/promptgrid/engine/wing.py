@@ -15,7 +15,7 @@ from promptgrid.contract.columns import ColumnSource
 from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
-from promptgrid.contract.protocol import Protocol
+from promptgrid.contract.protocol import Evaluation, Protocol
 from promptgrid.contract.task import Task
 from promptgrid.contract.track import Cache, Exporter, Learned, Outcome, Predictions, Thumbnail, Timing, Track, unknown
 from promptgrid.engine.bench.run import Bench, measure
@@ -249,14 +249,12 @@ class Wing(Track):
 
     def rescored(self, cell: Cell, predictions: Sequence[Predictions]) -> dict[str, float]:
         protocol = self.resolver.protocol(cell.protocol)
-        left_out: dict[str, int] = {}
-        if "micro_f1" in protocol.scores:  # the only score that asks for more than answers and labels
+        sets: dict[str, Evaluation] = {}
+        if {"micro_f1", "task_score"} & set(protocol.scores):  # they ask for more than answers and labels
             split = self.resolver.split(cell)
             val = split.validation(self.resolver.method(cell.method)(**cell.settings))
-            for one in (val,) if cell.scored == "val" else split.evaluations:
-                if one.left_out is not None:
-                    left_out[one.name] = one.classes.index(one.left_out)
-        return metrics_again(protocol, cell, predictions, left_out)
+            sets = {one.name: one for one in ((val,) if cell.scored == "val" else split.evaluations)}
+        return metrics_again(protocol, cell, predictions, sets)
 
     def published(self) -> list[dict[str, Any]]:
         return [] if self.figures is None else self.figures.rows(self.resolver.methods)

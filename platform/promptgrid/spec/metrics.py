@@ -90,6 +90,8 @@ METRICS = {
     metric.name: metric
     for metric in (
         ACCURACY,
+        Metric("task_score", "each task's own score", low=-1.0),
+        Metric("f1", "F1"),
         Metric("macro_f1", "macro F1"),
         Metric("micro_f1", "micro F1"),
         Metric("matthews", "Matthews' correlation", low=-1.0),

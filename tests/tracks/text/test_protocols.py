@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from sklearn.metrics import matthews_corrcoef
 from tests.tracks.text.small_world import MemoryCache, dataset, request, track
 
 from promptgrid.contract.protocol import Protocol
 from promptgrid.contract.track import Outcome
 from promptgrid.spec import Refused
+from promptgrid.tracks.text.datasets.text import TextDataset
 
 
 def protocol(name: str) -> Protocol:
@@ -49,6 +51,37 @@ def test_the_score_of_the_headline_chooses(name: str) -> None:
     assert own.choose_by in own.scores
     assert own.choose_by == own.headline
     assert track().chosen_by(name) == f"val_{own.headline}"
+
+
+def of_cola() -> TextDataset:
+    """The sentences of the small world, scored as CoLA is."""
+    own = dataset()
+    return TextDataset(own.card.model_copy(update={"metric": "matthews"}), own.texts, own.labels, own.splits)
+
+
+def test_a_task_is_scored_by_its_own_metric() -> None:
+    own = protocol("text_glue")
+    split, plain = own.split(of_cola(), 2, 1), own.split(dataset(), 2, 1)
+    method = track().resolver.method("prompt_tuning")()
+    assert [one.scored_by for one in (*split.evaluations, split.validation(method))] == ["matthews", "matthews"]
+    assert [one.scored_by for one in plain.evaluations] == ["accuracy"]
+    few = protocol("text_few_shot").split(of_cola(), 2, 1)
+    assert (split.train, split.val) == (few.train, few.val)
+    assert "scored_by" not in str(few.identity()), "the keys of others are as they were"
+
+
+def test_a_cell_is_scored_and_scored_again_by_the_metric_of_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    wing = track()
+    monkeypatch.setattr(wing.resolver, "dataset", lambda name: of_cola())
+    (cell,) = wing.resolve([request("prompt_tuning", protocol="text_glue", selection="val")])
+    (pack,) = wing.pack([cell])
+    (outcome,) = wing.run(replace(pack, wanted=frozenset({cell.key})), MemoryCache(), "cpu")
+    (answers,) = outcome.predictions
+    right = matthews_corrcoef(answers.label, answers.top[:, 0])
+    assert outcome.record.metrics["task_score"] == pytest.approx(right)
+    assert outcome.record.metrics["task_score"] == outcome.record.metrics["matthews"]
+    assert "val_task_score" in outcome.record.curves
+    assert wing.rescored(cell, outcome.predictions) == outcome.record.metrics
 
 
 def ran(**how: str) -> Outcome:

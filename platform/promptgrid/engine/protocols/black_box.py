@@ -16,9 +16,9 @@ class BlackBox(FewShot):
     Methods are given a face of the backbone that answers with logits and refuses everything else. A query is one
     example shown to the model in order to learn; records count them: curve ``queries`` by epoch, beside ``train_loss``,
     and ``val_queries`` at the checkpoints of ``val_accuracy``, where the few validation examples are scored without
-    being learned from (they are no queries). For that reason they may choose nothing: ``selection: val`` is refused. Reports
-    draw them in the section "Against queries". The paper has 16 shots, ViT-B/16 and 3 seeds. Zero-shot is admitted
-    beside as a baseline: it learns nothing and asks nothing.
+    being learned from (they are no queries). For that reason they may choose nothing: ``selection: val`` is refused.
+    Reports draw them in the section "Against queries". The paper has 16 shots, ViT-B/16 and 3 seeds. Zero-shot is
+    admitted beside as a baseline: it learns nothing and asks nothing.
     """
 
     name = "black_box"

@@ -275,8 +275,8 @@ def _validator(slots: Sequence[Prepared], data: PackData) -> Callable[[int, Para
             raise ValueError("selection by validation examples, but the split has none")
         seen = slot.split.val
         logits = answers_of(slot.method, params, slot.task, columns[seen], data.chunk)
-        left_out = slot.split.validation(slot.method).left_out
-        none = None if left_out is None else slot.split.classes.index(left_out)
-        return sign * scores_of(logits, labels[seen], (name,), none)[name]
+        scored = slot.split.validation(slot.method)
+        none = None if scored.left_out is None else slot.split.classes.index(scored.left_out)
+        return sign * scores_of(logits, labels[seen], (name,), none, scored.scored_by)[name]
 
     return validate
