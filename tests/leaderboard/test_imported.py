@@ -9,7 +9,7 @@ import pytest
 from tests.leaderboard.conftest import make_report
 
 from promptgrid.leaderboard import ReportInput
-from promptgrid.leaderboard.analysis.beside import meant, plain_backbone, ranked_grid
+from promptgrid.leaderboard.analysis.published.beside import meant, plain_backbone, ranked_grid
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.report import report_files
 from promptgrid.spec import Refused

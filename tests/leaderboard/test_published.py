@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 import pytest
 
 from promptgrid.leaderboard import write_report
-from promptgrid.leaderboard.analysis.agreement import agreements, judged
+from promptgrid.leaderboard.analysis.published.agreement import agreements, judged
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.sections import published
 

@@ -32,7 +32,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
-    from promptgrid.leaderboard.analysis.beside import ranked_grid
+    from promptgrid.leaderboard.analysis.published.beside import ranked_grid
     from promptgrid.leaderboard.inputs import SearchedRow, nothing_shown
 
     suite = planned.suite

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptgrid.engine.draws.sampling import few_shot_sample
 from promptgrid.engine.protocols.base_to_new import BaseToNew, harmonic_mean
-from promptgrid.engine.protocols.sampling import few_shot_sample
 from promptgrid.spec import Refused
 
 FRACTION = st.integers(0, 10_000).map(lambda right: right / 10_000)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from promptgrid.contract.clip import Evaluation
+from promptgrid.engine.draws.sampling import few_shot_sample
 from promptgrid.engine.protocols.few_shot import FewShot
-from promptgrid.engine.protocols.sampling import few_shot_sample
 
 
 def test_all_classes_train_and_the_whole_test_split_is_scored(numbers) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample
+from promptgrid.engine.draws.sampling import check_few_shot, few_shot_sample
 from promptgrid.spec import Refused
 
 LABELS = [1, 0, 2, 1, 0, 2, 0, 1, 2, 0, 0, 1, 2, 1, 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from promptgrid.contract import Dataset, Evaluation, Protocol, Selection, Split
-from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample, of_classes
+from promptgrid.engine.draws.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard, Refused
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract import Dataset, Evaluation, Split
+from promptgrid.engine.draws.sampling import of_classes
 from promptgrid.engine.protocols.cross_dataset import refuse_own
 from promptgrid.engine.protocols.few_shot import FewShot
-from promptgrid.engine.protocols.sampling import of_classes
 from promptgrid.spec import Refused
 from promptgrid.spec.cell import Reading
 

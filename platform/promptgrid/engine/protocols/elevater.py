@@ -6,8 +6,8 @@ import math
 import random
 
 from promptgrid.contract import Dataset, Selection, Split
+from promptgrid.engine.draws.sampling import check_few_shot, refuse_leaks
 from promptgrid.engine.protocols.few_shot import FewShot, test_sets
-from promptgrid.engine.protocols.sampling import check_few_shot, refuse_leaks
 from promptgrid.spec import DatasetCard, Refused
 
 HELD = 0.2

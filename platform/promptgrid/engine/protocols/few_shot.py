@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from promptgrid.contract import Dataset, Evaluation, Protocol, Selection, Split
-from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample, of_classes
+from promptgrid.engine.draws.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard
 
 

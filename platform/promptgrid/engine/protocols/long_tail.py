@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract import Dataset, Dial, Evaluation, Selection, Split
+from promptgrid.engine.draws.sampling import of_classes
 from promptgrid.engine.protocols.few_shot import FewShot
-from promptgrid.engine.protocols.sampling import of_classes
 from promptgrid.spec import DatasetCard, Refused
 
 

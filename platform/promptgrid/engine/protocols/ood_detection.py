@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from promptgrid.contract import Dataset, Dial, Evaluation, Protocol, Selection, Split
-from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample, of_classes
+from promptgrid.engine.draws.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard, Refused
 
 

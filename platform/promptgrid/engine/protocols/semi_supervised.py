@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from promptgrid.contract import Dataset, Split
+from promptgrid.engine.draws.pool import pool_of
 from promptgrid.engine.protocols.few_shot import FewShot
-from promptgrid.engine.protocols.pool import pool_of
 
 
 class SemiSupervised(FewShot):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from promptgrid.contract import Dataset, Evaluation, Method, Protocol, Selection, Split
+from promptgrid.engine.draws.pool import pool_of
+from promptgrid.engine.draws.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.engine.protocols.base_to_new import harmonic_mean
-from promptgrid.engine.protocols.pool import pool_of
-from promptgrid.engine.protocols.sampling import check_few_shot, few_shot_sample, of_classes
 from promptgrid.spec import DatasetCard, Refused
 
 SEEN = 0.62

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from promptgrid.leaderboard.analysis.beside import FOREIGN
+from promptgrid.leaderboard.analysis.published.beside import FOREIGN
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.leaderboard.text import csv_safe, visible
 from promptgrid.spec import Reason, canonical_json

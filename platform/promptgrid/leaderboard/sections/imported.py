@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from promptgrid.leaderboard.analysis.beside import beside_ours
+from promptgrid.leaderboard.analysis.published.beside import beside_ours
 from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
 from promptgrid.spec.metrics import metric_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 
-from promptgrid.leaderboard.analysis.agreement import PAPER_SEEDS, agreements
+from promptgrid.leaderboard.analysis.published.agreement import PAPER_SEEDS, agreements
 from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.section import Facts, Section, beside
 

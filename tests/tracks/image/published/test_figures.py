@@ -12,7 +12,7 @@ from tests.leaderboard.conftest import make_record
 from promptgrid import catalog
 from promptgrid.engine.published import figures, read_table, refuse_twins
 from promptgrid.leaderboard import ReportInput
-from promptgrid.leaderboard.analysis.agreement import agreements
+from promptgrid.leaderboard.analysis.published.agreement import agreements
 from promptgrid.spec import Refused, read_suite
 from promptgrid.tracks.image.methods.parts.published import NAMES
 from promptgrid.tracks.image.published.names import PUBLISHED, backbone_known_as, dataset_known_as

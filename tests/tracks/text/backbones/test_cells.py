@@ -15,7 +15,7 @@ from promptgrid.contract import LowRank, NormShift, TokenPlan
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import TextBackbone, Tokens
 from promptgrid.tracks.text.backbones.hf_folder import HuggingFaceFolder
-from promptgrid.tracks.text.backbones.padding import Rows
+from promptgrid.tracks.text.backbones.tokens.padding import Rows
 from promptgrid.tracks.text.edits import Generated, Prefix, TextEdits
 
 TEXTS = ["the film was great", "bad film . it was long"]

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import Piece, TextBackbone
-from promptgrid.tracks.text.backbones.cutting import to_fit
+from promptgrid.tracks.text.backbones.tokens.cutting import to_fit
 
 LONG = "the film was great . it was long . the cat sat , a b a b"
 Towers = dict[str, TextBackbone]

@@ -11,9 +11,9 @@ from torch import Tensor
 from promptgrid.contract import Edits
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import taken
-from promptgrid.tracks.text.backbones.padding import Rows
 from promptgrid.tracks.text.backbones.reading import ACTS, Reader
 from promptgrid.tracks.text.backbones.relative import Distances
+from promptgrid.tracks.text.backbones.tokens.padding import Rows
 from promptgrid.tracks.text.edits import Prefix, TextEdits
 
 

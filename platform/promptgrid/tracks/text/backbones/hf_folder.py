@@ -21,8 +21,8 @@ from promptgrid.tracks.text.backbones.kinds import Kind, kind_of
 from promptgrid.tracks.text.backbones.layout import fitted
 from promptgrid.tracks.text.backbones.names import renamed
 from promptgrid.tracks.text.backbones.shape import Shape
-from promptgrid.tracks.text.backbones.special_tokens import Special, special_of
-from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
+from promptgrid.tracks.text.backbones.tokens.special_tokens import Special, special_of
+from promptgrid.tracks.text.backbones.tokens.tokenizing import Tokenizer
 from promptgrid.tracks.text.backbones.tower import Transformer, offers
 
 PREFIX = "hf-dir:"

@@ -16,7 +16,7 @@ from promptgrid.spec import Refused, digest
 from promptgrid.tracks.text.backbone import TextBackbone, TextBackboneFamily
 from promptgrid.tracks.text.backbones import mask_delta, minilm_package
 from promptgrid.tracks.text.backbones.minilm_package import CONTENT, SHAPE
-from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
+from promptgrid.tracks.text.backbones.tokens.tokenizing import Tokenizer
 from promptgrid.tracks.text.backbones.tower import Transformer
 
 PLAIN, MASKED = "minilm-l6", "minilm-l6-mlm"

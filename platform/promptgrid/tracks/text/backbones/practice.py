@@ -10,7 +10,7 @@ from torch import Tensor
 from promptgrid.contract.randomness import stream
 from promptgrid.tracks.text.backbones.layout import Sizes, sizes
 from promptgrid.tracks.text.backbones.shape import Shape
-from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
+from promptgrid.tracks.text.backbones.tokens.tokenizing import Tokenizer
 from promptgrid.tracks.text.backbones.tower import HEAD, Transformer
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -13,10 +13,10 @@ from promptgrid.contract import Edits
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import Piece, TextBackbone, Tokens, Weights
 from promptgrid.tracks.text.backbones.blocks import admitted, encoded
-from promptgrid.tracks.text.backbones.padding import Rows
 from promptgrid.tracks.text.backbones.reading import ACTS, PACKED, Reader
 from promptgrid.tracks.text.backbones.shape import Shape
-from promptgrid.tracks.text.backbones.tokenizing import Tokenizer
+from promptgrid.tracks.text.backbones.tokens.padding import Rows
+from promptgrid.tracks.text.backbones.tokens.tokenizing import Tokenizer
 
 WORD = "embeddings.word"
 DECODER = "mask.decoder"

@@ -11,7 +11,7 @@ from promptgrid.contract import Edits
 from promptgrid.contract.task import Batch
 from promptgrid.engine.bench.plain_loop import PlainLoop
 from promptgrid.tracks.text.backbone import TextBackbone, Weights, taken
-from promptgrid.tracks.text.backbones.padding import Rows
+from promptgrid.tracks.text.backbones.tokens.padding import Rows
 from promptgrid.tracks.text.backbones.tower import Transformer
 from promptgrid.tracks.text.bench.problem import TextProblem
 from promptgrid.tracks.text.data.encoded import MOST

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from promptgrid.contract.dataset import Dataset
-from promptgrid.engine.protocols.sampling import few_shot_sample, refuse_leaks
+from promptgrid.engine.draws.sampling import few_shot_sample, refuse_leaks
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.datasets.text import TextDataset
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
-from promptgrid.engine.protocols.sampling import check_few_shot
+from promptgrid.engine.draws.sampling import check_few_shot
 from promptgrid.spec import DatasetCard
 from promptgrid.tracks.text.protocols.drawing import drawn
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.protocol import Split
-from promptgrid.engine.protocols.pool import pool_of
+from promptgrid.engine.draws.pool import pool_of
 from promptgrid.tracks.text.protocols.text_few_shot import TextFewShot
 
 

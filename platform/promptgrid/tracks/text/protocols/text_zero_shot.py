@@ -8,7 +8,7 @@ from typing import ClassVar
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Evaluation, Protocol, Selection, Split
-from promptgrid.engine.protocols.pool import pool_of
+from promptgrid.engine.draws.pool import pool_of
 from promptgrid.spec import DatasetCard, Refused
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptgrid.spec import Refused
 from promptgrid.tracks.text.backbone import Piece, SpecialIds, Tokens
-from promptgrid.tracks.text.backbones.cutting import to_fit
+from promptgrid.tracks.text.backbones.tokens.cutting import to_fit
 
 MASK = "mask"
 

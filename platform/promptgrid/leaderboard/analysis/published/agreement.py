@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from scipy.stats import t as student
 
-from promptgrid.leaderboard.analysis.reported import Measured, averages, measured
+from promptgrid.leaderboard.analysis.published.reported import Measured, averages, measured
 from promptgrid.leaderboard.inputs import ReportInput
 
 PAPER_SEEDS = 3

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection
 
 from promptgrid.contract import Dataset
-from promptgrid.engine.protocols.sampling import of_classes, refuse_leaks
+from promptgrid.engine.draws.sampling import of_classes, refuse_leaks
 from promptgrid.spec import Refused
 
 
