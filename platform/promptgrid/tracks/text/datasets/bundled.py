@@ -6,72 +6,43 @@ import json
 import lzma
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from promptgrid.contract import Dataset, DatasetFamily
+from promptgrid.contract import Dataset
 from promptgrid.contract.split_names import SPLITS
-from promptgrid.spec import DatasetCard, Refused, nearest
-from promptgrid.spec.checked import checked
-from promptgrid.spec.reading import read_yaml
+from promptgrid.engine.datasets.card_folder import CardFolder, stamp_of
+from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.text.datasets.building import pinned
 from promptgrid.tracks.text.datasets.text import Text, TextCard, TextDataset
 
 TASKS = Path(__file__).parent.parent / "bundled" / "datasets"
 
 
-class Bundled(DatasetFamily):
+class Bundled(CardFolder):
     """The tasks in one folder and the folders in it: ``NAME.yaml`` is the card, ``NAME.jsonl.xz`` holds the texts.
 
     Listing reads cards only. Texts are read and compared with the card's sha256 once per process.
     """
 
     name = "bundled"
+    ending = ".jsonl.xz"
+    card_type = TextCard
 
     def __init__(self, folder: Path = TASKS) -> None:
-        self.folder = folder
+        super().__init__(folder)
 
     def cards(self) -> list[TextCard]:
         """The cards of the tasks, by name."""
-        return [_card(path, _stamp(path)) for path in self._paths().values()]
+        return [cast(TextCard, card) for card in self.listing()]
 
-    def listing(self) -> list[DatasetCard]:
-        return [*self.cards()]
-
-    def knows(self, dataset: str) -> bool:
-        return dataset in self._paths()
-
-    def open(self, dataset: str) -> Dataset:
-        paths = self._paths()
-        if dataset not in paths:
-            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, paths))
-        path = paths[dataset]
-        texts = path.with_suffix(".jsonl.xz")
-        if not texts.is_file():
-            raise Refused("no such file", where=str(texts), expected=f"the texts of the card {path.name}")
-        return _open(path, (_stamp(path), _stamp(texts)))
-
-    def _paths(self) -> dict[str, Path]:
-        found = [*self.folder.glob("*.yaml"), *self.folder.glob("*/*.yaml")]
-        return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-@lru_cache(maxsize=256)
-def _card(path: Path, stamp: tuple[int, int]) -> TextCard:
-    card = checked(TextCard, str(path), {**read_yaml(path), "bundled": True})
-    if card.name != path.stem:
-        raise Refused("name: the card is called otherwise than its file", where=str(path), got=card.name,
-                      expected=path.stem)  # fmt: skip
-    return card
+    def opened(self, card: DatasetCard, path: Path) -> Dataset:
+        return _open(path, stamp_of(path), cast(TextCard, card).model_dump_json())
 
 
 @lru_cache(maxsize=64)
-def _open(path: Path, stamps: tuple[tuple[int, int], tuple[int, int]]) -> TextDataset:
-    card, file = _card(path, stamps[0]), path.with_suffix(".jsonl.xz")
+def _open(file: Path, stamp: tuple[int, int], written: str) -> TextDataset:
+    """The texts in ``file`` as of ``stamp``, by the card ``written`` as JSON: equal cards open once."""
+    card = TextCard.model_validate_json(written)
     try:
         lines = lzma.decompress(file.read_bytes()).decode().split("\n")
         rows = [json.loads(line) for line in lines if line]
