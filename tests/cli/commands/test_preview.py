@@ -63,3 +63,13 @@ def test_two_folders_of_one_name_have_two_headings(photos: Path, tmp_path: Path)
     (photos / "dataset.yaml").write_text("title: Photos of foxes")
     card = f"imagefolder:{photos}/"
     assert plan({**suite, "datasets": [card]}, tmp_path / "store").titles == {card: "Photos of foxes"}
+
+
+def test_texts_are_shown_by_name_and_by_path(invoke: Invoke, tmp_path: Path) -> None:
+    facts = json.loads(invoke("datasets", "satire", "--track", "text", "--json").stdout)
+    assert [row["name"] for row in facts["classes"]] == ["serious", "satirical"]
+    table = tmp_path / "films.csv"
+    table.write_text("text,label\nwarm and wise,good\ndull,bad\nwarm,good\nflat,bad\n")
+    lines = invoke("datasets", f"{table}?text=text&label=label", "--track", "text").stdout.splitlines()
+    assert f'in a suite: "table:{table}?text=text&label=label"' in lines
+    assert "words of a text: 1 at least, 1 in the middle, 3 at most" in lines

@@ -24,8 +24,8 @@ from promptgrid.tracks.text.costs import Reading, memory_mb, read_first, state_m
 from promptgrid.tracks.text.data.kept import task_from
 from promptgrid.tracks.text.data.learned import LearnedMethod
 from promptgrid.tracks.text.data.pack_data import Looking, TextData
+from promptgrid.tracks.text.datasets.preview import address_of, preview
 from promptgrid.tracks.text.datasets.text import Text, TextDataset
-from promptgrid.tracks.text.preview import preview
 from promptgrid.tracks.text.published.names import PUBLISHED
 from promptgrid.tracks.text.resolve import TextResolver
 from promptgrid.tracks.text.task import TextTask
@@ -95,7 +95,8 @@ class TextTrack(Wing):
         return TextBench(self.resolver)
 
     def preview(self, dataset: str) -> dict[str, Any]:
-        return preview(cast(TextDataset, self.resolver.dataset(dataset)), dataset)
+        address = address_of(dataset)
+        return preview(cast(TextDataset, self.resolver.dataset(address)), address)
 
     def _backbone(self, backbone: str, device: str, named: str = "") -> TextBackbone:
         return cast(TextBackbone, self.backbone(backbone, device, named))

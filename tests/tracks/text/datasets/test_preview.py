@@ -67,4 +67,4 @@ def test_a_preview_names_the_draws(tmp_path: Path) -> None:
     assert isinstance(found, TextDataset)
     facts = preview(found, "x")
     assert (facts["draws"], facts["words"]) == (["2-13"], [2, 2, 2])
-    assert facts["classes"][0]["words"][0] == "terrible"
+    assert next(iter(facts["label_words"].values()))[0] == "terrible"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from promptgrid.contract.split_names import SPLITS
+from promptgrid.engine.datasets.preview import facts_of
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.text.datasets import fewrel, hf_disk, intents, lm_bff, semeval, table
 from promptgrid.tracks.text.datasets.draws import draw_folders
@@ -45,23 +44,13 @@ def _prefix(path: Path) -> str:
 def preview(dataset: TextDataset, address: str) -> dict[str, Any]:
     """The facts of an opened dataset; ``words`` are the fewest, the median and the most words of a text."""
     card = dataset.card
-    counts = {split: Counter(dataset.labels[i] for i in rows) for split, rows in dataset.splits.items()}
     lengths = [len(f"{text.a} {text.b}".split()) for text in dataset.texts]
-    return {
-        "address": address,
-        "name": card.name,
-        "title": card.title,
-        "licence": card.licence,
-        "template": card.template,
+    low, middle, high = min(lengths), round(median(lengths)), max(lengths)
+    own = {
         "mask_templates": list(card.mask_templates),
-        "sha256": card.sha256,
-        "splits": {split: card.splits[split] for split in SPLITS if split in card.splits},
-        "classes": [
-            {"label": label, "name": name, "words": list(card.words.get(name, ()))}
-            | {split: counts[split][label] for split in SPLITS if split in counts}
-            for label, name in enumerate(card.classes)
-        ],
-        "words": [min(lengths), round(median(lengths)), max(lengths)],
+        "words": [low, middle, high],
+        "label_words": {name: list(card.words.get(name, ())) for name in card.classes},
         "draws": [f"{shots}-{seed}" for shots, seed in dataset.draws],
-        "notes": list(dataset.notes),
+        "lines": [f"words of a text: {low:,} at least, {middle:,} in the middle, {high:,} at most"],
     }
+    return facts_of(dataset, address, own)
