@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster.without_data import UnseenPlan
     from promptgrid.leaderboard import ReportPaths
     from promptgrid.leaderboard.analysis.versus import Versus
+    from promptgrid.spec.search import SearchEntry
     from promptgrid.store import Store, VerifyReport
 
 _log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ def search(
     algorithm: str | None = None,
     seed: int | None = None,
     one_setting: bool | None = None,
+    ensemble: bool | None = None,
     local: bool = False,
     workers: int | None = None,
     address: str | None = None,
@@ -196,12 +198,13 @@ def search(
     """Search the knobs of every method of ``suite`` on validation examples, then test what was chosen.
 
     Args:
-        suite: as for :func:`run`; its key ``search`` gives the defaults of the next four.
+        suite: as for :func:`run`; its key ``search`` gives the defaults of the next five.
         store: folder of the records; cells found there are not run again.
         trials: configurations of each method, the written one among them.
         algorithm: ``random``, ``optuna``, ``asha`` or ``pbt``.
         seed: names the lists of configurations.
         one_setting: choose one configuration for all datasets, not one for each.
+        ensemble: choose nothing and read no validation example; the models of all draws answer together.
         local: run in one process beside this one, without Ray; ``random`` only.
         workers: worker processes on this machine (default: one a core).
         address: an existing Ray cluster.
@@ -219,7 +222,7 @@ def search(
     from promptgrid.cluster.search.search import entry_of, make_search
 
     chosen = as_suite(suite)
-    entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed, one_setting=one_setting)
+    entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed, one_setting=one_setting, ensemble=ensemble)
     return run_search(
         make_search(chosen, open_store(store), entry),
         local=local,
@@ -228,6 +231,13 @@ def search(
         options=Options(threads=threads, device=device, mirror=mlflow, stall_seconds=stall_limit),
         retry_failed=retry_failed,
     )
+
+
+def search_entry(suite: SuiteLike, *, ensemble: bool | None = None) -> SearchEntry:
+    """Budget and selection that a search of ``suite`` has. Raises Refused as :func:`search`."""
+    from promptgrid.cluster.search.search import entry_of
+
+    return entry_of(as_suite(suite), ensemble=ensemble)
 
 
 def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> Status:
@@ -393,6 +403,10 @@ def load_method(
     if not about:
         raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
                       where="load_method", got=key[:12], hint="run the cell again")  # fmt: skip
+    if whole.cell.members:
+        raise Refused(f"this cell is an ensemble of {len(whole.cell.members)} models", where="load_method",
+                      got=key[:12], hint=f"load one of them: {', '.join(need[:12] for need in whole.cell.needs[:4])}"
+                      f"{', ...' if len(whole.cell.needs) > 4 else ''}")  # fmt: skip
     learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
     if (size := found.left_out(learned_by)) is not None:
         raise Refused(f"what this cell learned ({size:g} MB) was not kept: its suite bounds states",

@@ -12,12 +12,13 @@ from promptgrid.api.recomputing import Asked, Recomputed, check_keys, check_metr
 from promptgrid.api.reporting import board_about
 from promptgrid.leaderboard.contributed import board as boards
 from promptgrid.leaderboard.contributed import standing
-from promptgrid.leaderboard.contributed.checks import Grid, named, rows_of, wrong_rows, wrong_scores_digest
+from promptgrid.leaderboard.contributed.checks import Grid, is_ensemble, named, rows_of, wrong_rows, wrong_scores_digest
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.leaderboard.contributed.report_files import read_report
 from promptgrid.leaderboard.files.results import grid_frame
 from promptgrid.leaderboard.planned_grid import PlannedCell
 from promptgrid.spec import Refused, Request, Suite, read_suite
+from promptgrid.spec.cell import settings_and_members
 from promptgrid.spec.paths import user_path
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def _check_report(place: Path, suite: Suite | None, store: str | Path | None) ->
                 found.wrong.append(Finding("suite", "report.json", said))
         found.wrong += wrong_rows(rows, grid)
         if "search" not in report.told:  # the digest is of the suite as written, rows of searches come on top
-            found.wrong += wrong_scores_digest(rows, header["scores_digest"])
+            written = [row for row in rows if not is_ensemble(row)]  # those are on top too
+            found.wrong += wrong_scores_digest(written, header["scores_digest"])
         _recompute(rows, header["track"], (selection, precision, views), store, found)
     return _checked("report", rows, found)
 
@@ -183,7 +185,7 @@ def _check_store(place: Path, suite: Suite | None) -> Checked:
     for label, one in picked:
         assert one.record is not None  # those that cannot be read were told above
         cell, name = one.record.cell, f"cell {one.key[:12]} ({label} on {one.record.cell.dataset})"
-        asked.setdefault(cell.track, []).append((name, one.key, request_of(cell), cell.identity))
+        asked.setdefault(cell.track, []).append((name, one.key, request_of(cell), cell.identity, cell.members))
         found.wrong += wrong_identity(cell, name)
         if one.record.status == "done":
             check_metrics(_track(cell), cell, one.record.metrics, one.predictions, name, found)
@@ -241,12 +243,14 @@ def _recompute(
         (
             named(number, row),
             key,
-            Request(track_name, row["protocol"], row["method"], json.loads(row["settings"]), row["backbone"],
+            Request(track_name, row["protocol"], row["method"], settings, row["backbone"],
                     row["dataset"], row["shots"], row["seed"], selection, precision, row["source"], row["reading"],
                     views),
             None,
+            members,
         )
         for key, (number, row) in sorted(firsts.items(), key=lambda item: item[1][0])
+        for settings, members in [settings_and_members(json.loads(row["settings"]))]
     ]  # fmt: skip
     _into(found, check_keys(track, asked))
     if store is None:

@@ -29,6 +29,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
     ``examples``: whether it may show test examples.
     """
     from promptgrid import catalog
+    from promptgrid.cluster.search.ensemble import member_costs
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
@@ -43,6 +44,9 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
     track = catalog.track(suite.track)
     methods = track.describe("methods")
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
+    for key, cost in member_costs(cells, store).items():
+        if key in records:
+            records[key] = records[key].model_copy(update={"cost": records[key].cost.model_copy(update=cost)})
     headline = track.headline(suite.protocol)
     known_as = _known_as(track, list(cells.values()))
     imported = imported_results(suite)
@@ -72,10 +76,10 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         published=track.published(),
         known_as=known_as,
         imported=imported,
-        searches=[one.found for one in stored],
+        searches=[one.found for one in stored if not one.found.ensemble],
         stale={one.found.question: one.stale for one in stored if one.stale},
         tested=tested_scores([one.found for one in stored], store),
-        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths, row.together) for row in rows},
         examples=track.examples,
         answers=partial(_own_answers, store, frozenset(store.finished(cells))),
         show=track.thumbnails if examples else nothing_shown,

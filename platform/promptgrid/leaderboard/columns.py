@@ -64,6 +64,7 @@ def _recipe(row: Row) -> Entry:
     notes = {
         "paper": "as long as the paper trains; other settings that are not its own stand below",
         "searched": f"chosen on validation {row.recipe.examples}, with the budget below",
+        "ensemble": "nothing chosen: the models of all draws answer together",
         "cut": row.apart or "cut below what the paper trained",
     }
     return Entry(row.recipe.kind, row.recipe.kind, sub=row.recipe.note, note=notes[row.recipe.kind])
@@ -185,7 +186,8 @@ COLUMNS: tuple[Column, ...] = (
         "recipe",
         "Recipe",
         "paper: trained as long as its paper was. searched: as a search on validation {examples} chose, with its "
-        "budget. cut: trained less than that, so never ranked.",
+        "budget. ensemble: the models of all draws of a search together, by mean probability. cut: trained less than "
+        "that, so never ranked.",
         _recipe,
         text=True,
         tex=True,

@@ -44,7 +44,7 @@ class Similarities:
 
 @dataclass(frozen=True)
 class SearchedRow:
-    """A row made of what a search chose: for which method of the suite, with which budget.
+    """A row made of what a search chose, or of all its draws ``together``: for which method, with which budget.
 
     ``lengths`` says whether the search varied how long the method trains, so that no cut of it was given beforehand.
     """
@@ -52,6 +52,7 @@ class SearchedRow:
     entry: str
     budget: str
     lengths: bool
+    together: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.report import report_files
 from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec.cell import settings_and_members
 from promptgrid.spec.suite import MethodEntry
 
 COMMAND = "promptgrid results add CONTRIBUTION --board ."
@@ -75,7 +76,7 @@ def cell_of(suite: Suite, row: Row) -> BoardCell:
         track=suite.track,
         protocol=row["protocol"],
         method=row["method"],
-        settings=json.loads(row["settings"]),
+        settings=settings_and_members(json.loads(row["settings"]))[0],
         backbone=row["backbone"],
         dataset=row["dataset"],
         shots=row["shots"],

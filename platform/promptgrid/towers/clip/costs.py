@@ -110,9 +110,9 @@ def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) ->
     shape = Shape(classes=len(card.classes), images=(labelled + pool) * max(1, _kept(cell)), **sizes)
     tests = card.splits["test"]
     adapting = adapting_flops(method, shape, tests) / room.flops_a_second
-    if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
-        look = step_flops(method, shape, tests) / 3
-        return Expectation(0, 0.05 + look / room.flops_a_second + adapting, 1.0)
+    if cell.reading == "evaluate" or cell.members:  # looks forward at the test images, and nothing kept of them
+        look = 0.05 + step_flops(method, shape, tests) / 3 / room.flops_a_second + adapting
+        return Expectation(0, max(1, len(cell.members)) * look, 1.0)
     steps, batch = work(method, task, labelled, pool)
     inside = bool(INSIDE_IMAGES & method.needs) and not adapting  # test images pass a tower that was changed
     adapting += inside * step_flops(method, shape, tests) / 3 / room.flops_a_second
