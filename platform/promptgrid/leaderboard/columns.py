@@ -186,8 +186,7 @@ COLUMNS: tuple[Column, ...] = (
         "recipe",
         "Recipe",
         "paper: trained as long as its paper was. searched: as a search on validation {examples} chose, with its "
-        "budget. ensemble: the models of all draws of a search together, by mean probability. cut: trained less than "
-        "that, so never ranked.",
+        "budget. cut: trained less than that, so never ranked.",
         _recipe,
         text=True,
         tex=True,
