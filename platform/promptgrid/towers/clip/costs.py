@@ -122,6 +122,11 @@ def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) ->
     return Expectation(steps, seconds, cell_memory_mb(method, shape, batch), halves)
 
 
+def tower_mb(shape: Shape) -> float:
+    """MB (10^6 bytes) of the blocks of an image tower, in fp32: the state of a method that tunes all of them."""
+    return 4e-6 * 12 * shape.vision_layers * shape.vision_width**2
+
+
 def _kept(cell: Cell) -> int:
     """Views of an image that are held at once; of ``online`` those of the next few epochs."""
     return 4 if cell.views == "online" else int(cell.views)
