@@ -28,15 +28,19 @@ the members of an ensemble; none of a plain cell."""
 
 @dataclass
 class Recomputed:
-    """What was found, and why what could not be looked at was not: sentences with how many cells they are about."""
+    """What was found, and why what could not be looked at was not: sentences with how many cells they are about.
+
+    ``files`` are sentences on what of whole files was not compared.
+    """
 
     wrong: list[Finding] = field(default_factory=list)
     unchecked: Counter[str] = field(default_factory=Counter)
+    files: list[str] = field(default_factory=list)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """``unchecked`` as lines."""
-        return tuple(f"{what} ({number} cells)" for what, number in sorted(self.unchecked.items()))
+        """``unchecked`` as lines, those of whole files first."""
+        return *self.files, *(f"{what} ({number} cells)" for what, number in sorted(self.unchecked.items()))
 
 
 def request_of(cell: Cell) -> Request:
