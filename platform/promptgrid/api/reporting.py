@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
+        cards=_method_cards(track, dict.fromkeys(cell.method for _, cell in planned.grid)),
         published=track.published(),
         known_as=known_as,
         imported=imported,
@@ -86,6 +87,13 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
+
+
+def _method_cards(track: Track, methods: Iterable[str]) -> dict[str, dict[str, Sequence[str]]]:
+    """What a page says of each of ``methods`` beside its row."""
+    from promptgrid.leaderboard.method_cards import page_card
+
+    return {name: page_card(track.card(name), track.examples) for name in methods}
 
 
 def _own_answers(store: Store, ours: frozenset[str], key: str) -> Sequence[Predictions]:
