@@ -19,7 +19,7 @@ CARDS = {"coop": {"learns": ["vectors"], "traps": ["<b>one</b>", "two"]}, "tip_a
 def test_a_card_says_what_is_learned_verified_and_odd() -> None:
     found = page_card(catalog.track("image").card("clip_adapter"), Noun("image", "images"))
     assert set(found) == {"learns", "recipe", "cost", "verified", "traps", "differs"}
-    assert "131,072 numbers on ViT-B/16" in found["learns"]
+    assert "131,072 parameters on ViT-B/16" in found["learns"]
     assert found["verified"] == [
         "equal to the authors' code; apart by at most 1e-05 (gaopengcuhk/CLIP-Adapter 08d07f8)"
     ], "how all were compared is said once, not here"

@@ -32,7 +32,11 @@ def page_card(card: Mapping[str, Any], examples: Noun) -> dict[str, Sequence[str
     lines = card_lines(card, examples)
     how = (card["parity"] or {}).get("how", "")
     kept = {title: [line for line in lines.get(own, ()) if line != how] for own, title in SHOWN.items()}
-    return {title: [line.replace("``", "") for line in found] for title, found in kept.items() if found}
+    return {title: [_plain(line) for line in found] for title, found in kept.items() if found}
+
+
+def _plain(line: str) -> str:
+    return line.replace("``", "").replace(" numbers on ", " parameters on ")
 
 
 def card_id(report: ReportInput, method: str) -> str:

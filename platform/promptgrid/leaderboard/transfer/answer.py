@@ -60,7 +60,8 @@ def transfer_answers(items: Sequence[Transfer]) -> list[TransferAnswer]:
 
 def _by_target(item: Transfer) -> tr.Places:
     """(T,) how many sources each target has a gain from."""
-    return np.isfinite(item.apart(item.base)).sum(axis=0)
+    found: tr.Places = np.isfinite(item.apart(item.base)).sum(axis=0)
+    return found
 
 
 def _of(item: Transfer) -> TransferAnswer:
