@@ -16,7 +16,7 @@ from tests.cluster.toy.driving import INLINE
 from tests.engine.test_numbers import HOME, SUITE, cli, yaml
 
 import promptgrid
-from promptgrid import catalog
+from promptgrid import api, catalog
 from promptgrid.cluster.planner import make_plan
 from promptgrid.cluster.search.run import run_search
 from promptgrid.cluster.search.search import make_search
@@ -136,6 +136,18 @@ def test_it_goes_on_where_it_stood_and_more_draws_are_another_ensemble(tmp_path:
     assert all(len(place.draws) == (DRAWS + 1 if place.label == "shift" else 1) for place in more.places)
     (stored,) = stored_searches(suite, store)
     assert (stored.found.trials, stored.stale) == (DRAWS + 1, ()), "of equal ones the longest"
+
+
+def test_an_ensemble_of_other_seeds_makes_no_row_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "store")
+    answered(rows_suite(), store)
+    more = rows_suite(seeds=[1, 2, 3])
+    api.results(more, store)
+    (line,) = [one.getMessage() for one in caplog.records if "ensemble" in one.getMessage()]
+    assert line.startswith("the ensemble of 3 draws has no row: at 4 places it chose over 2 seeds, the suite has 3 now")
+    assert chosen_rows(more, store, stored_searches(more, store)) == []
 
 
 def test_states_of_draws_are_kept_whatever_the_suite_keeps(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
 
     suite = planned.suite
     stored = stored_searches(suite, store)
+    for one in stored:
+        if one.found.ensemble and one.stale:
+            _log.warning("the ensemble of %d draws has no row: %s; `promptgrid search --ensemble` brings it up to date",
+                         one.found.trials, "; ".join(one.stale))  # fmt: skip
     rows = chosen_rows(suite, store, stored)
     grid = [*planned.grid, *((row.label, cell) for row in rows for cell in row.cells)]
     cells = {cell.key: cell for _, cell in grid}
