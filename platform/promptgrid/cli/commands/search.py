@@ -50,7 +50,7 @@ def search(
     ensemble: Annotated[
         bool | None,
         typer.Option(
-            "--ensemble",
+            "--ensemble/--no-ensemble",
             help="Choose nothing: the models of all draws answer together; no validation example is read.",
             show_default="the suite's",
         ),
