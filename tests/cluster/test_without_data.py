@@ -101,6 +101,8 @@ def test_a_search_is_reckoned_with_its_trials() -> None:
     searched = planned(methods=["coop"], datasets=["coop:/nowhere/dtd"], search={"trials": 5})
     assert searched.trials == 5
     assert searched.searching == pytest.approx(5 * searched.methods["coop"].gpu_hours, rel=0.2)
+    drawn = planned(methods=["coop"], datasets=["coop:/nowhere/dtd"], search={"trials": 5, "ensemble": True})
+    assert drawn.trials == 4, "the written configuration is a draw, and is in the grid"
 
 
 @pytest.mark.parametrize(

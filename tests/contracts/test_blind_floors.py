@@ -32,7 +32,6 @@ ON_DISK = {
     "store/files/encoding.py": ('example=part["image"]', '"image": pa.int64()'),
     "store/RECORDS.md": ("| `image` |", "of images size"),
     "cli/commands/listing.py": ('"image_size"',),
-    "cli/commands/cards.py": ("gflop_per_image",),
 }
 """Names of columns, keys and fields, which never change; RECORDS.md says what they hold."""
 

@@ -6,7 +6,7 @@ Each name is imported from here; the modules say what belongs together. Nothing 
 from __future__ import annotations
 
 from promptgrid.api.learned import load_method
-from promptgrid.api.planning import SuiteLike, as_suite, plan, plan_without_data, status, verify
+from promptgrid.api.planning import SuiteLike, as_suite, plan, plan_without_data, search_entry, status, verify
 from promptgrid.api.reports import compare, index, load_results, report, results
 from promptgrid.api.running import execute, run, search
 from promptgrid.api.stores import SUBMITTED, default_store, existing_store, open_store, whole_key
@@ -29,6 +29,7 @@ __all__ = [
     "results",
     "run",
     "search",
+    "search_entry",
     "status",
     "verify",
     "whole_key",

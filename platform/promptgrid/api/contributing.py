@@ -12,13 +12,16 @@ from promptgrid.api.recomputing import Asked, Recomputed, check_keys, check_metr
 from promptgrid.api.reporting import board_about
 from promptgrid.leaderboard.contributed import board as boards
 from promptgrid.leaderboard.contributed import standing
-from promptgrid.leaderboard.contributed.checks import Grid, named, rows_of, wrong_rows, wrong_scores_digest
+from promptgrid.leaderboard.contributed.checks import Grid, is_ensemble, named, rows_of, wrong_rows, wrong_scores_digest
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.leaderboard.contributed.report_files import read_report
+from promptgrid.leaderboard.contributed.sealed import AGAIN, compare_page, compare_table
 from promptgrid.leaderboard.files.results import grid_frame
 from promptgrid.leaderboard.planned_grid import PlannedCell
 from promptgrid.spec import Refused, Request, Suite, read_suite
+from promptgrid.spec.cell import settings_and_members
 from promptgrid.spec.paths import user_path
+from promptgrid.spec.version import __version__
 
 if TYPE_CHECKING:
     from promptgrid.contract import Track
@@ -116,7 +119,7 @@ def add_results(
     new, unchecked = _with_cuts(track, chosen, checked)
     merged = boards.merged(boards.read_rows(place), new)
     files = {boards.ROWS: boards.rows_text(merged.rows).encode()}
-    files |= standing.board_files(chosen, merged.rows, board_about(track, chosen, merged.rows))
+    files |= _made_of(chosen, merged.rows)
     refuse_unwritable(place.absolute(), "--board")
     suite_text = {} if kept.is_file() or suite is None else {boards.SUITE: user_path(suite).read_bytes()}
     boards.write_files(place, suite_text | files)
@@ -139,7 +142,8 @@ def _check_report(place: Path, suite: Suite | None, store: str | Path | None) ->
                 found.wrong.append(Finding("suite", "report.json", said))
         found.wrong += wrong_rows(rows, grid)
         if "search" not in report.told:  # the digest is of the suite as written, rows of searches come on top
-            found.wrong += wrong_scores_digest(rows, header["scores_digest"])
+            written = [row for row in rows if not is_ensemble(row)]  # those are on top too
+            found.wrong += wrong_scores_digest(written, header["scores_digest"])
         _recompute(rows, header["track"], (selection, precision, views), store, found)
     return _checked("report", rows, found)
 
@@ -148,15 +152,57 @@ def _check_board(place: Path, suite: Suite, store: str | Path | None) -> Checked
     rows = boards.read_rows(place)
     found = Recomputed(wrong=wrong_rows(rows, _grid(suite)))
     if not found.wrong and rows:
-        files = {boards.ROWS: boards.rows_text(rows).encode()}
-        files |= standing.board_files(suite, rows, board_about(_track(suite), suite, rows))
-        found.wrong += [
-            Finding("board", name, "is not what board.yaml and results.csv give: `results add` writes it")
-            for name, content in files.items()
-            if not (place / name).is_file() or (place / name).read_bytes() != content
-        ]
+        _compare_made(place, rows, _made_of(suite, rows), found)
     _recompute(rows, suite.track, (suite.selection, suite.precision, suite.views), store, found)
     return _checked("board", rows, found)
+
+
+def write_page(board: str | Path) -> tuple[Path, ...]:
+    """Write the page and the table of ``board`` again, from its suite and its rows; say which files those are.
+
+    Raises:
+        Refused: no board is there, or it cannot be written.
+    """
+    from promptgrid.store.files.writable import refuse_unwritable
+
+    place = user_path(board, "BOARD")
+    if not (place / boards.SUITE).is_file():
+        raise Refused("no board there", where=str(board), expected=f"a folder with {boards.SUITE} and {boards.ROWS}")
+    suite, rows = read_suite(place / boards.SUITE), boards.read_rows(place)
+    if wrong := wrong_rows(rows, _grid(suite)):
+        raise Refused(f"{len(wrong)} findings in its rows; the first: {wrong[0].line}", where=str(board),
+                      hint="`promptgrid results check` shows all of them")  # fmt: skip
+    files = _made_of(suite, rows)
+    refuse_unwritable(place.absolute(), "BOARD")
+    boards.write_files(place, files)
+    return tuple(place / name for name in files)
+
+
+def _made_of(suite: Suite, rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    return standing.board_files(suite, rows, board_about(_track(suite), suite, rows))
+
+
+def _compare_made(
+    place: Path, rows: Sequence[Mapping[str, Any]], files: Mapping[str, bytes], found: Recomputed
+) -> None:
+    """Whether the files of a board say what its rows give, whichever version wrote them."""
+    for name, made in {boards.ROWS: boards.rows_text(rows).encode(), **files}.items():
+        there = (place / name).read_bytes() if (place / name).is_file() else None
+        if there is None:
+            found.wrong.append(Finding("board", name, f"is missing: {AGAIN}"))
+        elif name == boards.ROWS:
+            if there != made:
+                found.wrong.append(
+                    Finding("board", name, "is not sorted text as a board holds: `results add` sorts it")
+                )
+        else:
+            same = (
+                compare_page(name, there, made)
+                if name == boards.PAGE
+                else compare_table(name, there, made, __version__)
+            )
+            found.wrong += same.wrong
+            found.files += same.unchecked
 
 
 def _check_store(place: Path, suite: Suite | None) -> Checked:
@@ -183,7 +229,7 @@ def _check_store(place: Path, suite: Suite | None) -> Checked:
     for label, one in picked:
         assert one.record is not None  # those that cannot be read were told above
         cell, name = one.record.cell, f"cell {one.key[:12]} ({label} on {one.record.cell.dataset})"
-        asked.setdefault(cell.track, []).append((name, one.key, request_of(cell), cell.identity))
+        asked.setdefault(cell.track, []).append((name, one.key, request_of(cell), cell.identity, cell.members))
         found.wrong += wrong_identity(cell, name)
         if one.record.status == "done":
             check_metrics(_track(cell), cell, one.record.metrics, one.predictions, name, found)
@@ -241,12 +287,14 @@ def _recompute(
         (
             named(number, row),
             key,
-            Request(track_name, row["protocol"], row["method"], json.loads(row["settings"]), row["backbone"],
+            Request(track_name, row["protocol"], row["method"], settings, row["backbone"],
                     row["dataset"], row["shots"], row["seed"], selection, precision, row["source"], row["reading"],
                     views),
             None,
+            members,
         )
         for key, (number, row) in sorted(firsts.items(), key=lambda item: item[1][0])
+        for settings, members in [settings_and_members(json.loads(row["settings"]))]
     ]  # fmt: skip
     _into(found, check_keys(track, asked))
     if store is None:

@@ -42,6 +42,10 @@ def load_method(
     if not about:
         raise Refused("this cell was kept by an earlier version, whose states do not say their classes",
                       where="load_method", got=key[:12], hint="run the cell again")  # fmt: skip
+    if whole.cell.members:
+        raise Refused(f"this cell is an ensemble of {len(whole.cell.members)} models", where="load_method",
+                      got=key[:12], hint=f"load one of them: {', '.join(need[:12] for need in whole.cell.needs[:4])}"
+                      f"{', ...' if len(whole.cell.needs) > 4 else ''}")  # fmt: skip
     learned_by = whole.cell.needs[0] if whole.cell.reading == "evaluate" else key
     if (size := found.left_out(learned_by)) is not None:
         raise Refused(f"what this cell learned ({size:g} MB) was not kept: its suite bounds states",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from promptgrid.cluster import Plan
     from promptgrid.cluster.status import Status
     from promptgrid.cluster.without_data import UnseenPlan
+    from promptgrid.spec.search import SearchEntry
     from promptgrid.store import Store, VerifyReport
 
 
@@ -54,6 +55,17 @@ def plan_without_data(suite: SuiteLike) -> UnseenPlan:
     from promptgrid.cluster.without_data import plan_without_data as planned
 
     return planned(as_suite(suite))
+
+
+def search_entry(suite: SuiteLike, *, ensemble: bool | None = None) -> SearchEntry:
+    """Budget and selection that a search of ``suite`` has.
+
+    Raises:
+        Refused: as :func:`search`.
+    """
+    from promptgrid.cluster.search.search import entry_of
+
+    return entry_of(as_suite(suite), ensemble=ensemble)
 
 
 def status(suite: SuiteLike | Plan, store: Store | str | Path | None = None) -> Status:

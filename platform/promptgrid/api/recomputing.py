@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.spec import Cell, Refused, Request
+from promptgrid.spec.cell import Setting
+from promptgrid.spec.ensembles import ensemble_of
 
 if TYPE_CHECKING:
     from promptgrid.contract import Predictions, Track
@@ -19,21 +21,26 @@ OF_CELL = ("track", "method", "settings", "shots", "seed", "selection", "precisi
 """What the identity of a cell repeats of it."""
 
 
-Asked = tuple[str, str, Request, Mapping[str, Any] | None]
-"""A name for findings, the key that is claimed, what was asked for, and the identity where it is known."""
+Asked = tuple[str, str, Request, Mapping[str, Any] | None, Sequence[Mapping[str, Setting]]]
+"""A name for findings, the key that is claimed, what was asked for, the identity where it is known, and the settings of
+the members of an ensemble; none of a plain cell."""
 
 
 @dataclass
 class Recomputed:
-    """What was found, and why what could not be looked at was not: sentences with how many cells they are about."""
+    """What was found, and why what could not be looked at was not: sentences with how many cells they are about.
+
+    ``files`` are sentences on what of whole files was not compared.
+    """
 
     wrong: list[Finding] = field(default_factory=list)
     unchecked: Counter[str] = field(default_factory=Counter)
+    files: list[str] = field(default_factory=list)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """``unchecked`` as lines."""
-        return tuple(f"{what} ({number} cells)" for what, number in sorted(self.unchecked.items()))
+        """``unchecked`` as lines, those of whole files first."""
+        return *self.files, *(f"{what} ({number} cells)" for what, number in sorted(self.unchecked.items()))
 
 
 def request_of(cell: Cell) -> Request:
@@ -65,7 +72,8 @@ def _resolved(
 ) -> Iterator[tuple[str, str, Mapping[str, Any] | None, Cell]]:
     """Those of ``asked`` that can be resolved, many at once: a track reads its files again at every call."""
     try:
-        cells = track.resolve([request for _, _, request, _ in asked])
+        plain = iter(track.resolve([request for one in asked for request in _requests_of(one)]))
+        cells = [_cell_of([next(plain) for _ in _requests_of(one)]) for one in asked]
     except (Refused, OSError) as error:
         groups: dict[tuple[str, ...], list[Asked]] = {}
         for one in asked:
@@ -77,8 +85,17 @@ def _resolved(
         else:
             found.unchecked[f"keys were not computed again: {' '.join(str(error).split())[:160]}"] += len(asked)
         return
-    for (name, key, _, identity), cell in zip(asked, cells, strict=True):
+    for (name, key, _, identity, _), cell in zip(asked, cells, strict=True):
         yield name, key, identity, cell
+
+
+def _requests_of(asked: Asked) -> list[Request]:
+    return [asked[2], *(replace(asked[2], settings=dict(settings)) for settings in asked[4])]
+
+
+def _cell_of(cells: Sequence[Cell]) -> Cell:
+    """The cell as written, or the ensemble of those behind it."""
+    return ensemble_of(cells[0], cells[1:]) if len(cells) > 1 else cells[0]
 
 
 def wrong_identity(cell: Cell, name: str) -> list[Finding]:

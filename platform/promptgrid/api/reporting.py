@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
     ``examples``: whether it may show test examples.
     """
     from promptgrid import catalog
+    from promptgrid.cluster.search.ensemble import member_costs
     from promptgrid.cluster.search.stored import chosen_rows, stored_searches
     from promptgrid.cluster.search.winners import tested_scores
     from promptgrid.leaderboard import ReportInput
@@ -37,12 +38,19 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
 
     suite = planned.suite
     stored = stored_searches(suite, store)
+    for one in stored:
+        if one.found.ensemble and one.stale:
+            _log.warning("the ensemble of %d draws has no row: %s; `promptgrid search --ensemble` brings it up to date",
+                         one.found.trials, "; ".join(one.stale))  # fmt: skip
     rows = chosen_rows(suite, store, stored)
     grid = [*planned.grid, *((row.label, cell) for row in rows for cell in row.cells)]
     cells = {cell.key: cell for _, cell in grid}
     track = catalog.track(suite.track)
     methods = track.describe("methods")
     records = {record.cell.key: record for record in store.records(store.finished(cells))}
+    for key, cost in member_costs(cells, store).items():
+        if key in records:
+            records[key] = records[key].model_copy(update={"cost": records[key].cost.model_copy(update=cost)})
     headline = track.headline(suite.protocol)
     known_as = _known_as(track, list(cells.values()))
     imported = imported_results(suite)
@@ -69,19 +77,27 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         axes={row["name"]: row.get("axes", {}) for row in methods},
         defaults={row["name"]: row.get("settings", {}) for row in methods},
         parities=track.parities(),
+        cards=_method_cards(track, dict.fromkeys(cell.method for _, cell in planned.grid)),
         published=track.published(),
         known_as=known_as,
         imported=imported,
-        searches=[one.found for one in stored],
+        searches=[one.found for one in stored if not one.found.ensemble],
         stale={one.found.question: one.stale for one in stored if one.stale},
         tested=tested_scores([one.found for one in stored], store),
-        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths) for row in rows},
+        searched={row.label: SearchedRow(row.entry, row.budget, row.lengths, row.together) for row in rows},
         examples=track.examples,
         answers=partial(_own_answers, store, frozenset(store.finished(cells))),
         show=track.thumbnails if examples else nothing_shown,
         chosen_by=track.chosen_by(suite.protocol),
         cuts={key: cut for key, cell in cells.items() if (cut := track.cut(cell))},
     )
+
+
+def _method_cards(track: Track, methods: Iterable[str]) -> dict[str, dict[str, Sequence[str]]]:
+    """What a page says of each of ``methods`` beside its row."""
+    from promptgrid.leaderboard.method_cards import page_card
+
+    return {name: page_card(track.card(name), track.examples) for name in methods}
 
 
 def _own_answers(store: Store, ours: frozenset[str], key: str) -> Sequence[Predictions]:

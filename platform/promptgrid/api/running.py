@@ -77,6 +77,7 @@ def search(
     algorithm: str | None = None,
     seed: int | None = None,
     one_setting: bool | None = None,
+    ensemble: bool | None = None,
     local: bool = False,
     workers: int | None = None,
     address: str | None = None,
@@ -89,12 +90,13 @@ def search(
     """Search the knobs of every method of ``suite`` on validation examples, then test what was chosen.
 
     Args:
-        suite: as for :func:`run`; its key ``search`` gives the defaults of the next four.
+        suite: as for :func:`run`; its key ``search`` gives the defaults of the next five.
         store: folder of the records; cells found there are not run again.
         trials: configurations of each method, the written one among them.
         algorithm: ``random``, ``optuna``, ``asha`` or ``pbt``.
         seed: names the lists of configurations.
         one_setting: choose one configuration for all datasets, not one for each.
+        ensemble: choose nothing and read no validation example; the models of all draws answer together.
         local: run in one process beside this one, without Ray; ``random`` only.
         workers: worker processes on this machine (default: one a core).
         address: an existing Ray cluster.
@@ -112,7 +114,7 @@ def search(
     from promptgrid.cluster.search.search import entry_of, make_search
 
     chosen = as_suite(suite)
-    entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed, one_setting=one_setting)
+    entry = entry_of(chosen, trials=trials, algorithm=algorithm, seed=seed, one_setting=one_setting, ensemble=ensemble)
     return run_search(
         make_search(chosen, open_store(store), entry),
         local=local,

@@ -118,7 +118,15 @@ def plan_requests(
 ) -> Plan:
     """As :func:`make_plan`, for requests that are given: those of a search, say, instead of the suite's own."""
     resolved = track.resolve([request for _, request in labelled])
-    grid = tuple((label, cell) for (label, _), cell in zip(labelled, resolved, strict=True))
+    grid = [(label, cell) for (label, _), cell in zip(labelled, resolved, strict=True)]
+    return plan_cells(suite, grid, store, track, retry_failed=retry_failed)
+
+
+def plan_cells(
+    suite: Suite, grid: Sequence[tuple[str, Cell]], store: Store, track: Track, *, retry_failed: bool = False
+) -> Plan:
+    """As :func:`make_plan`, for (method label, cell) that are given: ensembles, say, which no request names."""
+    resolved = [cell for _, cell in grid]
     cells = {cell.key: cell for cell in resolved}
     finished = store.sound(cells)
     finished -= lacking(suite, finished, store)
@@ -126,7 +134,7 @@ def plan_requests(
     failed = frozenset(cells.keys() - finished - wanted)
     bare = Plan(
         suite,
-        grid,
+        tuple(grid),
         (),
         frozenset(finished),
         failed,

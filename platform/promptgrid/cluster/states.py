@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from promptgrid.store import Store
 
 
+SMALLER = "give the suite a smaller bound: `states: 64` (MB a cell) or `states: none`"
+
+
 @dataclass(frozen=True)
 class States:
     """Of the cells that a run computes: MB of states that it keeps, and how many it leaves out as too large."""
@@ -38,14 +41,18 @@ class States:
                 left_out += 1
         return cls(kept, left_out)
 
-    def refuse_full(self, root: Path) -> None:
+    def refuse_full(self, root: Path, hint: str = SMALLER) -> None:
         """Raise Refused where the disk of ``root`` has less room than the states take."""
         there = next(place for place in (root, *root.parents) if place.exists())
         free, wanted = shutil.disk_usage(there).free, self.kept_mb * UNITS["MB"]
         if free < wanted:
-            raise Refused("the disk has no room for what the cells learn", where="--store", got=f"{shown(free)} free",
-                          expected=f"{shown(wanted)}", hint="free some space, or give the suite a smaller bound: "
-                          "`states: 64` (MB a cell) or `states: none`")  # fmt: skip
+            raise Refused(
+                "the disk has no room for what the cells learn",
+                where="--store",
+                got=f"{shown(free)} free",
+                expected=f"{shown(wanted)}",
+                hint=f"free some space, or {hint}",
+            )
 
 
 def lacking(suite: Suite, keys: Collection[str], store: Store) -> set[str]:

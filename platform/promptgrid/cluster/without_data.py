@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from promptgrid.cluster.planner import requests_of, track_named
 from promptgrid.cluster.search.search import knobs_of
 from promptgrid.spec import Cell, Pack, Request, Suite
+from promptgrid.spec.cell import Scored
 from promptgrid.spec.studies import studies_of, trial_requests
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def plan_without_data(suite: Suite, track: Track | None = None) -> UnseenPlan:
     own: dict[str, float] = dict.fromkeys(suite.labels, 0.0)
     for (label, _), cell in zip(labelled, cells, strict=True):
         own[label] += seconds.pop(cell.key, 0.0)
-    trials = wing.resolve(_trials(suite, wing, labelled))
+    known = {cell.key for cell in cells}
+    trials = [cell for cell in wing.resolve(_trials(suite, wing, labelled)) if cell.key not in known]
     tried = wing.pack(list({cell.key: cell for cell in trials}.values()), "cuda") if trials else []
     counts = Counter(label for label, _ in labelled)
     return UnseenPlan(
@@ -131,7 +133,8 @@ def _trials(suite: Suite, track: Track, labelled: Sequence[tuple[str, Request]])
         return []
     studies = studies_of(suite, knobs_of(track), suite.search)
     drawn = [study.drawn(suite.search.seed, suite.search.trials) for study in studies]
-    return [request for _, _, request in trial_requests(labelled, drawn)]
+    scored: Scored = "test" if suite.search.ensemble else "val"
+    return [request for _, _, request in trial_requests(labelled, drawn, scored)]
 
 
 def _looking(track: Track, cells: Sequence[Cell]) -> float:

@@ -164,9 +164,11 @@ class PackData(ABC):
             FileNotFoundError: one of them is gone.
         """
         split, carried, method = self.split(cell), self._carried(cell), self.build(cell)
+        nothing = TrainingSet(torch.zeros(0, dtype=torch.int64), {})
         if cell.reading == "evaluate":
-            nothing = TrainingSet(torch.zeros(0, dtype=torch.int64), {})
             return Prepared(cell, split, method, self.task(cell), nothing, carried)
+        if cell.members:  # nothing is trained, and the task is the one that its members were trained for
+            return Prepared(cell, split, method, self.task_with_examples(cell), nothing)
         return Prepared(cell, split, method, self.task_with_examples(cell), self.training_set(cell), carried)
 
     def _carried(self, cell: Cell) -> Params | None:
@@ -174,8 +176,12 @@ class PackData(ABC):
         if not cell.source:
             return None
         (key,) = cell.needs
-        learned = self.opened.learned(key)
-        return {name: torch.from_numpy(value.copy()).to(self.device) for name, value in learned.items()}
+        return self.learned(key)
+
+    def learned(self, key: str) -> Params:
+        """What the finished cell of ``key`` learned, on the device. Raises SourceLost where nobody has it."""
+        found = self.opened.learned(key)
+        return {name: torch.from_numpy(value.copy()).to(self.device) for name, value in found.items()}
 
     def clear(self) -> None:
         """Forget all that was looked up."""

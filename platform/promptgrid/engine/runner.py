@@ -15,6 +15,7 @@ from promptgrid.contract.method import Params
 from promptgrid.contract.protocol import Evaluation
 from promptgrid.contract.track import Outcome, Predictions
 from promptgrid.engine.data import PackData, Prepared, Progress
+from promptgrid.engine.ensembles import Model, answered_together, members_of
 from promptgrid.engine.outcomes.failures import Diverged, failed
 from promptgrid.engine.outcomes.notes import notes_of
 from promptgrid.engine.outcomes.provenance import forget_peak, now, peak_memory_mb, provenance
@@ -97,18 +98,13 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     """The outcome of one cell: scored, or failed by its own numbers. ``trained`` is None where nothing is fitted."""
     data, began, as_it_is = run.data, time.perf_counter(), ready.cell.reading == "evaluate"
     try:
-        if trained is not None:
-            _refuse_diverged(trained)
-        with torch.no_grad():
-            params = trained.params if trained is not None else start(ready, data.device)
-            if not as_it_is:
-                params = ready.method.finish(params, ready.task)
-        _refuse_not_finite(params)
+        params = _learned(run, ready, trained) if not ready.cell.members else {}
         finished = time.perf_counter()
         scores, predictions = {}, []
         known: list[Tensor] = []
         for split, evaluation in scored_sets(ready):
-            logits = _answers(split, evaluation, ready, params, run)
+            models = members_of(ready, data) if ready.cell.members else (Model(ready, params),)
+            logits = answered_together(_answers(split, evaluation, model, run) for model in models)
             sure = data.opened.protocol.certainty(logits)
             if evaluation.strangers:  # no answer about them is right, and none is kept
                 scores[evaluation.name] = told_apart(torch.cat(known), sure)
@@ -138,6 +134,18 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     return Outcome(record, tuple(predictions), state, data.about(ready))
 
 
+def _learned(run: _Run, ready: Prepared, trained: Trained | None) -> Params:
+    """What a cell answers with. Raises Diverged where its numbers are not finite."""
+    if trained is not None:
+        _refuse_diverged(trained)
+    with torch.no_grad():
+        params = trained.params if trained is not None else start(ready, run.data.device)
+        if ready.cell.reading != "evaluate":
+            params = ready.method.finish(params, ready.task)
+    _refuse_not_finite(params)
+    return params
+
+
 def scored_sets(ready: Prepared) -> list[tuple[str, Evaluation]]:
     """(split of the dataset, evaluation) for every set that scores a cell: its few validation examples in a search."""
     if ready.cell.scored == "val":
@@ -150,9 +158,9 @@ def validation_metrics(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     return {VALIDATION + name: value for name, value in scores["val"].items()}
 
 
-def _answers(split: str, evaluation: Evaluation, ready: Prepared, params: Params, run: _Run) -> Tensor:
+def _answers(split: str, evaluation: Evaluation, model: Model, run: _Run) -> Tensor:
     """(N, C) logits of a scored set."""
-    data, indices = run.data, evaluation.indices
+    data, indices, ready, params = run.data, evaluation.indices, model.ready, model.params
     task = data.rebound(ready, evaluation.classes)
     each = evaluation.together or len(indices)
     parts = [indices[first : first + each] for first in range(0, len(indices), each)] or [indices]

@@ -164,6 +164,8 @@ class Wing(Track):
         method = self.resolver.method(cell.method)(**cell.settings)
         if cell.reading == "evaluate":  # nothing is learned, and nothing kept of it
             return Expectation(0, 0.05, 1.0)
+        if cell.members:
+            return Expectation(0, 0.05 * len(cell.members), 1.0)
         steps, batch = work(method, *self.amounts(method, cell.dataset, cell.shots))
         call = CALL_SECONDS / (8 if method.packs else 1)
         own, shared = self.memory_mb(cell, method, batch)

@@ -64,6 +64,7 @@ def _recipe(row: Row) -> Entry:
     notes = {
         "paper": "as long as the paper trains; other settings that are not its own stand below",
         "searched": f"chosen on validation {row.recipe.examples}, with the budget below",
+        "ensemble": "nothing chosen: the models of all draws answer together",
         "cut": row.apart or "cut below what the paper trained",
     }
     return Entry(row.recipe.kind, row.recipe.kind, sub=row.recipe.note, note=notes[row.recipe.kind])

@@ -44,7 +44,7 @@ class Similarities:
 
 @dataclass(frozen=True)
 class SearchedRow:
-    """A row made of what a search chose: for which method of the suite, with which budget.
+    """A row made of what a search chose, or of all its draws ``together``: for which method, with which budget.
 
     ``lengths`` says whether the search varied how long the method trains, so that no cut of it was given beforehand.
     """
@@ -52,6 +52,7 @@ class SearchedRow:
     entry: str
     budget: str
     lengths: bool
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class ReportInput:
     ``about`` says of methods what they are in a sentence, ``papers`` which papers they are from; ``seen`` says of
     datasets what the pretraining saw of them.
     ``axes`` maps methods to their place in the taxonomy, axis by axis, ``parities`` to how they stand to their authors'
-    code (see ``Track.parities``).
+    code (see ``Track.parities``), ``cards`` to what a page says of each beside: titles with their lines.
     For studies of transfer, both optional: ``correct`` maps cell keys to (examples,) bool, which test examples were
     answered right, in one order for all cells of a dataset; ``similarities`` maps backbones to likeness of tasks.
     ``searches`` are those made of this suite; ``tested`` maps the keys of their test cells to the headline metric.
@@ -98,6 +99,7 @@ class ReportInput:
     kinds: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cards: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     papers: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from promptgrid.leaderboard.analysis.split_metrics import SplitMeans, split_mean
 from promptgrid.leaderboard.analysis.targets import apart, ranked, score_frame
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.planned_grid import PlannedCell, is_zero_shot, spread
-from promptgrid.leaderboard.recipes import CUT, WRITTEN, Recipe, recipe_of
+from promptgrid.leaderboard.recipes import CUT, TOGETHER, WRITTEN, Recipe, recipe_of
 from promptgrid.leaderboard.text import slug
 from promptgrid.leaderboard.transfer.matrices import Transfer, find_transfers
 from promptgrid.spec import canonical_json
@@ -284,12 +284,13 @@ def _row(
 
 def _apart(report: ReportInput, rows: list[Row]) -> list[Row]:
     """Cut rows stand apart, and so do rows as written beside what a search chose for the same method."""
+    beside = {"searched": WRITTEN, "ensemble": TOGETHER}
     chosen = {
-        report.searched[row.label].entry
-        for row in rows
-        if row.label in report.searched and row.complete and row.recipe.kind == "searched"
+        report.searched[row.label].entry: beside[row.recipe.kind]
+        for row in sorted(rows, key=lambda row: row.recipe.kind)
+        if row.label in report.searched and row.complete and row.recipe.kind in beside
     }
-    why = {row.label: CUT if row.recipe.kind == "cut" else WRITTEN if row.label in chosen else "" for row in rows}
+    why = {row.label: CUT if row.recipe.kind == "cut" else chosen.get(row.label, "") for row in rows}
     return [replace(row, apart=why[row.label] if row.complete else "") for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""By which recipe a row was trained: its paper's, what a search chose, or the paper's cut short and never ranked."""
+"""By which recipe a row was trained: its paper's, what a search chose or drew, or cut short and never ranked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Literal
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.planned_grid import PlannedCell
 
-Kind = Literal["paper", "searched", "cut"]
+Kind = Literal["paper", "searched", "ensemble", "cut"]
 CUT = "not ranked: it trains for less than its paper, and what it cannot reach in that time says nothing of the method"
 WRITTEN = "not ranked: the same method stands here as a search chose it"
+TOGETHER = "not ranked: the same method stands here as an ensemble over its draws"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def recipe_of(report: ReportInput, grid: Sequence[PlannedCell]) -> Recipe:
     if cuts and not (row and row.lengths):
         return Recipe("cut", ", ".join(note for note, _ in cuts.most_common(2)))
     if row:
-        return Recipe("searched", row.budget, report.examples.many)
+        return Recipe("ensemble" if row.together else "searched", row.budget, report.examples.many)
     return Recipe("paper", _changed(report, grid[0]))
 
 

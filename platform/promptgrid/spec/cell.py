@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -14,6 +15,8 @@ Setting = bool | int | float | str
 Reading = Literal["", "evaluate", "adapt"]
 Views = int | Literal["online"]
 Scored = Literal["test", "val"]
+ENSEMBLE = "ensemble"
+"""The part of an identity, and the column of a result, that holds the members of an ensemble."""
 
 
 def canonical_json(value: Any) -> str:
@@ -25,6 +28,19 @@ def digest(value: Any) -> str:
     """sha256 (hex) of the canonical JSON of ``value``; of the bytes themselves when given bytes."""
     raw = value if isinstance(value, bytes) else canonical_json(value).encode()
     return hashlib.sha256(raw).hexdigest()
+
+
+def settings_and_members(said: Mapping[str, Setting]) -> tuple[dict[str, Setting], tuple[dict[str, Setting], ...]]:
+    """The settings of a cell and of its members, from what :attr:`Cell.said_settings` says.
+
+    Raises:
+        ValueError: what stands under ``ensemble`` is no list of settings.
+    """
+    plain = dict(said)
+    members = json.loads(str(plain.pop(ENSEMBLE, "[]")))
+    if not isinstance(members, list) or not all(isinstance(own, dict) for own in members):
+        raise ValueError("an ensemble without a list of settings")
+    return plain, tuple(members)
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,17 @@ class Cell(BaseModel):
     def key(self) -> str:
         """64 hex digits: sha256 of the canonical JSON of ``identity``."""
         return digest(self.identity)
+
+    @cached_property
+    def members(self) -> tuple[dict[str, Setting], ...]:
+        """Of an ensemble, the settings of the cells that answer together, in the order of ``needs``; else nothing."""
+        told = cast("list[dict[str, Any]]", self.identity.get(ENSEMBLE, []))
+        return tuple(dict(one["settings"]) for one in told)
+
+    @property
+    def said_settings(self) -> dict[str, Setting]:
+        """The settings as tables of results say them: under ``ensemble``, as JSON, also those of the members."""
+        return self.settings | ({ENSEMBLE: canonical_json(self.members)} if self.members else {})
 
 
 Machine = Literal["cpu", "cuda"]

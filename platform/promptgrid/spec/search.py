@@ -33,6 +33,10 @@ class SearchEntry(BaseModel):
     one_setting: bool = Field(
         default=False, description="choose one configuration for all datasets, not one for each of them"
     )
+    ensemble: bool = Field(
+        default=False,
+        description="choose nothing: the models of all drawn configurations answer together, by mean probability",
+    )
     space: dict[str, dict[str, Bounds]] = Field(default={}, description="method: {knob: [low, high]}")
 
     @field_validator("epochs")

@@ -43,6 +43,8 @@ class PlaceFound(_Strict):
     """One dataset and number of shots of a study.
 
     ``scores`` are means over seeds of the search's metric by trial; None where a cell failed or the trial was stopped.
+    Of an ensemble there are none, and nothing is chosen: ``draws`` are the trials that answer together, ``together``
+    the keys of the cells in which they do, one a seed.
     """
 
     label: str
@@ -52,6 +54,8 @@ class PlaceFound(_Strict):
     scores: list[float | None]
     chosen: int | None
     tested: list[TrialCells] = []
+    draws: list[int] = []
+    together: list[str] = []
 
     def keys(self, trial: int | None) -> list[str]:
         """Keys of the test cells of ``trial``; none where it was not tested."""
@@ -65,6 +69,8 @@ class SearchFound(_Strict):
     are about the same methods, data and code. ``cells`` counts the distinct cells of the trials that were run in full.
     ``metric`` is what was chosen by; its file leaves it out where that is the accuracy on validation examples.
     ``one_setting``: one configuration was chosen for all datasets; left out where each has its own.
+    ``ensemble``: nothing was chosen and no validation example read; all draws answer together. Left out of all others.
+    There ``base`` is of the written configurations' test cells, and ``cells`` counts the cells of the draws.
     """
 
     schema_version: Literal[1] = 1
@@ -76,6 +82,7 @@ class SearchFound(_Strict):
     cells: int
     metric: str = BY_ACCURACY
     one_setting: bool = False
+    ensemble: bool = False
     studies: list[StudyFound]
     places: list[PlaceFound]
 
@@ -89,7 +96,8 @@ class SearchFound(_Strict):
         """What was asked, apart from the answer: a later answer to the same question replaces the earlier one."""
         spaces = [[study.label, study.backbone, study.space] for study in self.studies]
         asked = [self.base, self.algorithm, self.trials, self.seed, spaces]
-        return digest([*asked, "one setting"] if self.one_setting else asked)
+        how = ["one setting"] if self.one_setting else ["ensemble"] if self.ensemble else []
+        return digest([*asked, *how])
 
     def ruling(self, place: PlaceFound) -> list[float | None]:
         """The scores that the choice at ``place`` rests on: its own, or means over all datasets of its study."""
@@ -100,8 +108,15 @@ class SearchFound(_Strict):
 
     def text(self) -> str:
         """The canonical JSON that names it."""
-        usual = {"metric": self.metric == BY_ACCURACY, "one_setting": not self.one_setting}
-        return canonical_json(self.model_dump(mode="json", exclude={name for name, left in usual.items() if left}))
+        usual = {
+            "metric": self.metric == BY_ACCURACY,
+            "one_setting": not self.one_setting,
+            "ensemble": not self.ensemble,
+        }
+        told = self.model_dump(mode="json", exclude={name for name, left in usual.items() if left})
+        for place in [] if self.ensemble else told["places"]:
+            del place["draws"], place["together"]
+        return canonical_json(told)
 
 
 def over_datasets(scores: Sequence[Sequence[float | None]]) -> list[float | None]:

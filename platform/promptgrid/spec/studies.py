@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from promptgrid.spec.cell import Request, Setting
+from promptgrid.spec.cell import Request, Scored, Setting
 from promptgrid.spec.refusal import Refused, nearest
 from promptgrid.spec.search import LENGTH, Interval, Knobs, SearchEntry, Study
 from promptgrid.spec.suite import Suite
@@ -20,6 +20,7 @@ def studies_of(suite: Suite, knobs: Knobs, entry: SearchEntry) -> list[Study]:
         Refused: the suite cannot be searched, or the space names what does not exist or reaches beyond a knob.
     """
     _refuse_suite(suite)
+    _refuse_ensemble(entry)
     _refuse_space(suite, knobs, entry)
 
     def narrowed(method: str) -> dict[str, list[float]]:
@@ -35,9 +36,9 @@ def studies_of(suite: Suite, knobs: Knobs, entry: SearchEntry) -> list[Study]:
 
 
 def trial_requests(
-    requests: Sequence[tuple[str, Request]], studies: Iterable[Study]
+    requests: Sequence[tuple[str, Request]], studies: Iterable[Study], scored: Scored = "val"
 ) -> Iterator[tuple[int, str, Request]]:
-    """(trial, label, request) for every trial of every cell, scored on validation examples, earliest trials first.
+    """(trial, label, request) for every trial of every cell, ``scored`` as said, earliest trials first.
 
     Within a trial the order is that of ``requests``, so that packs hold whole configurations over their seeds.
     """
@@ -47,7 +48,7 @@ def trial_requests(
             tried = trials.get((label, request.backbone), ())
             if number < len(tried):
                 settings = {**request.settings, **tried[number]}
-                yield number, label, replace(request, settings=settings, scored="val")
+                yield number, label, replace(request, settings=settings, scored=scored)
 
 
 def _space(
@@ -74,6 +75,15 @@ def _refuse_suite(suite: Suite) -> None:
         )
     if suite.sources is not None:
         raise Refused("a study of transfer cannot be searched", where="sources", hint="search a suite without sources")
+
+
+def _refuse_ensemble(entry: SearchEntry) -> None:
+    if entry.ensemble and entry.one_setting:
+        raise Refused("an ensemble chooses nothing, so there is no one setting to choose", where="search",
+                      hint="ask for the two in two searches: they share what they draw")  # fmt: skip
+    if entry.ensemble and entry.algorithm != "random":
+        raise Refused("an ensemble is over configurations that were drawn, whatever they score",
+                      where="search.algorithm", got=entry.algorithm, expected="random")  # fmt: skip
 
 
 def _refuse_space(suite: Suite, knobs: Knobs, entry: SearchEntry) -> None:

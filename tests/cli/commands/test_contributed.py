@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -167,12 +168,76 @@ def test_a_lie_is_not_added_and_an_edited_board_is_found(
     (board / "leaderboard.csv").write_text("mine\n")
     told = invoke("results", "check", board)
     assert told.exit_code == 1
-    assert "board: leaderboard.csv: is not what board.yaml and results.csv give" in told.stdout
+    assert "board: leaderboard.csv: does not say what board.yaml and results.csv give" in told.stdout
     changed = before.decode().replace(",accuracy,0.", ",accuracy,0.0", 1)
     (board / "results.csv").write_text(changed)
     refused = invoke("results", "add", written, "--board", board)
     assert refused.exit_code == 2
     assert "is on the board with another result" in refused.output
+
+
+@pytest.fixture
+def board(written: Path, suite: Path, tmp_path: Path, invoke: Invoke) -> Path:
+    """A board of the tiny suite."""
+    place = tmp_path / "board"
+    assert invoke("results", "add", written, "--board", place, "--suite", suite).exit_code == 0
+    return place
+
+
+def test_an_upgrade_leaves_a_board_sound_and_says_who_wrote_its_page(
+    board: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptgrid.api.reporting.__version__", "9.8.7")
+    monkeypatch.setattr("promptgrid.leaderboard.page.content_hash", lambda script: "sha256-another")  # other code, too
+    told = invoke("results", "check", board)
+    assert told.exit_code == 0, told.stdout
+    assert "0 findings" in told.stdout
+    assert (
+        "not checked: report.html was written by promptgrid 0.1.0, this is promptgrid 9.8.7: its values" in told.stdout
+    )
+    assert "`promptgrid results page` writes it again" in told.stdout
+    rows = (board / "results.csv").read_bytes()
+    assert "written: " in invoke("results", "page", board).stdout
+    assert (board / "results.csv").read_bytes() == rows
+    assert "report.html" not in invoke("results", "check", board).stdout
+
+
+def test_a_page_that_says_something_else_is_found_whoever_wrote_it(
+    board: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (board / "report.html").read_text()
+    monkeypatch.setattr("promptgrid.api.reporting.__version__", "9.8.7")
+
+    def found(text: str) -> str:
+        (board / "report.html").write_text(text)
+        told = invoke("results", "check", board)
+        assert told.exit_code == 1
+        return str(told.stdout)
+
+    assert "was changed after promptgrid 0.1.0 wrote it" in found(page.replace("</h1>", " (mine)</h1>"))
+    unsealed = re.sub(r'\n<meta name="promptgrid-board"[^>]*>', "", page)
+    forged = re.sub(r'"mean":0\.\d+', '"mean":0.999', unsealed, count=1)
+    assert re.search(r"mean of .* is 0.999, expected 0\.\d", found(forged))
+    lines = (board / "results.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if ",digits," not in line]
+    (board / "results.csv").write_text("".join(kept))
+    assert "was made of other rows" in found(page)
+    (board / "report.html").unlink()
+    assert "report.html: is missing" in invoke("results", "check", board).stdout
+
+
+def test_a_page_without_a_seal_is_compared_by_its_values(board: Path, invoke: Invoke) -> None:
+    page = (board / "report.html").read_text()
+    (board / "report.html").write_text(re.sub(r'\n<meta name="promptgrid-board"[^>]*>', "", page))
+    told = invoke("results", "check", board)
+    assert told.exit_code == 0
+    assert "written by a version before pages had a seal" in told.stdout
+
+
+def test_there_is_no_page_without_a_board(tmp_path: Path, invoke: Invoke) -> None:
+    refused = invoke("results", "page", tmp_path)
+    assert refused.exit_code == 2
+    assert "no board there" in refused.output
 
 
 def test_what_is_neither_is_refused(tmp_path: Path, invoke: Invoke) -> None:

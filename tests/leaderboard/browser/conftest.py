@@ -31,6 +31,7 @@ def page(make_report, holes, tmp_path_factory: pytest.TempPathFactory) -> Path:
         answers=answers_of(report),
         show=lambda dataset, wanted: dict.fromkeys(wanted, WORDS),
         papers={"coop": "Zhou et al., IJCV 2022, arXiv:2109.01134"},
+        cards={"coop": {"learns": ["M context vectors"], "traps": ["learned in fp16 (here: fp32)"]}},
     )
     return write_report(told, tmp_path_factory.mktemp("report")).html
 

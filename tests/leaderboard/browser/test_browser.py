@@ -226,3 +226,35 @@ def test_with_scripts_off_everything_is_there(driver, page):
         assert "By class" in driver.find_element(By.CSS_SELECTOR, "#inside details.inside").text
     finally:
         driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_name_of_a_method_opens_its_card_by_click_and_by_keyboard(browser):
+    card = browser.find_element(By.ID, "card-coop")
+    assert not card.is_displayed()
+    links = browser.find_elements(By.CSS_SELECTOR, ".panel table.main a.to-card")
+    link = next(one for one in links if one.is_displayed())
+    browser.execute_script("arguments[0].focus()", link)
+    link.send_keys(Keys.ENTER)
+    assert card.is_displayed()
+    assert "M context vectors" in card.text
+    assert "learned in fp16 (here: fp32)" in card.text
+    assert browser.execute_script("return arguments[0].getBoundingClientRect().top < innerHeight", card)
+    browser.set_window_size(400, 800)
+    assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth + 1", card)
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth + 1")
+
+
+def test_a_card_opens_with_scripts_off(driver, page):
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        driver.get("about:blank")
+        driver.get(page.as_uri() + "#card-coop")
+        assert driver.find_element(By.ID, "card-coop").is_displayed(), "a link into a closed element opens it"
+        driver.get("about:blank")
+        driver.get(page.as_uri())
+        card = driver.find_element(By.ID, "card-coop")
+        assert not card.is_displayed()
+        driver.find_element(By.CSS_SELECTOR, "details.card > summary").click()
+        assert card.is_displayed()
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

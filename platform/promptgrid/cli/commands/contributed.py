@@ -1,4 +1,4 @@
-"""`promptgrid results`: check results that are handed in, and add them to a board in a git repository."""
+"""`promptgrid results`: check results that are handed in, add them to a board, write its page again."""
 
 from __future__ import annotations
 
@@ -76,5 +76,18 @@ def add(
     typer.echo(f"{done.board}: {len(done.added)} cells added, {len(done.skipped)} skipped")
 
 
-COMMANDS: dict[str, Command] = {"check": check, "add": add}
+def page(board: Annotated[Path, typer.Argument(metavar="BOARD", help="Folder of the board.")]) -> None:
+    """Write the page and the table of a board again from its board.yaml and results.csv, as this version draws them.
+
+    Rows stay as they are. For after an upgrade, when `results check` says that another version wrote the page.
+
+    Example: `promptgrid results page boards/few-shot`
+    """
+    from promptgrid.api.contributing import write_page
+
+    for path in write_page(board):
+        typer.echo(f"written: {path}")
+
+
+COMMANDS: dict[str, Command] = {"check": check, "add": add, "page": page}
 """Under `promptgrid results`."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from promptgrid import api
 from promptgrid.cli.commands.suites import AsJson, Command, RetryFailed, StallLimit, StoreDir, tell_mirror
 from promptgrid.cli.tables import show_table
-from promptgrid.spec import exits
+from promptgrid.spec import Refused, exits
 from promptgrid.spec.searched import SearchFound
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ def search(
             show_default="the suite's, or one for each",
         ),
     ] = None,
+    ensemble: Annotated[
+        bool | None,
+        typer.Option(
+            "--ensemble/--no-ensemble",
+            help="Choose nothing: the models of all draws answer together; no validation example is read.",
+            show_default="the suite's",
+        ),
+    ] = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -70,10 +78,18 @@ def search(
 ) -> None:
     """Search the knobs of every method of a suite on validation examples, then test what was chosen.
 
+    Three selections share one list of draws, and the report has a row for each: the best of each dataset
+    (--per-dataset), the best mean over all datasets (--one-setting), and the ensemble over all draws (--ensemble),
+    which averages the probabilities of their models. An ensemble of 12 draws trains, keeps and asks 12 models; a draw
+    whose training fails is left out.
+
     Trial 0 is the configuration as written. Interrupt at any point and run again to go on; more trials later go on
     from fewer. asha and pbt score at 1/9, 1/3 and all epochs, and each time train from the start: what pbt's trials
     inherit are settings, not parameters. Example: `promptgrid search suites/quickstart.yaml --trials 20 --workers 2`
     """
+    if write is not None and api.search_entry(suite, ensemble=ensemble).ensemble:
+        raise Refused("an ensemble has many settings of a method, and a suite has one", where="--write",
+                      hint="write what --per-dataset or --one-setting chose")  # fmt: skip
     summary = api.search(
         suite,
         store,
@@ -81,6 +97,7 @@ def search(
         algorithm=algorithm,
         seed=seed,
         one_setting=one_setting,
+        ensemble=ensemble,
         local=local,
         workers=workers,
         address=address,
@@ -106,7 +123,8 @@ def search(
         for path in [] if write is None else write_chosen(api.as_suite(suite), summary.found, write):
             typer.echo(f"chosen settings: {path}")
         typer.echo(f"next: promptgrid report {suite}" + (f" --store {store}" if store is not None else ""))
-    if any(winner.chosen is None or winner.test is None for winner in winners):
+    lacking = [one for one in winners if one.test is None or (one.chosen is None and not summary.found.ensemble)]
+    if lacking:
         raise typer.Exit(exits.FAILED)
 
 
@@ -119,7 +137,8 @@ def _as_json(summary: SearchSummary, winners: list[Winner]) -> dict[str, Any]:
         "algorithm": found.algorithm,
         "trials": found.trials,
         "seed": found.seed,
-        "chosen_by": found.metric,
+        "chosen_by": "" if found.ensemble else found.metric,
+        "ensemble": found.ensemble,
         "validation_cells": found.cells,
         "cells_run": sum(run.done + run.failed for run in runs),
         "validation_cells_failed": summary.searched.failed,
@@ -133,15 +152,33 @@ def _print(summary: SearchSummary, winners: list[Winner]) -> None:
     found = summary.found
     assert found is not None
     console = Console(soft_wrap=True)
-    if len(winners) <= SHOWN:
+    if found.ensemble:
+        _show_ensembles(summary, found, winners)
+    elif len(winners) <= SHOWN:
         _show_winners(summary, found, winners)
         for winner in (one for one in winners if one.settings):
             changed = ", ".join(f"{key} {value:.3g}" for key, value in winner.settings.items())
             place = f"{winner.dataset}, {winner.shots} shots, {winner.backbone}"
             console.print(f"{winner.label} on {place}: {changed}", highlight=False, markup=False)
     failed = f", {summary.searched.failed} of them failed" if summary.searched.failed else ""
-    budget = f"{found.trials} trials a method ({found.algorithm}, seed {found.seed})"
-    console.print(f"{budget}, {found.cells} validation cells{failed}; choice: {summary.path}", highlight=False)
+    kind = "draws" if found.ensemble else "trials"
+    cells = f"{found.cells} cells of draws" if found.ensemble else f"{found.cells} validation cells"
+    budget = f"{found.trials} {kind} a method ({found.algorithm}, seed {found.seed})"
+    console.print(f"{budget}, {cells}{failed}; {_WRITTEN[found.ensemble]}: {summary.path}", highlight=False)
+
+
+_WRITTEN = {False: "choice", True: "written down in"}
+
+
+def _show_ensembles(summary: SearchSummary, found: SearchFound, winners: list[Winner]) -> None:
+    rows = (
+        (one.label, one.dataset, one.backbone, str(one.shots), str(one.draws), _score(one.test),
+         _score(one.test_as_written))
+        for one in winners[:SHOWN]
+    )  # fmt: skip
+    columns = ("method", "dataset", "backbone", "shots", "draws", "test", "test as written")
+    title = f"ensembles over draws of {found.suite}: mean probabilities, no validation {summary.examples.one} read"
+    show_table(columns, rows, title=title, names=columns)
 
 
 def _show_winners(summary: SearchSummary, found: SearchFound, winners: list[Winner]) -> None:

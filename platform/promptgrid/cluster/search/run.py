@@ -11,6 +11,7 @@ from typing import Any
 
 from promptgrid.cluster.admission import admit
 from promptgrid.cluster.execution import Options, RunSummary, execute
+from promptgrid.cluster.search.ensemble import draws_of, together
 from promptgrid.cluster.search.search import Search, choose
 from promptgrid.spec import EXAMPLES, Noun, Refused
 from promptgrid.spec.searched import SearchFound
@@ -51,6 +52,8 @@ def run_search(
 ) -> SearchSummary:
     """Score every trial on validation examples, write down the choice, then test what was chosen.
 
+    An ensemble chooses nothing: every draw is tested, and then those that finished answer together.
+
     The arguments are those of :func:`promptgrid.cluster.execute`. No test example is read before the choice is in the
     store. At every place the tested trials are the written configuration and each that was the best so far.
 
@@ -60,6 +63,8 @@ def run_search(
     chosen = options or Options()
     apart = replace(chosen, experiment=chosen.experiment or f"{search.suite.name}-search")  # its trials are no results
     how: dict[str, Any] = {"local": local, "workers": workers, "address": address, "options": apart}
+    if search.entry.ensemble:
+        return _run_ensemble(search, how, retry_failed=retry_failed)
     if search.entry.algorithm != "random":
         if local:
             raise Refused(f"{search.entry.algorithm} runs on Ray Tune", where="--local", hint="use --workers 1")
@@ -80,3 +85,16 @@ def run_search(
         "options": replace(apart, phase=f"search {count}/{count}, test {search.track.examples.many} of what was chosen")
     }
     return SearchSummary(found, path, searched, execute(plan, search.store, **last), search.track.examples)
+
+
+def _run_ensemble(search: Search, how: dict[str, Any], *, retry_failed: bool) -> SearchSummary:
+    examples, options = search.track.examples, how["options"]
+    draws = draws_of(search, retry_failed=retry_failed)
+    first = replace(options, phase=f"ensemble 1/2, {search.entry.trials} draws a method")
+    searched = execute(draws.plan, search.store, **how | {"options": first})
+    if searched.interrupted is not None:
+        return SearchSummary(None, None, searched, examples=examples)
+    found, plan = together(draws, retry_failed=retry_failed)
+    path = search.store.searches.keep(found)
+    last = replace(options, phase=f"ensemble 2/2, test {examples.many} answered together")
+    return SearchSummary(found, path, searched, execute(plan, search.store, **how | {"options": last}), examples)

@@ -150,13 +150,14 @@ def entry_of(
     algorithm: str | None = None,
     seed: int | None = None,
     one_setting: bool | None = None,
+    ensemble: bool | None = None,
 ) -> SearchEntry:
     """What ``suite`` says of its search, with what is given here in its place.
 
     Raises:
         Refused: a value is unknown or out of range.
     """
-    given = {"trials": trials, "algorithm": algorithm, "seed": seed, "one_setting": one_setting}
+    given = {"trials": trials, "algorithm": algorithm, "seed": seed, "one_setting": one_setting, "ensemble": ensemble}
     value = (suite.search or SearchEntry()).model_dump()
     value |= {key: item for key, item in given.items() if item is not None}
     if value["algorithm"] not in get_args(Algorithm):
@@ -195,7 +196,9 @@ def choose(search: Search, *, retry_failed: bool = False) -> tuple[SearchFound, 
     places = [
         _place(where, found, best_trial(ruling[where], search.metric), keys[where]) for where, found in scores.items()
     ]
-    return _found(search, places), plan
+    stopped = {(study.label, study.backbone): study.stopped for study in search.studies}
+    cells = {cell.key for trial, where, cell in search.cells if trial not in stopped[where[:2]]}
+    return found_of(search, places, search.base, len(cells)), plan
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
@@ -221,18 +224,19 @@ def _place(where: Where, scores: list[float | None], best: int | None, keys: Map
     )  # fmt: skip
 
 
-def _found(search: Search, places: list[PlaceFound]) -> SearchFound:
+def found_of(search: Search, places: list[PlaceFound], base: str, cells: int) -> SearchFound:
+    """What is kept of ``search``; see :class:`promptgrid.spec.searched.SearchFound`."""
     entry = search.entry
-    stopped = {(study.label, study.backbone): study.stopped for study in search.studies}
     return SearchFound(
         suite=search.suite.name,
-        base=search.base,
+        base=base,
         algorithm=entry.algorithm,
         trials=entry.trials,
         seed=entry.seed,
         metric=search.metric.name,
         one_setting=entry.one_setting,
-        cells=len({cell.key for trial, where, cell in search.cells if trial not in stopped[where[:2]]}),
+        ensemble=entry.ensemble,
+        cells=cells,
         studies=[
             StudyFound(
                 label=study.label,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from promptgrid.cluster.search.search import Where, make_search, where_of
 from promptgrid.spec import Cell, Refused, Request, Suite
+from promptgrid.spec.ensembles import ensemble_of
 from promptgrid.spec.search import LENGTH, SearchEntry
-from promptgrid.spec.searched import SearchFound, StudyFound
+from promptgrid.spec.searched import PlaceFound, SearchFound, StudyFound
 
 if TYPE_CHECKING:
     from promptgrid.cluster.search.search import Search
@@ -27,9 +28,10 @@ class StoredSearch:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a search chose for one method variant on one backbone, as a row of its own.
+    """What a search chose for one method variant on one backbone, or the ensemble of its draws, as a row of its own.
 
-    ``cells`` are the test cells of what was chosen at each place. ``lengths``: how long it trains was searched too.
+    ``cells`` are the test cells of what was chosen at each place, or those of the ensembles where all draws answer
+    ``together``. ``lengths``: how long it trains was searched too.
     """
 
     label: str
@@ -37,6 +39,7 @@ class Chosen:
     budget: str
     lengths: bool
     cells: tuple[Cell, ...]
+    together: bool = False
 
 
 def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
@@ -49,19 +52,32 @@ def stored_searches(suite: Suite, store: Store) -> list[StoredSearch]:
         return []
     try:
         search = make_search(suite, store, SearchEntry(trials=1))
-        base = search.base
-    except Refused:  # a dataset without validation examples: no search of this suite can have run
+    except Refused:  # no search of this suite can have run
         return []
+    base = _base(search)
     now = _test_keys(search)
     ours = [(found, told) for found in kept if (told := stale_parts(found, suite.name, now)) is not None]
-    current = _longest([StoredSearch(found) for found, told in ours if found.base == base and not told])
+    current = _longest([StoredSearch(found) for found, told in ours if _same_base(found, base) and not told])
     older = [
         StoredSearch(found, told or (f"validation {search.track.examples.many} have changed since",))
         for found, told in ours
-        if told or found.base != base
+        if told or not _same_base(found, base)
     ]
     asked = {_asked(stored.found) for stored in current}
     return current + [stored for stored in _longest(older) if _asked(stored.found) not in asked]
+
+
+def _base(search: Search) -> str:
+    """The base of ``search``; none of a dataset without validation examples, which ensembles alone can do without."""
+    try:
+        return search.base
+    except Refused:
+        return ""
+
+
+def _same_base(found: SearchFound, base: str) -> bool:
+    """Whether ``found`` is of that base; an ensemble read no validation example, so its test cells tell all."""
+    return found.ensemble or found.base == base
 
 
 def stale_parts(found: SearchFound, suite: str, now: Mapping[Where, Sequence[str]]) -> tuple[str, ...] | None:
@@ -69,7 +85,7 @@ def stale_parts(found: SearchFound, suite: str, now: Mapping[Where, Sequence[str
 
     None where they share no cell, or only cells in which the search of a suite of another name varied nothing.
     """
-    then = {(place.label, place.backbone, place.dataset, place.shots): set(place.keys(0)) for place in found.places}
+    then = {where_of_place(place): set(place.keys(0)) for place in found.places}
     varied = {(study.label, study.backbone) for study in found.studies if len(study.trials) > 1}
     telling = then if found.suite == suite else {where: keys for where, keys in then.items() if where[:2] in varied}
     if not any(keys & set(now.get(where, ())) for where, keys in telling.items()):
@@ -94,7 +110,7 @@ def stale_parts(found: SearchFound, suite: str, now: Mapping[Where, Sequence[str
 
 
 def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) -> list[Chosen]:
-    """One row for each method variant for which a valid search made a choice at every place."""
+    """One row for each method variant for which a valid search made a choice, or an ensemble, at every place."""
     valid = [stored.found for stored in searches if not stored.stale and stored.found.trials > 1]
     if not valid:
         return []
@@ -103,19 +119,40 @@ def chosen_rows(suite: Suite, store: Store, searches: Sequence[StoredSearch]) ->
     rows = []
     for found in valid:
         for study in (study for study in found.studies if study.space and len(study.trials) > 1):
-            requests = list(_requests(search, found, study))
             label = _label(study, found, several=len({(one.algorithm, one.seed) for one in valid}) > 1)
-            if requests and label not in taken:
-                budget = _budget(found, study)
-                cells = tuple(search.track.resolve(requests))
-                rows.append(Chosen(label, study.label, budget, LENGTH in study.space, cells))
+            if label in taken:
+                continue
+            made = _ensembles if found.ensemble else _chosen
+            if cells := made(search, found, study):
+                rows.append(
+                    Chosen(label, study.label, _budget(found, study), LENGTH in study.space, cells, found.ensemble)
+                )
     return rows
+
+
+def _chosen(search: Search, found: SearchFound, study: StudyFound) -> tuple[Cell, ...]:
+    return tuple(search.track.resolve(list(_requests(search, found, study))))
+
+
+def _ensembles(search: Search, found: SearchFound, study: StudyFound) -> tuple[Cell, ...]:
+    """The cells in which the draws of ``study`` answer together; none where no draw of a place finished."""
+    draws = {where_of_place(place): place.draws for place in found.places}
+    asked = [pair for pair in search.requests if (pair[0], pair[1].backbone) == (study.label, study.backbone)]
+    if not all(draws.get(where_of(label, request)) for label, request in asked):
+        return ()
+    lists = [
+        [request, *(replace(request, settings={**request.settings, **study.trials[trial]}) for trial in own)]
+        for label, request in asked
+        for own in [draws[where_of(label, request)]]
+    ]
+    cells = iter(search.track.resolve([request for own in lists for request in own]))
+    return tuple(ensemble_of(next(cells), [next(cells) for _ in own[1:]]) for own in lists)
 
 
 def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator[Request]:
     """The cells of ``study`` with what was chosen at their places; none where a place has no choice."""
     chosen = {
-        (place.label, place.backbone, place.dataset, place.shots): place.chosen
+        where_of_place(place): place.chosen
         for place in found.places
         if (place.label, place.backbone) == (study.label, study.backbone)
     }
@@ -130,12 +167,19 @@ def _requests(search: Search, found: SearchFound, study: StudyFound) -> Iterator
 def _budget(found: SearchFound, study: StudyFound) -> str:
     length = study.space.get(LENGTH)
     epochs = f", {length[0]:g} to {length[1]:g} epochs" if length else ""
+    if found.ensemble:
+        places = [place for place in found.places if (place.label, place.backbone) == (study.label, study.backbone)]
+        short = [place for place in places if len(place.draws) < len(study.trials)]
+        fewer = f"; {min(len(place.draws) for place in short)} or more at {_places(len(short))}" if short else ""
+        return f"ensemble of {found.trials} draws, seed {found.seed}{epochs}{fewer}; nothing chosen"
     one = ", one setting for all datasets" if found.one_setting else ""
     return f"{found.trials} trials, {found.algorithm}, seed {found.seed}{epochs}{one}"
 
 
 def _label(study: StudyFound, found: SearchFound, several: bool) -> str:
     how = f", {found.algorithm}, seed {found.seed}" if several else ""
+    if found.ensemble:
+        return f"{study.label}, ensemble of {found.trials} draws{how}"
     one = ", one setting" if found.one_setting else ""
     return f"{study.label}, {found.trials} trials{one}{how}"
 
@@ -151,7 +195,7 @@ def _test_keys(search: Search) -> dict[Where, list[str]]:
 def _asked(found: SearchFound) -> tuple[object, ...]:
     """What was asked, whatever the budget and the state of the suite."""
     spaces = tuple((study.label, study.backbone, tuple(sorted(study.space.items()))) for study in found.studies)
-    return found.algorithm, found.seed, found.one_setting, spaces
+    return found.algorithm, found.seed, found.one_setting, found.ensemble, spaces
 
 
 def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
@@ -161,8 +205,13 @@ def _longest(searches: Sequence[StoredSearch]) -> list[StoredSearch]:
         largest[_asked(stored.found)] = stored
     return sorted(
         largest.values(),
-        key=lambda stored: (stored.found.algorithm, stored.found.seed, stored.found.one_setting, stored.found.question),
+        key=lambda stored: (*_asked(stored.found)[:4], stored.found.question),
     )
+
+
+def where_of_place(place: PlaceFound) -> Where:
+    """Where the choice of ``place`` was made."""
+    return place.label, place.backbone, place.dataset, place.shots
 
 
 def _places(count: int) -> str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Winner:
-    """What was chosen at one place. Scores are means over seeds; None where a cell failed or has not run."""
+    """What was chosen at one place, or the ensemble there, of which ``draws`` configurations answer together.
+
+    Scores are means over seeds; None where a cell failed or has not run, or nothing was chosen.
+    """
 
     label: str
     backbone: str
@@ -28,6 +31,7 @@ class Winner:
     validation: float | None
     test: float | None
     test_as_written: float | None
+    draws: int = 0
 
 
 def winners(found: SearchFound, store: Store) -> list[Winner]:
@@ -43,8 +47,9 @@ def winners(found: SearchFound, store: Store) -> list[Winner]:
             chosen=place.chosen,
             settings={} if place.chosen is None else trials[place.label, place.backbone][place.chosen],
             validation=None if place.chosen is None else place.scores[place.chosen],
-            test=_mean(scores, place.keys(place.chosen)),
+            test=_mean(scores, place.together if found.ensemble else place.keys(place.chosen)),
             test_as_written=_mean(scores, place.keys(0)),
+            draws=len(place.draws),
         )
         for place in found.places
     ]
@@ -52,7 +57,9 @@ def winners(found: SearchFound, store: Store) -> list[Winner]:
 
 def tested_scores(searches: Iterable[SearchFound], store: Store) -> dict[str, float]:
     """The headline metric of every finished test cell of ``searches``, by key."""
-    keys = {key for found in searches for place in found.places for tested in place.tested for key in tested.keys}
+    places = [place for found in searches for place in found.places]
+    keys = {key for place in places for tested in place.tested for key in tested.keys}
+    keys |= {key for place in places for key in place.together}
     return {record.cell.key: _headline(record) for record in store.records(keys)}
 
 

@@ -82,5 +82,6 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
 
 
 def _levels(cell: Cell) -> list[Level]:
-    whole: Level = (cell.method, cell.backbone, cell.reading, cell.shots, cell.dataset)
+    reading = "ensemble" if cell.members else cell.reading
+    whole: Level = (cell.method, cell.backbone, reading, cell.shots, cell.dataset)
     return [whole[:depth] for depth in range(len(whole) + 1)]

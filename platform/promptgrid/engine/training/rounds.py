@@ -66,7 +66,7 @@ def mixtures_of(cell: Cell, data: PackData) -> tuple[tuple[int, int], ...]:
 
 def schedules_of(cell: Cell, data: PackData) -> tuple[Schedule, ...]:
     """How ``cell`` is trained, by round, found without looking at an example; empty where nothing is."""
-    if cell.reading == "evaluate":
+    if cell.reading == "evaluate" or cell.members:
         return ()
     split, method = data.split(cell), data.build(cell)
     tasks, labels = data.opened.dataset.tasks, data.opened.dataset.labels

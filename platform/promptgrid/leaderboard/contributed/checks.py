@@ -17,6 +17,7 @@ from promptgrid.leaderboard.analysis.published.beside import FOREIGN
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.leaderboard.text import csv_safe, visible
 from promptgrid.spec import Reason, canonical_json
+from promptgrid.spec.cell import ENSEMBLE, settings_and_members
 from promptgrid.spec.metrics import metric_of
 
 Row = Mapping[str, Any]
@@ -119,9 +120,15 @@ def _canonical(text: Any) -> bool:
     try:
         settings = json.loads(text)
         plain = all(isinstance(value, bool | int | float | str) for value in settings.values())
+        settings_and_members(settings)
         return plain and canonical_json(settings) == text
     except (ValueError, TypeError, AttributeError, RecursionError):
         return False
+
+
+def is_ensemble(row: Row) -> bool:
+    """Whether a row is of several models that answer together, which stand beside the cells of a suite."""
+    return f'"{ENSEMBLE}":' in str(row["settings"])
 
 
 def _repeated(rows: Sequence[Row]) -> list[Finding]:

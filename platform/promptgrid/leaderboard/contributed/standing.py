@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from promptgrid.leaderboard.contributed.board import PAGE, ROWS, SUITE, TABLE
+from promptgrid.leaderboard.contributed.board import PAGE, ROWS, SUITE, TABLE, rows_text
 from promptgrid.leaderboard.contributed.checks import Row
+from promptgrid.leaderboard.contributed.sealed import sealed
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.report import report_files
-from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, scores_digest
+from promptgrid.spec import Cell, Cost, Provenance, Reason, Record, Suite, digest, scores_digest
+from promptgrid.spec.cell import settings_and_members
 from promptgrid.spec.suite import MethodEntry
 
 COMMAND = "promptgrid results add CONTRIBUTION --board ."
@@ -31,7 +33,10 @@ class BoardCell(Cell):
 
 
 def board_files(suite: Suite, rows: Sequence[Row], about: ReportInput) -> dict[str, bytes]:
-    """``report.html`` and ``leaderboard.csv`` of ``rows``; what a track says of methods and names is in ``about``."""
+    """``report.html``, sealed, and ``leaderboard.csv`` of ``rows``.
+
+    What a track says of methods and names is in ``about``.
+    """
     grid: list[tuple[str, Cell]] = []
     records: dict[str, Record] = {}
     failures: dict[str, Record] = {}
@@ -59,7 +64,12 @@ def board_files(suite: Suite, rows: Sequence[Row], about: ReportInput) -> dict[s
         scores_digest=scores_digest([*records.values(), *failures.values()]),
     )
     files = report_files(build_board(given))
-    return {PAGE: files["report.html"], TABLE: files["leaderboard.csv"]}
+    return {PAGE: sealed(files["report.html"], about.version, made_of(suite, rows)), TABLE: files["leaderboard.csv"]}
+
+
+def made_of(suite: Suite, rows: Sequence[Row]) -> str:
+    """sha256 of what a page is made of: what ``suite`` says beside defaults, and the text of ``rows``."""
+    return digest([suite.model_dump(mode="json", exclude_defaults=True), rows_text(rows)])
 
 
 def _suite(suite: Suite, grid: Sequence[tuple[str, Cell]]) -> Suite:
@@ -75,7 +85,7 @@ def cell_of(suite: Suite, row: Row) -> BoardCell:
         track=suite.track,
         protocol=row["protocol"],
         method=row["method"],
-        settings=json.loads(row["settings"]),
+        settings=settings_and_members(json.loads(row["settings"]))[0],
         backbone=row["backbone"],
         dataset=row["dataset"],
         shots=row["shots"],

@@ -43,7 +43,8 @@ def results_frame(report: ReportInput) -> pd.DataFrame:
     """One row per planned cell and metric, in plan order, metrics by name.
 
     A failed or missing cell has one row: the headline metric, value NaN, its status, its reason and the message of
-    its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON. ``source`` and ``reading`` are
+    its latest attempt. Costs of a missing cell are NA. ``settings`` is canonical JSON, of an
+    ensemble with those of its members. ``source`` and ``reading`` are
     empty for a cell that starts afresh.
     """
     return grid_frame(planned_cells(report), report.suite.name, report.headline)
@@ -70,7 +71,7 @@ def _rows(planned: PlannedCell, suite: str, headline: str) -> list[dict[str, Any
         "suite": suite,
         "protocol": cell.protocol,
         "method": cell.method,
-        "settings": canonical_json(cell.settings),
+        "settings": canonical_json(cell.said_settings),
         "backbone": cell.backbone,
         "dataset": cell.dataset,
         "shots": planned.shots,

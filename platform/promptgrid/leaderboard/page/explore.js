@@ -48,6 +48,13 @@
     else write(parts().place); // a link to a section keeps what is chosen
   });
 
+  /* ---- a link to a card opens it, also where the browser does not ---- */
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest && event.target.closest("a.to-card");
+    var card = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (card) card.parentNode.open = true;
+  });
+
   function listOf(key) { return (state[key] || "").split(",").filter(Boolean); }
 
   /* ---- a box of things to tick ---- */

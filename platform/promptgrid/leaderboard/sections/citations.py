@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from promptgrid.leaderboard.citations import bibtex, paper_link
 from promptgrid.leaderboard.leaderboard import Board
-from promptgrid.leaderboard.section import Facts, Section, beside
+from promptgrid.leaderboard.method_cards import card_id
+from promptgrid.leaderboard.section import Facts, Figures, Section, beside
 
 
 def facts(board: Board) -> Facts | None:
@@ -24,4 +27,10 @@ def facts(board: Board) -> Facts | None:
     return {"entries": entries} if entries else None
 
 
-SECTION = Section("citations", "Methods and papers", 125, beside(__file__), facts)
+def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
+    """What of the card of each method stands under its name, and where that is."""
+    methods = [one["method"] for one in told["entries"]]
+    return {"cards": board.report.cards, "ids": {name: card_id(board.report, name) for name in methods}}
+
+
+SECTION = Section("citations", "Methods and papers", 125, beside(__file__), facts, drawings)

@@ -1,7 +1,8 @@
-"""The head of the page: who leads each board, by how much, and whether that is more than chance."""
+"""The head of the page: who leads each board and by how much, what transfer gains, and whether that is chance."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from promptgrid.leaderboard.analysis.first_two import first_against_second
@@ -9,9 +10,10 @@ from promptgrid.leaderboard.analysis.verdicts import answer
 from promptgrid.leaderboard.leaderboard import Board
 from promptgrid.leaderboard.pictures.strip import strip
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
+from promptgrid.leaderboard.transfer.answer import sentence, transfer_answers
 
-OPEN = 3
-"""So many boards are answered at once; the others unfold."""
+OPEN, MATRICES = 3, 4
+"""So many boards, and matrices of transfer, are answered at once; the others unfold."""
 
 
 def facts(board: Board) -> Facts:
@@ -34,7 +36,9 @@ def facts(board: Board) -> Facts:
         **board.counts,
         "reference": board.reference,
         "answers": _answers(board),
+        "transfers": _transfers(board),
         "open": OPEN,
+        "matrices": MATRICES,
     }
 
 
@@ -62,6 +66,14 @@ def _answers(board: Board) -> list[dict[str, Any]]:
             }
         )
     return told
+
+
+def _transfers(board: Board) -> list[dict[str, Any]]:
+    """One a matrix of transfer, in plan order; none where no target has sources to choose between."""
+    return [
+        {**asdict(one), "rest": sentence(one, board.report.metric, board.report.titles)}
+        for one in transfer_answers(board.transfers)
+    ]
 
 
 def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:

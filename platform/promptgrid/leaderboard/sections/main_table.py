@@ -9,6 +9,7 @@ from promptgrid.leaderboard.analysis.verdicts import summary
 from promptgrid.leaderboard.citations import paper_link
 from promptgrid.leaderboard.columns import shown_columns
 from promptgrid.leaderboard.leaderboard import Board, Leaderboard
+from promptgrid.leaderboard.method_cards import card_id
 from promptgrid.leaderboard.pictures.figures import colour
 from promptgrid.leaderboard.pictures.marks import dot, forest
 from promptgrid.leaderboard.section import Facts, Figures, Section, beside
@@ -60,11 +61,13 @@ def _table(leaderboard: Leaderboard, board: Board) -> dict[str, Any]:
 
 
 def drawings(board: Board, figures: Figures, told: Facts) -> dict[str, Any]:
-    """Dots in the colours of the curves, and one small interval plot a row, on one axis a table."""
+    """Where the cards of methods are; dots in the colours of the curves; an interval plot a row, one axis a table."""
+    methods = {row["method"] for table in told["tables"] for row in table["rows"]}
     return {
+        "cards": {name: card_id(board.report, name) for name in methods},
         "forests": [
             {**forest(s), "dots": [dot(colour(board, row.label)) for row in s.rows]} for s in board.leaderboards
-        ]
+        ],
     }
 
 

@@ -101,6 +101,7 @@ def _titles(cell: Cell, titles: Mapping[str, str]) -> tuple[str, str]:
 def _name(cell: Cell, label: str, dataset: str, source: str) -> list[str]:
     """What tells a run from the others of its suite."""
     started = [f"{cell.reading} of {source}"] if source else []
+    started += [f"ensemble of {len(cell.members)}"] if cell.members else []
     seen = [f"{cell.views} views"] if cell.views else []
     scored = [f"on {cell.scored}"] if cell.scored != "test" else []
     return [label, dataset, *started, f"{cell.shots} shots", *seen, f"seed {cell.seed}", *scored]

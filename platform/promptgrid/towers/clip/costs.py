@@ -110,9 +110,9 @@ def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) ->
     shape = Shape(classes=len(card.classes), images=(labelled + pool) * max(1, _kept(cell)), **sizes)
     tests = card.splits["test"]
     adapting = adapting_flops(method, shape, tests) / room.flops_a_second
-    if cell.reading == "evaluate":  # one look forward at the test images, and nothing kept of it
-        look = step_flops(method, shape, tests) / 3
-        return Expectation(0, 0.05 + look / room.flops_a_second + adapting, 1.0)
+    if cell.reading == "evaluate" or cell.members:  # looks forward at the test images, and nothing kept of them
+        look = 0.05 + step_flops(method, shape, tests) / 3 / room.flops_a_second + adapting
+        return Expectation(0, max(1, len(cell.members)) * look, 1.0)
     steps, batch = work(method, task, labelled, pool)
     inside = bool(INSIDE_IMAGES & method.needs) and not adapting  # test images pass a tower that was changed
     adapting += inside * step_flops(method, shape, tests) / 3 / room.flops_a_second
@@ -120,6 +120,11 @@ def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) ->
     seconds = 0.1 + adapting + steps * (call + step_flops(method, shape, batch) / room.flops_a_second)
     halves = halves_mb(method, shape) if cell.precision == "amp" else 0.0
     return Expectation(steps, seconds, cell_memory_mb(method, shape, batch), halves)
+
+
+def tower_mb(shape: Shape) -> float:
+    """MB (10^6 bytes) of the blocks of an image tower, in fp32: the state of a method that tunes all of them."""
+    return 4e-6 * 12 * shape.vision_layers * shape.vision_width**2
 
 
 def _kept(cell: Cell) -> int:

@@ -19,7 +19,7 @@ from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
-from promptgrid.towers.clip.costs import Shape, expectation
+from promptgrid.towers.clip.costs import Shape, expectation, tower_mb
 from promptgrid.towers.clip.exports import EXPORTS
 from promptgrid.towers.clip.method_stub import STUB
 from promptgrid.towers.clip.models.torchvision_cure import open_clip_works
@@ -70,6 +70,12 @@ class ImageTrack(Wing):
 
     def expect(self, cell: Cell, room: Room) -> Expectation:
         return expectation(self, self.resolver.sizes(cell.backbone), cell, room)
+
+    def state_mb(self, cell: Cell) -> float:
+        method = self.resolver.method(cell.method)
+        if cell.reading == "evaluate" or cell.members or "weights" not in method.needs:
+            return 0.0
+        return tower_mb(Shape(classes=0, images=0, **self.resolver.sizes(cell.backbone)))
 
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         card = self.resolver.dataset(cell.dataset).card

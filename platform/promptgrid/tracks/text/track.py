@@ -67,7 +67,7 @@ class TextTrack(Wing):
 
     def state_mb(self, cell: Cell) -> float:
         method = self.resolver.method(cell.method)(**cell.settings)
-        return 0.0 if cell.reading == "evaluate" else state_mb(method, self._reading(cell))
+        return 0.0 if cell.reading == "evaluate" or cell.members else state_mb(method, self._reading(cell))
 
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
         method = self.resolver.method(cell.method)(**cell.settings)

@@ -93,3 +93,12 @@ def test_a_dataset_without_validation_images_is_refused(image_track: ImageTrack,
             Image.new("RGB", (40, 40), (len(split) * 20, len(label) * 30, 0)).save(place / "a.png")
     with pytest.raises(Refused, match="validation examples"):
         image_track.resolve([ask("val", f"imagefolder:{tmp_path / 'photos'}")])
+
+
+def test_a_tuned_tower_is_expected_among_what_is_learned(image_track: ImageTrack, cache: FeatureCache) -> None:
+    """Within a tenth of what the state really weighs: biases, norms and the projection are not counted."""
+    request = replace(ask("test", method="zero_shot"), method="image_finetune", settings={"epochs": 1})
+    (outcome,) = run(image_track, cache, request)
+    weighs = sum(value.nbytes for value in outcome.state.values()) / 1e6
+    assert image_track.state_mb(outcome.record.cell) == pytest.approx(weighs, rel=0.1)
+    assert image_track.state_mb(image_track.resolve([ask("test")])[0]) == 0.0

@@ -27,7 +27,7 @@ def viewing(wing: Wing, sizes: Callable[[str], Mapping[str, int]], cells: Sequen
     seen: dict[tuple[str, str, str, int], int] = {}
     for cell in cells:
         method = wing.resolver.method(cell.method)
-        if not cell.views or cell.reading == "evaluate" or INSIDE_IMAGES & method.needs:
+        if not cell.views or cell.reading == "evaluate" or cell.members or INSIDE_IMAGES & method.needs:
             continue
         name = (cell.method, repr(cell.settings), cell.dataset, cell.shots)
         if name not in seen:
