@@ -182,6 +182,6 @@ class Method(ABC):
         return {name: default for name, default in known.items() if name not in cls.rare()}
 
     @classmethod
-    def rare(cls) -> dict[str, str]:
+    def rare(cls) -> dict[str, Any]:
         """The settings made by :func:`rarely`, with their defaults."""
         return {item.name: item.default for item in fields(cls) if "rarely" in item.metadata}
