@@ -20,6 +20,7 @@ from promptgrid.tracks.image.track import ImageTrack
 
 CLASSES = ("red_square", "blue disc", "green fern leaf", "grey stone", "yellow sun")
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+STREAM = "test_stream"
 PREPROCESSING = Preprocessing.square(32, MEAN, STD)
 CONFIG: dict[str, Any] = {
     "embed_dim": 32,
@@ -159,14 +160,15 @@ def track() -> ImageTrack:
 
 
 def request(method: str, seed: int = 1, protocol: str = "", **settings: Any) -> Request:
+    named = protocol or protocol_of(method)
     return Request(
         track="image",
-        protocol=protocol or protocol_of(method),
+        protocol=named,
         method=method,
         settings=settings,
         backbone="small",
         dataset="pictures",
-        shots=2,
+        shots=0 if named == STREAM else 2,
         seed=seed,
         selection="last",
         precision="fp32",
@@ -175,7 +177,8 @@ def request(method: str, seed: int = 1, protocol: str = "", **settings: Any) -> 
 
 def protocol_of(method: str) -> str:
     """A protocol that gives ``method`` what it needs."""
-    return "semi_supervised" if "unlabelled" in track().resolver.method(method).needs else "few_shot"
+    found = track().resolver.method(method)
+    return STREAM if found.joint else "semi_supervised" if "unlabelled" in found.needs else "few_shot"
 
 
 def brief(method: str) -> dict[str, Any]:

@@ -33,6 +33,14 @@ def knob(default: float, *, low: float, high: float, log: bool = False) -> Any:
     return field(default=default, metadata={"knob": Knob(low, high, log)})
 
 
+def rarely(default: str) -> Any:
+    """A choice that stands in a cell's settings, and so in its key, only where it is not ``default``.
+
+    For what is added to methods that have results already.
+    """
+    return field(default=default, kw_only=True, metadata={"rarely": True})
+
+
 @dataclass(frozen=True)
 class Method(ABC):
     """The contract of a method: what it learns, what it descends, what it answers.
@@ -169,5 +177,11 @@ class Method(ABC):
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """Every setting with its default."""
-        return {item.name: item.default for item in fields(cls) if item.default is not MISSING}
+        """Every setting with its default, without those that are written only where they differ from it."""
+        known = {item.name: item.default for item in fields(cls) if item.default is not MISSING}
+        return {name: default for name, default in known.items() if name not in cls.rare()}
+
+    @classmethod
+    def rare(cls) -> dict[str, Any]:
+        """The settings made by :func:`rarely`, with their defaults."""
+        return {item.name: item.default for item in fields(cls) if "rarely" in item.metadata}

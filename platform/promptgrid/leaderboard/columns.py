@@ -9,6 +9,7 @@ from promptgrid.leaderboard.analysis.statistics import Interval
 from promptgrid.leaderboard.inputs import ReportInput
 from promptgrid.leaderboard.leaderboard import Leaderboard, Range, Row
 from promptgrid.leaderboard.numbers import DASH, amount, count, p_value, points, signed, span
+from promptgrid.spec.metrics import metric_of
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,20 @@ def _score(pick: Callable[[Row], float | None]) -> Callable[[Row], Entry]:
     return entry
 
 
+def _beside(name: str, title: str, about: str) -> Column:
+    """A metric that stands beside the headline, where cells have it."""
+    metric = metric_of(name)
+
+    def entry(row: Row) -> Entry:
+        value = row.beside.get(name, float("nan"))
+        return Entry(points(value, metric=metric), None if value != value else value)
+
+    def shown(leaderboard: Leaderboard) -> bool:
+        return any(name in row.beside for row in leaderboard.rows)
+
+    return Column(name, title, about, entry, shown, tex=True)
+
+
 def _several(leaderboard: Leaderboard) -> bool:
     return len(leaderboard.rows) > 1
 
@@ -240,6 +255,11 @@ COLUMNS: tuple[Column, ...] = (
         _has_split,
         tex=True,
     ),
+    _beside("base_ece", "ECE base", "Expected calibration error on the classes trained on; lower is better."),
+    _beside("new_ece", "ECE new", "Expected calibration error on the classes never trained on; lower is better."),
+    _beside("fpr95", "FPR95", "Share of strangers that pass where 95 % of the known {examples} do; lower is better."),
+    _beside("accuracy", "Accuracy", "On known {examples}, among known classes."),
+    _beside("tail_accuracy", "Tail", "Accuracy on {examples} of the rarer half of the classes, among all classes."),
     Column(
         "difference",
         "Δ, these datasets",

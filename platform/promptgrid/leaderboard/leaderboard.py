@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from promptgrid.leaderboard.analysis import statistics as st
+from promptgrid.leaderboard.analysis.companions import companions
 from promptgrid.leaderboard.analysis.comparison import Comparison, compare_all
 from promptgrid.leaderboard.analysis.sheets import Sheet, sheets
 from promptgrid.leaderboard.analysis.split_metrics import SplitMeans, split_means, split_metrics
@@ -70,6 +71,7 @@ class Row:
     wins: tuple[int, int, int] | None = None
     source: float | None = None
     split: SplitMeans | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
     trainable: Range = Range()
     train: Range = Range()
     evaluate: Range = Range()
@@ -229,6 +231,8 @@ def build_leaderboard(
         else {}
     )
     rows = _with_split(_with_holm([replace(row, rank=ranks.get(row.label)) for row in rows]), grid, labels, datasets)
+    beside = companions(grid, report.headline, labels, datasets)
+    rows = [replace(row, beside=beside[row.label]) for row in rows]
     rows = _with_source(rows, grid, apart(every), report.headline)
     return Leaderboard(
         backbone=backbone,

@@ -26,6 +26,7 @@ class Metric:
         low: the least value that is possible.
         high: the greatest value that is possible.
         digits: decimals that are printed.
+        by_answers: whether right and wrong answers decide it, so that a test over examples speaks of it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Metric:
     low: float = 0.0
     high: float = 1.0
     digits: int = 1
+    by_answers: bool = True
 
     @property
     def factor(self) -> float:
@@ -101,11 +103,11 @@ METRICS = {
         Metric("map_11_point", "mean average precision, 11 points"),
         Metric("recall", "recall"),
         Metric("map_at_r", "mean average precision at R"),
-        Metric("roc_auc", "area under the ROC curve"),
-        Metric("auroc", "AUROC"),
-        Metric("fpr95", "false positive rate at 95 % recall", better="lower"),
-        Metric("ece", "expected calibration error", better="lower"),
-        Metric("nll", "negative log-likelihood", "nats", "lower", high=math.inf, digits=3),
+        Metric("roc_auc", "area under the ROC curve", by_answers=False),
+        Metric("auroc", "AUROC", by_answers=False),
+        Metric("fpr95", "false positive rate at 95 % recall", better="lower", by_answers=False),
+        Metric("ece", "expected calibration error", better="lower", by_answers=False),
+        Metric("nll", "negative log-likelihood", "nats", "lower", high=math.inf, digits=3, by_answers=False),
         Metric("qwk", "quadratic weighted kappa", "none", low=-1.0, digits=3),
         Metric("srcc", "Spearman's rank correlation", "none", low=-1.0, digits=3),
         Metric("plcc", "Pearson's correlation", "none", low=-1.0, digits=3),

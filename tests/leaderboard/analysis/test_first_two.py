@@ -9,6 +9,7 @@ from promptgrid.leaderboard.analysis.statistics import Interval, holm
 from promptgrid.leaderboard.analysis.verdicts import answer
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.spec import Noun
+from promptgrid.spec.metrics import metric_of
 
 IMAGES = Noun("image", "images")
 
@@ -47,6 +48,18 @@ def test_without_answers_the_datasets_decide(make_report):
     means = leaderboard.means.loc[[one.first, one.second]]
     assert one.test == "datasets"
     assert one.p == pytest.approx(stats.ttest_rel(means.iloc[0], means.iloc[1]).pvalue, rel=1e-6)
+
+
+def test_right_answers_say_nothing_of_a_metric_that_they_do_not_decide(make_report):
+    """Calibration: who is right more often need not be as sure as it is right."""
+    report = make_report(methods=["zero_shot", "coop"], datasets=["digits", "fashion"], shots=(16,))
+    board = board_of(report)
+    (leaderboard,) = board.leaderboards
+    for name, test in (("accuracy", "answers"), ("ece", "datasets"), ("auroc", "datasets"), ("macro_f1", "answers")):
+        metric = dataclasses.replace(metric_of(name), name="accuracy")
+        (one,) = first_against_second(board.report, [dataclasses.replace(leaderboard, metric=metric)])
+        assert one.test == test, name
+        assert (one.alone is None) == (test == "datasets")
 
 
 def test_one_dataset_without_answers_is_no_test(make_report):

@@ -9,8 +9,10 @@ from tests.contracts import small_world
 from tests.contracts.small_world import MemoryCache
 from torch.nn import functional as F
 
+from promptgrid.spec import Refused
 from promptgrid.tracks.image import similarity
 from promptgrid.tracks.image.data.pixels import read_pixels
+from promptgrid.tracks.image.datasets.corrupted import Corrupted
 
 
 def unit(*rows: tuple[float, ...]) -> torch.Tensor:
@@ -34,6 +36,13 @@ def test_a_prototype_is_the_mean_of_its_classes_training_images() -> None:
     expected = F.normalize(F.normalize(backbone.encode_pixels(pixels), dim=-1).mean(dim=0), dim=-1)
     assert found.shape == (len(dataset.card.classes), backbone.width)
     assert torch.allclose(found[2], expected, atol=1e-5)
+
+
+def test_targets_without_training_images_are_refused_and_their_page_does_without() -> None:
+    """As corrupted copies are; a report leaves the similarities out."""
+    damaged = Corrupted(small_world.Pictures(), ("fog",), 1, "fog-1")
+    with pytest.raises(Refused, match="no training images to compare tasks by"):
+        similarity.similarities(small_world.backbone(), [small_world.Pictures(), damaged], MemoryCache())
 
 
 def test_a_class_without_examples_has_no_prototype() -> None:

@@ -33,7 +33,8 @@ class Backbone(ABC):
     ``offers`` says what a method may ask for: ``features`` (always), ``text_tokens`` (learned prompt embeddings),
     ``text_blocks`` and ``vision_blocks`` (:class:`Edits` inside a tower), ``pixels`` (changed images, with gradients to
     them), ``logits`` (answers about changed images and nothing else, see :mod:`promptgrid.contract.clip.black_box`);
-    ``unprojected`` (what the projection into the joint space reads of images); ``tokens``, ``blocks`` and ``weights``
+    ``unprojected`` (what the projection into the joint space reads of images), ``logit_bias`` (it was trained by
+    sigmoids, and methods may be); ``tokens``, ``blocks`` and ``weights``
     are what methods on any tower of tokens ask of the image tower.
     ``digest`` names the whole model, as :meth:`BackboneFamily.facts` does; ``image_size`` is the longer side of the
     images that ``preprocessing`` makes (below, images are written as squares of ``size``).

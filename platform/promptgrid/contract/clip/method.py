@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from promptgrid.contract.clip.adaptation import Adaptation
 from promptgrid.contract.clip.task import Task
-from promptgrid.contract.method import Method, Params, knob
+from promptgrid.contract.method import Method, Params, knob, rarely
 from promptgrid.contract.recipe import SGD, Batches, Number, Recipe
 from promptgrid.contract.task import Batch
 
@@ -117,6 +117,7 @@ class Trained(Classifier):
     """A method fitted by descent with CoOp's recipe: SGD, momentum 0.9, cosine by epoch after one warm-up epoch.
 
     ``epochs = 0`` means CoOp's own schedule: 50 epochs for 1 shot, 100 for 2 and 4, 200 for more.
+    ``loss: sigmoid`` is the loss that SigLIP is pretrained with, in the place of cross-entropy (:func:`sigmoid_loss`).
     Source: Zhou et al., IJCV 2022, and Dassl's defaults.
     """
 
@@ -124,10 +125,39 @@ class Trained(Classifier):
     weight_decay: Number = knob(5e-4, low=0.0, high=0.1)
     batch_size: int = 32
     epochs: int = 0
+    loss: Literal["softmax", "sigmoid"] = rarely("softmax")
 
     def recipe(self, task: Task) -> Recipe | None:
         optimizer = SGD(self.learning_rate, self.weight_decay)
         return Recipe(optimizer, self.epochs or coop_epochs(task.shots), Batches(self.batch_size))
+
+    def losses(self, params: Params, out: Outputs, labels: Tensor, task: Task) -> dict[str, Tensor]:
+        if self.loss == "sigmoid":
+            return {"sigmoid": sigmoid_loss(out.logits + task.backbone.logit_bias, labels)}
+        return super().losses(params, out, labels, task)
+
+
+def sigmoid_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Every pair of image and class by itself: -log sigmoid(y_ij logit_ij), summed over classes, mean over images.
+
+    Source: SigLIP (Zhai et al., ICCV 2023), equation 1, with the classes as the texts of every image.
+
+    Args:
+        logits: (B, C) scaled cosines with the backbone's bias.
+        labels: (B,) positions in the classes; y_ij is 1 for the class of an image and -1 for all others.
+    """
+    own = labels.unsqueeze(-1) == torch.arange(logits.shape[-1], device=logits.device)
+    return -F.logsigmoid(torch.where(own, logits, -logits)).sum(-1).mean()
+
+
+def loss_of(method: Method) -> str:
+    """``softmax``, or the loss that a suite chose in its place."""
+    return method.loss if isinstance(method, Trained) else "softmax"
+
+
+def has_own_losses(method: Method) -> bool:
+    """Whether ``method`` says itself what is descended, so that no other loss can be chosen."""
+    return not isinstance(method, Trained) or type(method).losses is not Trained.losses
 
 
 def coop_epochs(shots: int) -> int:

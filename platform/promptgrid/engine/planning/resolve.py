@@ -270,7 +270,7 @@ def choices(method: type[Method]) -> dict[str, list[Setting]]:
     return {
         item.name: list(typing.get_args(hints[item.name]))
         for item in dataclasses.fields(method)
-        if typing.get_origin(hints[item.name]) is Literal
+        if typing.get_origin(hints[item.name]) is Literal and item.name not in method.rare()
     }
 
 
@@ -283,7 +283,9 @@ def _settle(method: type[Method], written: Mapping[str, Setting]) -> dict[str, S
             raise Refused(f"unknown setting {key!r}", where=where, hint=nearest(key, fields))
         _check_type(key, value, hints[key], where)
         _check_range(key, value, method, where)
-    full = method.defaults() | {key: _as_default(method.defaults().get(key), value) for key, value in written.items()}
+    rare = method.rare().items()
+    said = {key: value for key, value in written.items() if (key, value) not in rare}
+    full = method.defaults() | {key: _as_default(method.defaults().get(key), value) for key, value in said.items()}
     _build(method, full)
     return full
 

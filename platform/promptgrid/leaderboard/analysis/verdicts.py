@@ -35,7 +35,7 @@ def answer(leaderboard: Leaderboard, reference: str, contest: FirstTwo | None, e
     if not first:
         return "", f"Nothing is ranked: {_left_out(leaderboard) or 'no method has finished every cell'}."
     best = first[0]
-    score = f"{points(best.mean.value, metric=best.metric)}{best.metric.symbol}"
+    score = f"{points(best.mean.value, metric=best.metric)}{best.metric.symbol}{_unlike_accuracy(best.metric)}"
     if len(first) > 1:
         return ", ".join(row.label for row in first), f"share the first place of {len(ranked)} with {score}."
     if len(ranked) == 1:
@@ -43,6 +43,11 @@ def answer(leaderboard: Leaderboard, reference: str, contest: FirstTwo | None, e
         return best.label, f"is the only ranked method, with {score}{f'; not ranked: {left}' if left else ''}."
     told = f"leads {len(ranked)} ranked methods with {score}{_margin(best, reference)}."
     return best.label, f"{told} {_second(contest, best.metric, examples)}".rstrip()
+
+
+def _unlike_accuracy(metric: Metric) -> str:
+    """What a score is, in brackets, where a reader would take it for a share of right answers."""
+    return "" if metric.by_answers else f" ({metric.title}, {metric.better} is better)"
 
 
 def _margin(best: Row, reference: str) -> str:

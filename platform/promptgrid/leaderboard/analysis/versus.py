@@ -66,7 +66,7 @@ class OnDataset:
 
     ``seeds`` are pairs won, tied and lost by the first side. ``alone`` are examples that the first, and that the second
     side has right in more of the seeds; ``p`` is the sign test over them, ``p_holm`` over all datasets (None without
-    answers).
+    answers, and of a metric that right answers do not decide).
     """
 
     dataset: str
@@ -126,7 +126,7 @@ class Versus:
 
     @property
     def alone(self) -> tuple[int, int] | None:
-        """Examples of all datasets that one side leads on, as of one dataset; None where some answers are not kept."""
+        """Examples of all datasets that one side leads on, as of one dataset; None where a dataset has none to tell."""
         counts = [row.alone for row in self.by_dataset if row.alone is not None]
         if len(counts) < len(self.by_dataset):
             return None
@@ -177,7 +177,7 @@ def _on_dataset(name: str, pairs: Sequence[Pair], counted: Sequence[OnExample] |
         float(np.mean([pair.second for pair in pairs])),
         win_tie_loss(gaps, metric.tie),
     )
-    if counted is None:
+    if counted is None or not metric.by_answers:
         return row
     alone = sum(one.first > one.second for one in counted), sum(one.first < one.second for one in counted)
     return replace(row, alone=alone, p=sign_test(*alone))

@@ -76,7 +76,9 @@ def _mean(row: Row) -> str:
 
 def _notes(leaderboard: Leaderboard) -> str:
     scale = leaderboard.metric.scale.removeprefix("in ")
-    where = f"% {leaderboard.shots} shots, backbone {latex(shorten(leaderboard.backbone))}; {scale}"
+    metric = leaderboard.metric
+    what = "" if metric.by_answers else f"{metric.title}, {metric.better} is better; "
+    where = f"% {leaderboard.shots} shots, backbone {latex(shorten(leaderboard.backbone))}; {what}{scale}"
     marks = "; $\\pm$: 95 % half interval (main) or standard deviation over seeds (datasets)"
     dagger = "; dagger: adjusted for missing cells, not ranked" if any(row.adjusted for row in leaderboard.rows) else ""
     apart = "; below the second rule: not ranked" if any(not row.ranked for row in leaderboard.rows) else ""

@@ -122,9 +122,12 @@ def expectation(wing: Wing, sizes: Mapping[str, int], cell: Cell, room: Room) ->
     return Expectation(steps, seconds, cell_memory_mb(method, shape, batch), halves)
 
 
-def tower_mb(shape: Shape) -> float:
-    """MB (10^6 bytes) of the blocks of an image tower, in fp32: the state of a method that tunes all of them."""
-    return 4e-6 * 12 * shape.vision_layers * shape.vision_width**2
+def state_mb(wing: Wing, sizes: Mapping[str, int], cell: Cell) -> float:
+    """MB (10^6 bytes) of what ``cell`` keeps of a tower that it tunes, its blocks in fp32; 0 where it tunes none."""
+    tunes = "weights" in wing.resolver.method(cell.method).needs
+    if cell.reading == "evaluate" or cell.members or not tunes:
+        return 0.0
+    return 4e-6 * 12 * sizes["vision_layers"] * sizes["vision_width"] ** 2
 
 
 def _kept(cell: Cell) -> int:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
-from promptgrid.contract.clip.method import adaptation_of, beside_of
+from promptgrid.contract.clip.method import adaptation_of, beside_of, has_own_losses, loss_of
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
-from promptgrid.spec import Cell, Request
+from promptgrid.spec import Cell, Refused, Request
 from promptgrid.towers.clip.prompt_lengths import PromptLengths
 from promptgrid.tracks.image.assets import Assets, second_of
 from promptgrid.tracks.image.data.pixels import PIXELS
@@ -44,6 +44,8 @@ class ImageResolver(Resolver):
     def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
         self.assets.admit(method, request, protocol, self.column_needs)
         super().admit(method, request, protocol)
+        if loss_of(method) == "sigmoid":
+            _admit_sigmoids(method, request, self.facts(request.backbone)["offers"])
         self.prompts.admit(request, self.settle(type(method), request.settings))
 
     def own_identity(self, method: Method, request: Request) -> dict[str, Any]:
@@ -73,6 +75,16 @@ class ImageResolver(Resolver):
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
         return dict(self.facts(backbone).get("sizes", {}))
+
+
+def _admit_sigmoids(method: Method, request: Request, offers: Sequence[str]) -> None:
+    where = f"methods.{method.name}.loss"
+    if has_own_losses(method):
+        raise Refused(f"method {method.name!r} has losses of its own", where=where, got="sigmoid",
+                      hint="leave `loss` out, or choose a method that descends cross-entropy alone")  # fmt: skip
+    if "logit_bias" not in offers:
+        raise Refused(f"backbone {request.backbone!r} has no logit bias: it was not trained by sigmoids, as SigLIP was",
+                      where=where, got="sigmoid", hint="leave `loss` out, or choose a SigLIP or SigLIP 2")  # fmt: skip
 
 
 def preprocessing_of(facts: Mapping[str, Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from promptgrid.contract.clip import Backbone, Cache, Dataset
 from promptgrid.contract.clip.task import spoken
 from promptgrid.engine.feature_tables import WHOLE_SPLIT
+from promptgrid.spec import Refused
 from promptgrid.tracks.image.data.features import feature_table
 
 TEMPLATE = "a photo of a {}."
@@ -29,7 +30,7 @@ def similarities(backbone: Backbone, datasets: Sequence[Dataset], cache: Cache) 
     images, ``label`` text features of the class names.
 
     Raises:
-        OSError, Refused: data or weights cannot be read.
+        OSError, Refused: data or weights cannot be read, or a dataset has no training images.
     """
     looks = [prototypes(dataset, backbone, cache) for dataset in datasets]
     names = [label_features(dataset, backbone) for dataset in datasets]
@@ -75,7 +76,9 @@ def _matrix(features: Sequence[Tensor], measure: Callable[[Tensor, Tensor], floa
 
 def _sample(dataset: Dataset) -> list[int]:
     """The training images, or the first :data:`IMAGES_A_CLASS` of each class where there are too many to encode."""
-    train = dataset.splits["train"]
+    train = dataset.splits.get("train", [])
+    if not train:
+        raise Refused("no training images to compare tasks by", where=dataset.card.name)
     if len(train) <= WHOLE_SPLIT:
         return list(train)
     seen: dict[int, int] = {}

@@ -19,10 +19,11 @@ from promptgrid.engine.outcomes.kept import refuse_other_backbone, title_of
 from promptgrid.engine.planning.packing import ROOMS, Expectation, Room
 from promptgrid.engine.wing import Wing
 from promptgrid.spec import Cell, Machine, Noun, Record, Shared
-from promptgrid.towers.clip.costs import Shape, expectation, tower_mb
+from promptgrid.towers.clip.costs import expectation, state_mb
 from promptgrid.towers.clip.exports import EXPORTS
 from promptgrid.towers.clip.method_stub import STUB
 from promptgrid.towers.clip.models.torchvision_cure import open_clip_works
+from promptgrid.tracks.image.bench.run import ImageBench
 from promptgrid.tracks.image.cards.told import CARDS
 from promptgrid.tracks.image.data.augmenting import viewing
 from promptgrid.tracks.image.data.learned import LearnedMethod
@@ -72,15 +73,11 @@ class ImageTrack(Wing):
         return expectation(self, self.resolver.sizes(cell.backbone), cell, room)
 
     def state_mb(self, cell: Cell) -> float:
-        method = self.resolver.method(cell.method)
-        if cell.reading == "evaluate" or cell.members or "weights" not in method.needs:
-            return 0.0
-        return tower_mb(Shape(classes=0, images=0, **self.resolver.sizes(cell.backbone)))
+        return state_mb(self, self.resolver.sizes(cell.backbone), cell)
 
     def shared(self, cell: Cell, kept: Collection[str], machine: Machine = "cpu") -> Shared | None:
-        card = self.resolver.dataset(cell.dataset).card
-        shape = Shape(classes=len(card.classes), images=0, **self.resolver.sizes(cell.backbone))
-        return unseen(cell, card, shape, kept, ROOMS[machine])
+        card, sizes = self.resolver.dataset(cell.dataset).card, self.resolver.sizes(cell.backbone)
+        return unseen(cell, card, sizes, kept, ROOMS[machine])
 
     def viewing(self, cells: Sequence[Cell], machine: Machine = "cpu") -> float:
         return viewing(self, self.resolver.sizes, cells, ROOMS[machine])
@@ -100,8 +97,6 @@ class ImageTrack(Wing):
         return nearest_words(kept, self.backbone, count)
 
     def timed(self) -> Bench:
-        from promptgrid.tracks.image.bench.run import ImageBench
-
         return ImageBench(self.resolver)
 
     def method_stub(self) -> str:

@@ -6,12 +6,13 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.contracts.small_world import SmallBackbones, track
 from tests.tracks.image.datasets.conftest import Write
-from tests.tracks.image.datasets.torchvision_copies import MAKE
+from tests.tracks.image.datasets.torchvision_copies import MAKE, Hdf5
 from tests.tracks.image.small_study import cells_of, run_study
 
 from promptgrid.contract.clip import Dataset
@@ -25,6 +26,7 @@ from promptgrid.tracks.image.track import ImageTrack
 
 SPLITS = {
     **dict.fromkeys(("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10"), (50, 0, 10)),
+    "PCAM": (6, 4, 4),
     "OxfordIIITPet": (6, 0, 6),
     "Flowers102": (4, 2, 6),
     "Food101": (6, 0, 6),
@@ -38,7 +40,8 @@ SPLITS = {
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small copies have no published md5: that files are there is enough."""
+    """Small copies have no published md5: that files are there is enough. HDF5 is read by a stand-in."""
+    monkeypatch.setitem(sys.modules, "h5py", SimpleNamespace(File=Hdf5))
     torchvision_cure.apply()
     import torchvision.datasets
 
@@ -72,8 +75,8 @@ def test_each_opens_and_is_checked(name: str, tmp_path: Path, write: Write) -> N
     assert TorchvisionFolders().open(found.address).card.sha256 == dataset.card.sha256
 
 
-def test_all_but_one_have_a_small_copy_and_plan_without_their_data() -> None:
-    assert TORCHVISION.keys() - MAKE.keys() == {"PCAM"}
+def test_all_have_a_small_copy_and_plan_without_their_data() -> None:
+    assert TORCHVISION.keys() == MAKE.keys()
     for name, known in TORCHVISION.items():
         if known.splits:
             card = TorchvisionFolders().unseen(f"torchvision:${{NOWHERE}}/{name}").card
@@ -97,6 +100,33 @@ def test_arrays_are_the_images_that_torchvision_gives(tmp_path: Path, write: Wri
         assert dataset.labels[index] == label
     assert dataset.labels[dataset.splits["test"][0]] == 0, "ten means nought"
     assert dataset.card.classes[0] == "0"
+
+
+@pytest.mark.usefixtures("small")
+def test_patches_of_lymph_nodes_come_from_their_arrays(tmp_path: Path, write: Write) -> None:
+    MAKE["PCAM"](tmp_path, write)
+    dataset = opened(tmp_path, "PCAM")
+    with Hdf5(tmp_path / "pcam" / "camelyonpatch_level_2_split_valid_x.h5") as arrays:
+        wanted = arrays["x"][3]
+    index = dataset.splits["val"][3]
+    assert np.array_equal(np.asarray(dataset.read(index)), wanted)
+    assert [dataset.labels[each] for each in dataset.splits["val"]] == [0, 1, 0, 1]
+    assert dataset.card.classes == (
+        "lymph node",
+        "lymph node containing metastatic tumor tissue",
+    )
+    assert dataset.card.template == "this is a photo of {}"
+
+
+def test_without_h5py_patches_are_refused_with_what_to_install(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    MAKE["PCAM"](tmp_path, write)
+    with pytest.raises(Refused, match=r"torchvision cannot read PCAM: h5py is not found.*pip install h5py"):
+        opened(tmp_path, "PCAM")
+    (found,) = check_named([TorchvisionFolders()], "torchvision:PCAM", str(tmp_path))
+    assert any("pip install h5py" in line for line in (*found.missing, *found.wrong))
 
 
 @pytest.mark.usefixtures("small")

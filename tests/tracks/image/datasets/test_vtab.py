@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.tracks.image.datasets.conftest import Write
 
+from promptgrid.contract.conformance.plugins import check_dataset
 from promptgrid.engine.datasets.files import FilesDataset
 from promptgrid.engine.datasets.published.checking import check_named
 from promptgrid.engine.datasets.published.vtab import VTAB
@@ -32,6 +34,14 @@ def small(root: Path, name: str, write: Write, classes: int = 3) -> Path:
     return home
 
 
+NOAH = [
+    *("caltech101", "cifar", "dtd", "oxford_flowers102", "oxford_iiit_pet", "patch_camelyon", "sun397", "svhn"),
+    *("resisc45", "eurosat", "dmlab", "kitti", "smallnorb_azi", "smallnorb_ele", "dsprites_loc", "dsprites_ori"),
+    *("clevr_dist", "clevr_count", "diabetic_retinopathy"),
+]
+"""The folders that NOAH's ``get_vtab1k.py`` makes (4426bf6), in its order."""
+
+
 def opened(home: Path, query: str = "") -> FilesDataset:
     dataset = Vtab1k().open(f"vtab:{home}{query}")
     assert isinstance(dataset, FilesDataset)
@@ -41,6 +51,29 @@ def opened(home: Path, query: str = "") -> FilesDataset:
 def test_nineteen_in_three_groups() -> None:
     groups = [layout.group for layout in VTAB.values()]
     assert [groups.count(group) for group in ("natural", "specialised", "structured")] == [7, 4, 8]
+
+
+def test_every_folder_of_noahs_script_opens_and_is_checked(tmp_path: Path, write: Write) -> None:
+    """Lists of ``images/SPLIT/000000.jpg LABEL``, counted from 0 in each split, the 1,000 written a second time."""
+    assert sorted(NOAH) == sorted(VTAB)
+    for name in NOAH:
+        home = small(tmp_path / "vtab-1k", name, write, 2)
+        dataset = opened(home)
+        check_dataset(dataset)
+        assert dataset.card.name == f"vtab-{name}"
+        assert not any("train800val200" in path for path in dataset.paths), "a copy of what trains and selects"
+        (found,) = check_named([Vtab1k()], f"vtab:{name}", str(tmp_path))
+        assert found.address == f"vtab:{home}"
+        assert not found.missing
+    unseen = Vtab1k().unseen("vtab:/nowhere/vtab-1k/kitti?train=1000").card
+    assert (len(unseen.classes), unseen.splits) == (4, {"train": 1000, "test": 711})
+
+
+def test_images_are_jpegs_whatever_the_export_made_them_from(tmp_path: Path, write: Write) -> None:
+    home = small(tmp_path, "dsprites_loc", write)
+    Image.new("L", (64, 64), 200).save(home / "images" / "test" / "000000.jpg", "JPEG")
+    dataset = opened(home)
+    assert dataset.read(dataset.splits["test"][0]).mode == "RGB"
 
 
 def test_lists_are_the_splits_in_their_order(tmp_path: Path, write: Write) -> None:

@@ -25,6 +25,8 @@ from promptgrid.towers.folding import over_cells
 
 T = TypeVar("T")
 AT_ONCE = 64
+BY_SIGMOIDS = frozenset({"logit_bias"})
+"""What a model trained by sigmoids offers beside its towers."""
 
 
 class DualEncoder(Backbone):
@@ -43,7 +45,8 @@ class DualEncoder(Backbone):
         self._text: TextTower | None = _tower(lambda: TextTower.of(model)) if readable else whole
         self._image: ImageTower | None = _tower(lambda: ImageTower.of(model.visual))
         self.logit_scale = float(model.logit_scale.exp().mean())
-        self.logit_bias = float(getattr(model, "logit_bias", None) or 0.0)
+        bias = getattr(model, "logit_bias", None)
+        self.logit_bias = 0.0 if bias is None else float(bias)
         self._mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std, device=self.device).view(1, 3, 1, 1)
         self.text = TowerShape(self._text.width, len(self._text.blocks)) if self._text else TowerShape(0, 0)
@@ -51,7 +54,8 @@ class DualEncoder(Backbone):
         self.patch_size = int(model.visual.conv1.kernel_size[0]) if self._image else 0
         self._known: WeakKeyDictionary[PromptTokens, dict[bool, SharedPrefix]] = WeakKeyDictionary()
         blocks = self._text is not None and whole is None
-        self.offers = offers(blocks, self._image is not None, preprocessing.is_square, whole is not None)
+        inside = offers(blocks, self._image is not None, preprocessing.is_square, whole is not None)
+        self.offers = inside if bias is None else inside | BY_SIGMOIDS
         self.width = int(self.encode_prompts(["a"]).shape[-1])
 
     @property

@@ -15,7 +15,7 @@ from promptgrid.engine.checkpoints.hub import FOLDER, PREFIX
 from promptgrid.spec import Refused, canonical_json
 from promptgrid.towers.clip.models.architecture import built_from, facts_of, identity, resolved
 from promptgrid.towers.clip.models.checkpoints import admit, readable, without_warnings
-from promptgrid.towers.clip.models.dual_encoder import DualEncoder, offers
+from promptgrid.towers.clip.models.dual_encoder import BY_SIGMOIDS, DualEncoder, offers
 from promptgrid.towers.clip.models.model_files import (
     Source,
     Spelling,
@@ -102,8 +102,9 @@ def _facts(source: Source, backbone: str) -> dict[str, object]:
     preprocessing = Preprocessing.of(source.preprocess, architecture["vision_cfg"]["image_size"], backbone)
     model = identity(architecture, text_reader(source), preprocessing, source.weights.sha256)
     text, image = reachable(architecture)
+    inside = offers(text, image, preprocessing.is_square, reads_whole(architecture["text_cfg"]))
     return facts_of(model, preprocessing) | {
-        "offers": sorted(offers(text, image, preprocessing.is_square, reads_whole(architecture["text_cfg"]))),
+        "offers": sorted(inside if architecture.get("init_logit_bias") is None else inside | BY_SIGMOIDS),
         "sizes": sizes(source.config),
     }
 

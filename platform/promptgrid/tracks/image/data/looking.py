@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from promptgrid.engine.feature_tables import WHOLE_SPLIT
 from promptgrid.engine.planning.packing import Room
@@ -19,13 +19,13 @@ LOOK = 0.5
 """Of a machine's rate a forward pass alone reaches about half, measured with ViT-B/32 on one core."""
 
 
-def unseen(cell: Cell, card: DatasetCard, shape: Shape, kept: Collection[str], room: Room) -> Shared | None:
+def unseen(cell: Cell, card: DatasetCard, sizes: Mapping[str, int], kept: Collection[str], room: Room) -> Shared | None:
     """The images of ``cell``'s dataset whose features are not among ``kept``; None where all of them are.
 
     Args:
         cell: whose backbone looks at them.
         card: with the sizes of the splits.
-        shape: of the backbone's image tower.
+        sizes: of the backbone.
         kept: names in the cache of features: they hold the digests of data and backbone, and count their images.
         room: how fast the machine is.
     """
@@ -35,6 +35,7 @@ def unseen(cell: Cell, card: DatasetCard, shape: Shape, kept: Collection[str], r
     mine = (text for text in kept if card.sha256 in text and str(cell.identity["backbone"]) in text)
     seen = Counter(int(found[1]) for text in mine if (found := COUNT.search(text)))
     images = sum((Counter(wanted) - seen).elements())
+    shape = Shape(classes=len(card.classes), images=0, **sizes)
     return Shared(name, images * look_seconds(shape, room)) if images else None
 
 
