@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
@@ -112,7 +111,7 @@ class ImageTrack(Wing):
     def checks(self) -> dict[str, tuple[bool, str]]:
         return {"open_clip": open_clip_works()}
 
-    def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[np.float64]]:
+    def similarities(self, backbone: str, datasets: Sequence[str], cache: Cache) -> dict[str, npt.NDArray[Any]]:
         return similarities(self.backbone(backbone, "cpu"), [self.resolver.dataset(name) for name in datasets], cache)
 
     def _second(self, cell: Cell, device: str) -> Backbone | None:
