@@ -30,13 +30,19 @@ def test_a_clear_winner_beats_reference_and_second(three):
     assert said.startswith("maple has the highest mean of 3 ranked methods, 70.0 %")
     assert "+20.0 points to the reference zero_shot" in said
     assert "better than it on these datasets" in said
-    assert "Second is coop, 10.0 points behind: it beats coop on these datasets." in said
+    assert "Second is coop, 10.0 points behind: the first beats coop on these datasets." in said
 
 
 def test_what_seeds_cannot_tell_apart_is_said_so(three):
     said = told(three, {"zero_shot": (0.5, 0.5, 0.5), "coop": (0.6, 0.7, 0.65), "maple": (0.7, 0.6, 0.66)})
     assert "Second is coop, 0.3 points behind (" in said
     assert said.endswith("these seeds do not tell the two apart.")
+
+
+def test_a_reference_that_is_second_is_not_compared_twice(three):
+    said = told(three, {"zero_shot": (0.5, 0.5, 0.5), "coop": (0.4, 0.4, 0.4), "maple": (0.71, 0.7, 0.69)})
+    assert said.endswith("The reference is second.")
+    assert said.count("on these datasets") == 1
 
 
 def test_equals_share_the_first_place(three):

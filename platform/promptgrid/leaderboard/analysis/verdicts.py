@@ -112,12 +112,16 @@ def _against_reference(best: Row, reference: str) -> str:
 
 
 def _against_second(leaderboard: Leaderboard, best: Row, second: Row) -> str:
-    """Whether the seeds tell the first from the second."""
+    """Whether the seeds tell the first from the second; what they tell from the reference was said before."""
+    if second.reference:
+        return "The reference is second"
     gap = st.seed_difference(leaderboard.scores, best.label, second.label)
     metric = best.metric
     width = span(gap, sign=True, metric=metric)
     interval = f" ({width})" if width else ""
-    told = verdict(gap, metric, f"it beats {second.label} on these datasets", f"{second.label} beats it seed by seed")
+    told = verdict(
+        gap, metric, f"the first beats {second.label} on these datasets", f"{second.label} beats it seed by seed"
+    )
     behind = f"{points(metric.sign * gap.value, metric=metric)}{metric.steps} behind"
     return f"Second is {second.label}, {behind}{interval}: {told}"
 
