@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PIL.Image import Image
+
 from promptgrid.contract.backbone import BackboneFamily
-from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
+from promptgrid.contract.clip import Classifier, Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.clip.method import adaptation_of, beside_of
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
-from promptgrid.spec import Request
+from promptgrid.spec import Refused, Request
 from promptgrid.towers.clip.prompt_lengths import PromptLengths
+from promptgrid.towers.vision.backbone import ALONE
 from promptgrid.tracks.image.assets import Assets
 from promptgrid.tracks.image.data.pixels import PIXELS
 from promptgrid.tracks.image.data.restyled import VERSION
@@ -42,6 +45,10 @@ class ImageResolver(Resolver):
         self.prompts.look_again()
 
     def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+        if isinstance(method, Classifier) and self.facts(request.backbone).get(ALONE):
+            raise Refused(f"method {request.method!r} compares images with texts, and {request.backbone!r} is an image "
+                          "tower alone", where="methods", hint="choose a method with a linear head on the tower, or a "
+                          "dual encoder")  # fmt: skip
         self.assets.admit(method, request, protocol, self.column_needs)
         super().admit(method, request, protocol)
         self.prompts.admit(request, self.settle(type(method), request.settings))
@@ -58,6 +65,9 @@ class ImageResolver(Resolver):
         if beside:
             own["beside"] = [*beside, VERSION]
         return own
+
+    def plain(self, example: Image) -> bytes:
+        return repr(example.size).encode() + example.convert("RGB").tobytes()
 
     def joined(self, name: str) -> Dataset | None:
         return open_corrupted(name, self.dataset) or open_union(name, self.knows, self.dataset)

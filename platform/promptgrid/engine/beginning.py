@@ -1,0 +1,48 @@
+"""What a cell begins from: its first stage, learned by whoever comes first and kept in the cache for all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from promptgrid.contract.track import Arrays, Cache
+from promptgrid.engine.data import Begun
+from promptgrid.engine.outcomes.failures import NotAsPlanned
+from promptgrid.engine.planning.packing import work
+from promptgrid.spec import Cell, Pack, canonical_json
+
+if TYPE_CHECKING:
+    from promptgrid.engine.wing import Wing
+
+
+def begun(wing: Wing, cell: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Begun | None:
+    """What ``cell`` begins from; None where its method has no first stage.
+
+    Raises:
+        NotAsPlanned: the first stage is another than the cell's key names.
+        RuntimeError: the first stage failed.
+    """
+    first = wing.resolver.first_of(cell)
+    if first is None:
+        return None
+    if first.key != cell.identity["first_stage"]:
+        raise NotAsPlanned(f"the first stage of {cell.method!r} on {first.dataset!r} is not the one that the grid was "
+                           "planned for: code or data here are other, or changed since")  # fmt: skip
+    about = f"{first.method} on {first.dataset} through {first.backbone}, a first stage"
+    name = canonical_json({"about": about, "first_stage": first.key, "device": device.partition(":")[0]})
+    return Begun(cache.get(name, lambda: _learned(wing, first, cache, device, alive)), examples_of(wing, first))
+
+
+def examples_of(wing: Wing, cell: Cell) -> int:
+    """How many examples ``cell`` is trained on, each counted as often as it is looked at."""
+    method = wing.resolver.method(cell.method)(**cell.settings)
+    steps, batch = work(method, *wing.amounts(method, cell.dataset, cell.shots))
+    return steps * batch
+
+
+def _learned(wing: Wing, first: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Arrays:
+    pack = Pack((first,), wanted=frozenset({first.key}))
+    (outcome,) = wing.run(pack, cache, device, lambda done: alive())
+    if outcome.record.status == "failed":
+        raise RuntimeError(f"the first stage failed ({outcome.record.reason}): {outcome.record.message}")
+    return outcome.state
