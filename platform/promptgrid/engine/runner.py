@@ -135,7 +135,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
             packed_with=len(run.pack.cells),
         ),
         provenance=provenance(run.pack, data.device, run.started, trained.speed if trained is not None else ""),
-        notes=notes_of(data.opened.dataset, ready.split, ready.cell),
+        notes=notes_of(data.opened.dataset, ready.split, ready.cell, not data.opened.protocol.per_cent),
     )
     kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}

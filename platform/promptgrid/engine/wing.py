@@ -205,7 +205,8 @@ class Wing(Track):
             kind = cell.dataset, cell.protocol, cell.shots, cell.source, cell.reading
             if kind not in seen:
                 seen.add(kind)
-                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell)
+                counted = not self.resolver.protocol(cell.protocol).per_cent
+                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell, counted)
                 found.setdefault(cell.dataset, {}).update(dict.fromkeys(said))
         return {name: tuple(notes) for name, notes in found.items() if notes}
 

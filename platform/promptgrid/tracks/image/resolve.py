@@ -22,6 +22,7 @@ from promptgrid.tracks.image.data.restyled import VERSION
 from promptgrid.tracks.image.data.test_views import named
 from promptgrid.tracks.image.data.views import AUGMENTATION
 from promptgrid.tracks.image.datasets.corrupted import open_corrupted
+from promptgrid.tracks.image.datasets.ordered import open_ordered
 
 
 class ImageResolver(Resolver):
@@ -70,7 +71,8 @@ class ImageResolver(Resolver):
         return repr(example.size).encode() + example.convert("RGB").tobytes()
 
     def joined(self, name: str) -> Dataset | None:
-        return open_corrupted(name, self.dataset) or open_union(name, self.knows, self.dataset)
+        found = open_corrupted(name, self.dataset) or open_ordered(name, self.dataset)
+        return found or open_union(name, self.knows, self.dataset)
 
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""
