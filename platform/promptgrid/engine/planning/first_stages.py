@@ -72,7 +72,7 @@ def contents_of(dataset: Dataset, plain: Callable[[Any], bytes]) -> frozenset[by
     for index in range(len(dataset.labels)):
         try:
             found.add(hashlib.sha256(plain(dataset.read(index))).digest())
-        except OSError:
+        except (OSError, RuntimeError):  # damaged, or of a dataset that is planned for without a look at it
             continue
     return frozenset(found)
 

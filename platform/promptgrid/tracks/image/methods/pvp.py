@@ -58,7 +58,7 @@ class PVP(Method):
     batch_size: int = 16
     source: str = ""
     source_shots: int = 4096
-    source_steps: int = 1000
+    source_steps: int = 500
     source_batch: int = 32
     source_seed: int = 1
 
