@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.first_stage import FirstStage
+from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol
 from promptgrid.spec import Cell, Pack, Refused, Request
 from promptgrid.spec.dataset import alike
+
+if TYPE_CHECKING:
+    from promptgrid.engine.planning.resolve import Resolver
 
 LOOKED_AT = 20_000
 """Examples up to which two datasets are compared one by one; of larger ones the class names alone."""
@@ -19,7 +23,49 @@ SPENT = "stage_one_examples"
 """The metric that says what a first stage took: steps times batch."""
 
 
-def first_request(stage: FirstStage, request: Request, protocol: Protocol) -> Request:
+class FirstStages:
+    """Finds the cells that others begin from, each once.
+
+    Args:
+        resolver: knows datasets and protocols, makes cells, and says what examples are made of.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._found: dict[str, Cell] = {}
+        self._contents: dict[str, frozenset[bytes]] = {}
+
+    def look_again(self) -> None:
+        """Forget what was found; what is remembered of datasets is named by their content."""
+        self._found.clear()
+
+    def of(self, request: Request, method: Method) -> Cell | None:
+        """The cell that ``request`` begins from; None where its method has no first stage.
+
+        Raises:
+            Refused: it has another source too, or the source shares a class or an example with its dataset.
+        """
+        stage, known = method.first_stage, self._resolver
+        if stage is None:
+            return None
+        if request.source:
+            raise Refused(f"method {request.method!r} has a first stage of its own and begins from no other source",
+                          where="methods", hint="leave out its `source`, or give it `readings: []`")  # fmt: skip
+        asked = _request(stage, request, known.protocol(request.protocol))
+        memo = repr(asked) + request.dataset
+        if memo not in self._found:
+            refuse_shared(known.dataset(request.dataset), known.dataset(stage.dataset), self._contents_of)
+            self._found[memo] = known.cell(asked)
+        return self._found[memo]
+
+    def _contents_of(self, dataset: Dataset) -> frozenset[bytes]:
+        name = dataset.card.sha256
+        if name not in self._contents:
+            self._contents[name] = contents_of(dataset, self._resolver.plain)
+        return self._contents[name]
+
+
+def _request(stage: FirstStage, request: Request, protocol: Protocol) -> Request:
     """The cell that is learned first: a plain one of the protocol under which sources learn."""
     return replace(
         request,

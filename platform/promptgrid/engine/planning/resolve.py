@@ -15,7 +15,7 @@ from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol, Selection, Split
 from promptgrid.engine import ENGINE_VERSION
-from promptgrid.engine.planning.first_stages import contents_of, first_request, refuse_shared, request_of
+from promptgrid.engine.planning.first_stages import FirstStages, request_of
 from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.engine.planning.packing import group_of
 from promptgrid.engine.planning.sources import admit_joined, admit_source, source_request
@@ -52,17 +52,16 @@ class Resolver:
         self.facts = lru_cache(maxsize=64)(self._backbone_facts)
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
-        self._contents = lru_cache(maxsize=64)(self._contents_of)
+        self.first_stages = FirstStages(self)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
         self._keys: dict[str, str] = {}
-        self._firsts: dict[str, Cell] = {}
 
     def look_again(self) -> None:
         """Forget what was read from files: datasets, backbones, and what was made of them."""
         for looked_up in (self._open, self.facts, self._prompting):
             looked_up.cache_clear()
         self._keys.clear()
-        self._firsts.clear()
+        self.first_stages.look_again()
 
     def method(self, name: str) -> type[Method]:
         """The method called ``name``."""
@@ -133,7 +132,7 @@ class Resolver:
             "precision": request.precision,
         }
         identity |= self.own_identity(built, request)
-        if (first := self._first_of(request, built)) is not None:
+        if (first := self.first_stages.of(request, built)) is not None:
             identity["first_stage"] = first.key
         if request.scored != "test":
             identity["scored"] = request.scored
@@ -206,31 +205,11 @@ class Resolver:
         """The cell that ``cell`` begins from; None where its method has no first stage."""
         if "first_stage" not in cell.identity:
             return None
-        return self._first_of(request_of(cell), _build(self.method(cell.method), cell.settings))
+        return self.first_stages.of(request_of(cell), _build(self.method(cell.method), cell.settings))
 
     def plain(self, example: Any) -> bytes:
         """An example as bytes, equal where examples are equal; a wing says what its own are made of."""
         return repr(example).encode()
-
-    def _first_of(self, request: Request, method: Method) -> Cell | None:
-        """The cell that ``request`` begins from, if any; refuses a source that shares something with its dataset."""
-        stage = method.first_stage
-        if stage is None:
-            return None
-        protocol = self.protocol(request.protocol)
-        if request.source:
-            raise Refused(f"method {request.method!r} has a first stage of its own and begins from no other source",
-                          where="methods", hint="leave out its `source`, or give it `readings: []`")  # fmt: skip
-        asked = first_request(stage, request, protocol)
-        memo = repr(asked) + request.dataset
-        if memo not in self._firsts:
-            dataset, source = self.dataset(request.dataset), self.dataset(stage.dataset)
-            refuse_shared(dataset, source, lambda one: self._contents(one.card.name, one.card.sha256, one))
-            self._firsts[memo] = self.cell(asked)
-        return self._firsts[memo]
-
-    def _contents_of(self, name: str, sha256: str, dataset: Dataset) -> frozenset[bytes]:
-        return contents_of(dataset, self.plain)
 
     def _source_keys(self, request: Request, method: Method) -> tuple[str, ...]:
         """The key of the cell that ``request`` starts from, if any; refuses what cannot be carried over."""

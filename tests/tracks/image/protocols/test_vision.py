@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from tests.contracts.small_world import MemoryCache, Pictures, SmallDatasets, re
 
 from promptgrid import catalog
 from promptgrid.contract.clip import Outcome
-from promptgrid.spec import Pack, Refused, Request
+from promptgrid.spec import Pack, Refused, Request, read_suite
 from promptgrid.spec.metrics import metric_of
 from promptgrid.tracks.image.datasets.ordered import Severity, open_ordered
 
+SUITES = Path(__file__).parents[4] / "suites"
 CACHE = MemoryCache()
 SHORT = {"steps": 3, "batch_size": 5}
 
@@ -113,3 +115,14 @@ def test_a_severity_of_no_kind_is_refused(name: str) -> None:
 def test_a_severity_is_a_dataset_of_the_wing() -> None:
     assert track().resolver.dataset("severity:fog:pictures").ordered
     assert not SmallDatasets().open("pictures").ordered
+
+
+def test_the_shipped_suite_begins_from_few_first_stages_and_fits_half_an_hour() -> None:
+    wing, suite = catalog.track("image"), read_suite(SUITES / "vision_few_shot.yaml")
+    cells = wing.resolve([one for _, one in suite.requests([])])
+    stages = {str(cell.identity["first_stage"]) for cell in cells if "first_stage" in cell.identity}
+    assert len(stages) == 5, "four hosts and the control"
+    assert not {cell.key for cell in cells} & stages
+    assert not any(map(wing.cut, cells)), "no row is cut below what its method has by default"
+    packs = wing.pack(list({cell.key: cell for cell in cells}.values()))
+    assert sum(pack.seconds for pack in packs) < 3600
