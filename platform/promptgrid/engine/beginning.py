@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
-from promptgrid.contract.track import Arrays, Cache
+from promptgrid.contract.method import Method
+from promptgrid.contract.task import Task
+from promptgrid.contract.track import Arrays, Cache, Outcome
 from promptgrid.engine.data import Begun
 from promptgrid.engine.outcomes.failures import NotAsPlanned
 from promptgrid.engine.planning.packing import work
+from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Cell, Pack, canonical_json
 
-if TYPE_CHECKING:
-    from promptgrid.engine.wing import Wing
+
+class Runs(Protocol):
+    """What is asked of a wing."""
+
+    resolver: Resolver
+
+    def run(self, pack: Pack, cache: Cache, device: str, progress: Callable[[float], None]) -> Iterator[Outcome]:
+        """The outcomes of a pack."""
+
+    def amounts(self, method: Method, dataset: str, shots: int) -> tuple[Task, int, int]:
+        """A bare task, how many labelled examples it trains on, and how many are in its pool."""
 
 
-def begun(wing: Wing, cell: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Begun | None:
+def begun(wing: Runs, cell: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Begun | None:
     """What ``cell`` begins from; None where its method has no first stage.
 
     Raises:
@@ -33,14 +45,14 @@ def begun(wing: Wing, cell: Cell, cache: Cache, device: str, alive: Callable[[],
     return Begun(cache.get(name, lambda: _learned(wing, first, cache, device, alive)), examples_of(wing, first))
 
 
-def examples_of(wing: Wing, cell: Cell) -> int:
+def examples_of(wing: Runs, cell: Cell) -> int:
     """How many examples ``cell`` is trained on, each counted as often as it is looked at."""
     method = wing.resolver.method(cell.method)(**cell.settings)
     steps, batch = work(method, *wing.amounts(method, cell.dataset, cell.shots))
     return steps * batch
 
 
-def _learned(wing: Wing, first: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Arrays:
+def _learned(wing: Runs, first: Cell, cache: Cache, device: str, alive: Callable[[], None]) -> Arrays:
     pack = Pack((first,), wanted=frozenset({first.key}))
     (outcome,) = wing.run(pack, cache, device, lambda done: alive())
     if outcome.record.status == "failed":

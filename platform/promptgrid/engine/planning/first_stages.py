@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Shape
 
 from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.first_stage import FirstStage
@@ -14,13 +15,26 @@ from promptgrid.contract.protocol import Protocol
 from promptgrid.spec import Cell, Pack, Refused, Request
 from promptgrid.spec.dataset import alike
 
-if TYPE_CHECKING:
-    from promptgrid.engine.planning.resolve import Resolver
-
 LOOKED_AT = 20_000
 """Examples up to which two datasets are compared one by one; of larger ones the class names alone."""
 SPENT = "stage_one_examples"
 """The metric that says what a first stage took: steps times batch."""
+
+
+class Knows(Shape):
+    """What is asked of a resolver."""
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called ``name``."""
+
+    def protocol(self, name: str) -> Protocol:
+        """The protocol called ``name``."""
+
+    def cell(self, request: Request) -> Cell:
+        """The cell that ``request`` names."""
+
+    def plain(self, example: Any) -> bytes:
+        """An example as bytes."""
 
 
 class FirstStages:
@@ -30,7 +44,7 @@ class FirstStages:
         resolver: knows datasets and protocols, makes cells, and says what examples are made of.
     """
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Knows) -> None:
         self._resolver = resolver
         self._found: dict[str, Cell] = {}
         self._contents: dict[str, frozenset[bytes]] = {}

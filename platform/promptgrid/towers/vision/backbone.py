@@ -39,7 +39,7 @@ class VisionTower(Backbone):
         self.width = tower.width
         self.vision, self.text = TowerShape(tower.width, len(tower.blocks)), TowerShape(0, 0)
         self.logit_scale = 1.0
-        self.offers = OFFERS
+        self.offers, self.reads_texts = OFFERS, False
 
     def patches(self, pixels: Tensor) -> Tensor:
         return self._tower.patches(self._normalise(pixels))
