@@ -48,7 +48,9 @@ def begun(wing: Runs, cell: Cell, cache: Cache, device: str, alive: Callable[[],
 def examples_of(wing: Runs, cell: Cell) -> int:
     """How many examples ``cell`` is trained on, each counted as often as it is looked at."""
     method = wing.resolver.method(cell.method)(**cell.settings)
-    steps, batch = work(method, *wing.amounts(method, cell.dataset, cell.shots))
+    task, labelled, pool = wing.amounts(method, cell.dataset, cell.shots)
+    there = wing.resolver.dataset(cell.dataset).card.splits.get("train", labelled)
+    steps, batch = work(method, task, min(labelled, there), pool)
     return steps * batch
 
 

@@ -11,7 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from promptgrid import catalog
 from promptgrid.contract.clip import Batch, Edits, TokenPlan
+from promptgrid.contract.clip.conformance import check_method
+from promptgrid.contract.clip.conformance.backbones import check_backbone
 from promptgrid.spec import Refused
 from promptgrid.towers.vision.timm_models import TimmModel, described
 from promptgrid.towers.vision.timm_tower import TimmTower
@@ -164,3 +167,17 @@ def test_a_checkpoint_of_another_model_is_refused_before_any_work(tmp_path: Path
     model.cls_token.data[..., 0] = float("nan")
     with pytest.raises(Refused, match="NaN or infinity in cls_token"):
         ImageTowers().facts(saved(tmp_path, "vit_small_patch16_224", model))
+
+
+ON_TOWERS = (
+    "adapter", "adaptformer", "deep_prompts", "dvpt", "full_finetune", "lora", "mapped_head", "prompt_tuning", "pvp",
+    "tower_bitfit", "tower_probe",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ON_TOWERS)
+def test_methods_keep_the_contract_on_a_vit_of_timm(method: str, tmp_path: Path) -> None:
+    address = saved(tmp_path, "vit_small_patch14_reg4_dinov2", vit("vit_small_patch14_reg4_dinov2"))
+    own = ImageTowers().load(address, "cpu")
+    check_backbone(own)
+    check_method(catalog.track("image").resolver.method(method), own)  # type: ignore[attr-defined]

@@ -124,6 +124,11 @@ def test_the_control_spends_it_on_a_head_and_never_touches_the_tower() -> None:
     assert outcome.record.metrics["stage_one_examples"] == 20 * 7
 
 
+def test_a_source_smaller_than_a_batch_counts_as_what_it_has() -> None:
+    (outcome,) = ran([asked(source_batch=64)])
+    assert outcome.record.metrics["stage_one_examples"] == 3 * 40
+
+
 def test_metrics_computed_again_have_what_was_spent() -> None:
     found = wing()
     (outcome,) = ran([asked()], on=found)
