@@ -63,7 +63,10 @@ def test_a_backbone_keeps_the_contract(name: str) -> None:
 
 @every_backbone
 def test_bundled_weights_are_frozen_and_in_evaluation_mode(name: str) -> None:
-    model, _, _ = load_bundled(name)
+    if name.startswith("tower:"):
+        model = RESOLVER.backbone_family(name).load(name, "cpu")._tower.source  # type: ignore[attr-defined]
+    else:
+        model, _, _ = load_bundled(name)
     assert not any(weight.requires_grad for weight in model.parameters())
     assert not any(module.training for module in model.modules())
 
@@ -104,6 +107,9 @@ def test_more_shots_are_more_images_and_never_test_images(name: str) -> None:
     splits = [protocol.split(dataset, shots, 1) for shots in (1, 2, 4)]
     sizes = [len(split.train) + len(split.val) * (protocol.selects_from == "train") for split in splits]
     classes, least = len(splits[0].classes), 2 if name == "elevater" else 1  # one to train, one to select on
+    if protocol.per_cent:  # of eight images a class
+        assert [len(protocol.split(dataset, share, 1).train) for share in (1, 50, 100)] == [5, 20, 40]
+        return
     if name == "long_tail":  # thinned: see tests/engine/protocols/test_long_tail.py
         assert classes == sizes[0] <= sizes[1] < sizes[2] < 4 * classes
         return

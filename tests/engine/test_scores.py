@@ -70,3 +70,18 @@ def test_a_task_without_a_score_of_its_own_has_its_accuracy() -> None:
 def test_each_is_a_metric_with_a_range() -> None:
     assert SCORES.keys() <= METRICS.keys()
     assert METRICS["matthews"].low == -1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_quadratic_weighted_kappa_is_scikit_learns(seed: int) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 5, (60,), generator=rng)
+    answers = (labels + torch.randint(-1, 2, (60,), generator=rng)).clamp(0, 4)
+    logits = torch.nn.functional.one_hot(answers, 5).float()
+    wanted = cohen_kappa_score(labels.numpy(), answers.numpy(), weights="quadratic", labels=list(range(5)))
+    assert scores_of(logits, labels, ("qwk",))["qwk"] == pytest.approx(wanted)
+    assert scores_of(torch.eye(5)[torch.zeros(3, dtype=torch.long)], torch.zeros(3, dtype=torch.long), ("qwk",)) == {
+        "qwk": 0.0
+    }

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from promptgrid.leaderboard.columns import shown_columns
 from promptgrid.leaderboard.leaderboard import build_board
 from promptgrid.leaderboard.pictures.costs import Point, frontier
 from promptgrid.leaderboard.sections import caveats
@@ -43,3 +44,21 @@ def test_what_to_know_before_citing(make_report):
     assert told["Few seeds"] == ["2 seeds: intervals rest on the spread pooled over all datasets"]
     alone = dataclasses.replace(make_report(seeds=(1, 2, 4)), parities={})
     assert "Few seeds" not in (caveats.facts(build_board(alone)) or {"told": {}})["told"]
+
+
+def test_what_a_first_stage_took_is_a_column_where_a_row_has_one(make_report):
+    plain = make_report(shots=(16,), seeds=(1,))
+    spent = {
+        key: record.model_copy(update={"metrics": record.metrics | {"stage_one_examples": 16_000.0}})
+        if record.cell.method == "coop"
+        else record
+        for key, record in plain.records.items()
+    }
+    (board,), (with_it,) = (
+        build_board(report).leaderboards for report in (plain, dataclasses.replace(plain, records=spent))
+    )
+    assert "stage_one_examples" not in [column.key for column in shown_columns(board)]
+    (column,) = [column for column in shown_columns(with_it) if column.key == "stage_one_examples"]
+    entries = {row.label: column.entry(row) for row in with_it.rows}
+    assert entries["coop"].value == 16_000
+    assert entries["kgcoop"].value is None

@@ -6,7 +6,8 @@ Methods on CLIP-like dual encoders import from :mod:`promptgrid.contract.clip`, 
 from promptgrid.contract.backbone import BackboneFamily
 from promptgrid.contract.columns import Column, ColumnSource, Stream, Table, Views
 from promptgrid.contract.dataset import Dataset, DatasetFamily
-from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, SidePath, TokenPlan
+from promptgrid.contract.edits import Apart, Edits, LowRank, NormShift, Parallel, SidePath, TokenPlan
+from promptgrid.contract.first_stage import FirstStage
 from promptgrid.contract.method import Method, Params, knob
 from promptgrid.contract.policies import Agree, Alternate, Project, Sphere, Spsa
 from promptgrid.contract.protocol import Dial, Evaluation, Protocol, Selection, Split
@@ -53,6 +54,7 @@ __all__ = [
     "Dial",
     "Edits",
     "Evaluation",
+    "FirstStage",
     "GaussianAverage",
     "Inverse",
     "Labelled",
@@ -61,6 +63,7 @@ __all__ = [
     "NormShift",
     "Number",
     "Outcome",
+    "Parallel",
     "Params",
     "Polynomial",
     "Predictions",

@@ -20,7 +20,8 @@ class Dataset(ABC):
     Where several datasets are joined, ``parts[i]`` says which of them example ``i`` comes from. Where they stand side
     by side, each with classes of its own, ``tasks[label]`` says whose class ``label`` is and ``templates[label]`` how
     that dataset speaks of it. All three are empty for a dataset that is one. ``notes`` are sentences about what looks
-    odd in it or was left out, for people: they stand in the plan, in records and in reports.
+    odd in it or was left out, for people: they stand in the plan, in records and in reports. ``ordered``: its classes
+    stand in order, so that an answer two classes off is further off than one beside.
     """
 
     card: DatasetCard
@@ -30,6 +31,7 @@ class Dataset(ABC):
     tasks: Sequence[int] = ()
     templates: Sequence[str] = ()
     notes: Sequence[str] = ()
+    ordered: bool = False
 
     @property
     def descriptions(self) -> Descriptions:

@@ -27,11 +27,14 @@ class TokenPlan:
         place: ``after_class`` (image tower, behind CLS), ``end`` (image tower, behind the patches) or ``text`` (text
             tower, slots 1..n: the prompt already holds ``layers[0]``, which is ignored here).
         before_norm: image tower: insert before ``ln_pre`` (and after positions) instead of behind it.
+        pooled: of a tower of tokens: its features are the mean of the class token and of these tokens behind the last
+            norm, instead of the class token alone.
     """
 
     layers: tuple[Tensor, ...]
     place: Literal["after_class", "end", "text"]
     before_norm: bool = False
+    pooled: bool = False
 
     @property
     def count(self) -> int:
@@ -129,6 +132,40 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Parallel:
+    """A bottleneck beside a block's MLP: it reads the tokens h that enter the MLP's half, before the norm, and adds to
+    what that half gives ``gain`` (act(h downᵀ + b) upᵀ + c) (AdaptFormer; Chen et al., arXiv:2205.13535).
+
+    With ``queries`` (m, r) nothing is added to each token for itself: Z = softmax(queries Tᵀ / √r) T gathers from the
+    hidden T = act(h downᵀ + b) of all tokens, and Z upᵀ is added to the m tokens from slot ``first`` on (DVPT).
+    ``down`` is (r, width), ``up`` is (width, r), ``down_bias`` (r,) and ``up_bias`` (width,) or None for zero.
+    """
+
+    down: Tensor
+    up: Tensor
+    down_bias: Tensor | None = None
+    up_bias: Tensor | None = None
+    gain: Tensor | float = 1.0
+    act: Callable[[Tensor], Tensor] = F.relu
+    queries: Tensor | None = None
+    first: int = 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., width) to what is added to it; with queries (..., tokens, width)."""
+        hidden = x @ self.down.mT
+        hidden = self.act(hidden if self.down_bias is None else hidden + self.down_bias)
+        if self.queries is not None:
+            scores = hidden @ self.queries.mT * self.queries.shape[-1] ** -0.5
+            hidden = scores.mT.softmax(-1) @ hidden
+        grown = hidden @ self.up.mT
+        grown = (grown if self.up_bias is None else grown + self.up_bias) * self.gain
+        if self.queries is None:
+            return grown
+        behind = x.shape[-2] - self.first - grown.shape[-2]
+        return F.pad(grown, (0, 0, self.first, behind))
+
+
+@dataclass(frozen=True)
 class Edits:
     """All that one method changes in one tower.
 
@@ -142,6 +179,7 @@ class Edits:
         sides: what joins attention's answer, by layer.
         apart: what attention reads beside the sequence, by layer.
         adapters: bottlenecks behind sublayers, by (layer, sublayer).
+        parallel: bottlenecks beside the MLP, by layer; of the image tower alone.
     """
 
     tokens: TokenPlan | None = None
@@ -153,8 +191,19 @@ class Edits:
     sides: Mapping[int, SidePath] = field(default_factory=dict)
     apart: Mapping[int, Apart] = field(default_factory=dict)
     adapters: Mapping[tuple[int, Sublayer], Adapter] = field(default_factory=dict)
+    parallel: Mapping[int, Parallel] = field(default_factory=dict)
 
     @property
     def inside(self) -> bool:
         """Whether blocks work otherwise than frozen: what was worked out for frozen blocks does not hold then."""
-        return any((self.deltas, self.norms, self.biases, self.weights, self.sides, self.apart, self.adapters))
+        blocks = (
+            self.deltas,
+            self.norms,
+            self.biases,
+            self.weights,
+            self.sides,
+            self.apart,
+            self.adapters,
+            self.parallel,
+        )
+        return any(blocks)

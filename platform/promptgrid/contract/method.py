@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import ASSETS
+from promptgrid.contract.first_stage import FirstStage
 from promptgrid.contract.policies import Policy
 from promptgrid.contract.recipe import Recipe
 from promptgrid.contract.task import Batch, Chosen
@@ -87,6 +88,11 @@ class Method(ABC):
     def assets(self) -> frozenset[str]:
         """The assets among ``needs``. Override where a setting puts something in the place of one."""
         return self.needs & ASSETS.keys()
+
+    @property
+    def first_stage(self) -> FirstStage | None:
+        """What is learned elsewhere before this method begins; None where it begins afresh. Read from the settings."""
+        return None
 
     @abstractmethod
     def init(self, task: Any, rng: torch.Generator) -> Params:

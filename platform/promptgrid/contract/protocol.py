@@ -95,6 +95,7 @@ class Protocol(ABC):
     other protocols the scores of an example are a function of that example.
     ``same_classes``: source and target of a reading have the same classes, so that a method whose parameters are per
     class may be scored as it is.
+    ``per_cent``: ``shots`` are per cent of each class's training examples, and not how many.
     ``dial`` says what a number behind the name does; ``at`` is that number.
     """
 
@@ -113,6 +114,7 @@ class Protocol(ABC):
     traced: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     same_classes: ClassVar[bool] = False
+    per_cent: ClassVar[bool] = False
     dial: ClassVar[Dial | None] = None
 
     def __init__(self, at: float | None = None) -> None:

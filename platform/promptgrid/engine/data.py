@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from pydantic import JsonValue
 from torch import Tensor
@@ -16,12 +17,25 @@ from promptgrid.contract.dataset import Dataset
 from promptgrid.contract.method import Method, Params
 from promptgrid.contract.protocol import Protocol, Split
 from promptgrid.contract.task import Chosen, Task
-from promptgrid.contract.track import Learned
+from promptgrid.contract.track import Arrays, Learned
 from promptgrid.engine.scoring import answers_of
 from promptgrid.engine.training.sampling import TrainingSet
 from promptgrid.spec import Cell
 
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a first stage learned, and on how many ``examples``, seen again and again."""
+
+    learned: Arrays
+    examples: int
+
+
+def afresh(cell: Cell) -> None:
+    """No cell begins from a first stage."""
+    return
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ class Opened:
         split_of: a cell to its split.
         learned: a key to what that cell learned.
         cells: of the pack, wanted or not.
+        first: a cell to its first stage; None for one that has none.
     """
 
     method: type[Method]
@@ -57,6 +72,7 @@ class Opened:
     split_of: Callable[[Cell], Split]
     learned: Learned
     cells: tuple[Cell, ...] = ()
+    first: Callable[[Cell], Begun | None] = afresh
 
 
 class PackData(ABC):
@@ -173,15 +189,22 @@ class PackData(ABC):
 
     def _carried(self, cell: Cell) -> Params | None:
         """What the cell that ``cell`` starts from learned, on the device; None where it starts afresh."""
-        if not cell.source:
+        stage = self.build(cell).first_stage
+        if cell.source:
+            (key,) = cell.needs
+            learned = self.opened.learned(key)
+        elif stage is not None and (begun := self.opened.first(cell)) is not None:
+            learned = {name: value for name, value in begun.learned.items() if name in stage.kept}
+        else:
             return None
-        (key,) = cell.needs
-        return self.learned(key)
+        return self._here(learned)
 
     def learned(self, key: str) -> Params:
         """What the finished cell of ``key`` learned, on the device. Raises SourceLost where nobody has it."""
-        found = self.opened.learned(key)
-        return {name: torch.from_numpy(value.copy()).to(self.device) for name, value in found.items()}
+        return self._here(self.opened.learned(key))
+
+    def _here(self, learned: Mapping[str, npt.NDArray[Any]]) -> Params:
+        return {name: torch.from_numpy(value.copy()).to(self.device) for name, value in learned.items()}
 
     def clear(self) -> None:
         """Forget all that was looked up."""

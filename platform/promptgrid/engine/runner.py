@@ -19,6 +19,7 @@ from promptgrid.engine.ensembles import Model, answered_together, members_of
 from promptgrid.engine.outcomes.failures import Diverged, failed
 from promptgrid.engine.outcomes.notes import notes_of
 from promptgrid.engine.outcomes.provenance import forget_peak, now, peak_memory_mb, provenance
+from promptgrid.engine.planning.first_stages import SPENT
 from promptgrid.engine.scoring import predictions_of, scores_of, told_apart
 from promptgrid.engine.training.programs import Trained, programs_of, start, train, waves_for
 from promptgrid.spec import Cell, Cost, Pack, Record
@@ -115,9 +116,12 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a cell that cannot be scored fails alone
         return run.failed(ready.cell, error)
     sizes = {name: value.numel() for name, value in params.items() if name not in ready.method.frozen}
+    tested = ready.cell.scored == "test"
+    begun = data.opened.first(ready.cell) if tested else None
+    spent = {} if begun is None else {SPENT: float(begun.examples)}
     record = Record(
         cell=ready.cell,
-        metrics=data.opened.protocol.metrics(scores) if ready.cell.scored == "test" else validation_metrics(scores),
+        metrics=data.opened.protocol.metrics(scores) | spent if tested else validation_metrics(scores),
         curves=_curves(trained, data.opened.protocol.choose_by),
         cost=Cost(
             trainable_parameters=0 if as_it_is else sum(sizes.values()),
@@ -127,7 +131,7 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
             packed_with=len(run.pack.cells),
         ),
         provenance=provenance(run.pack, data.device, run.started, trained.speed if trained is not None else ""),
-        notes=notes_of(data.opened.dataset, ready.split, ready.cell),
+        notes=notes_of(data.opened.dataset, ready.split, ready.cell, not data.opened.protocol.per_cent),
     )
     kept = {} if as_it_is else params  # the source's cell keeps it already
     state = {name: value.detach().cpu().numpy() for name, value in kept.items()}

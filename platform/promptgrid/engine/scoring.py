@@ -122,6 +122,20 @@ def matthews(told: Told) -> float:
     return float(over / under.sqrt()) if under > 0 else 0.0
 
 
+def qwk(told: Told) -> float:
+    """Quadratic weighted kappa of classes that stand in order (Cohen, 1968); -1 .. 1, 0 where it is not defined.
+
+    1 - (sum w O) / (sum w E): O counts (label, answer), E is what chance gives for the same margins, w the squared
+    distance of the two places.
+    """
+    _, said, there = told.counts()
+    pairs = torch.bincount(told.labels * told.classes + told.answers, minlength=told.classes**2).double()
+    places = torch.arange(told.classes, device=pairs.device).double()
+    weights = (places[:, None] - places[None]) ** 2
+    by_chance = float((weights * there[:, None] * said[None]).sum() / max(1, len(told.labels)))
+    return 1.0 - float((weights * pairs.view(told.classes, -1)).sum()) / by_chance if by_chance > 0 else 0.0
+
+
 def ece(told: Told) -> float:
     """Expected calibration error: over bins (a, b] of confidence, the share of examples times |accuracy - confidence|.
 
@@ -162,6 +176,7 @@ SCORES: Mapping[str, Callable[[Told], float]] = {
     "macro_f1": macro_f1,
     "micro_f1": micro_f1,
     "matthews": matthews,
+    "qwk": qwk,
     "ece": ece,
 }
 """What a protocol may name in ``scores``."""

@@ -17,7 +17,18 @@ from promptgrid.contract.findings import Findings
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Evaluation, Protocol
 from promptgrid.contract.task import Task
-from promptgrid.contract.track import Cache, Exporter, Learned, Outcome, Predictions, Thumbnail, Timing, Track, unknown
+from promptgrid.contract.track import (
+    Cache,
+    Exporter,
+    Learned,
+    Outcome,
+    Predictions,
+    Thumbnail,
+    Timing,
+    Track,
+    unknown,
+)
+from promptgrid.engine.beginning import begun, examples_of
 from promptgrid.engine.bench.run import Bench, measure
 from promptgrid.engine.cards.card import Cards, card_of
 from promptgrid.engine.cards.prose import written
@@ -29,6 +40,7 @@ from promptgrid.engine.outcomes.failures import NotAsPlanned, failed
 from promptgrid.engine.outcomes.kept import other_classes
 from promptgrid.engine.outcomes.notes import notes_of
 from promptgrid.engine.outcomes.provenance import now, provenance
+from promptgrid.engine.planning.first_stages import SPENT, with_first_stages
 from promptgrid.engine.planning.lengths import cut_of
 from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.engine.planning.packing import CALL_SECONDS, ROOMS, Expectation, Room, packs_of, work
@@ -127,7 +139,8 @@ class Wing(Track):
                 known[name] = self.expect(cell, room)
             return known[name]
 
-        return packs_of(cells, expect, room)
+        packs = packs_of(cells, expect, room)
+        return list(with_first_stages(packs, self.resolver.first_of, lambda cell: expect(cell).seconds))
 
     def run(
         self,
@@ -148,6 +161,7 @@ class Wing(Track):
                 split_of=self.resolver.split,
                 learned=learned,
                 cells=pack.cells,
+                first=lambda cell: begun(self, cell, cache, device, lambda: progress(0.0)),
             )
             data = self.data_of(cell, opened, cache, lambda: progress(0.0))
         except Exception as error:  # noqa: BLE001 - a plug-in that cannot be opened fails its cells, not the grid
@@ -193,7 +207,8 @@ class Wing(Track):
             kind = cell.dataset, cell.protocol, cell.shots, cell.source, cell.reading
             if kind not in seen:
                 seen.add(kind)
-                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell)
+                counted = not self.resolver.protocol(cell.protocol).per_cent
+                said = notes_of(self.resolver.dataset(cell.dataset), self.resolver.split(cell), cell, counted)
                 found.setdefault(cell.dataset, {}).update(dict.fromkeys(said))
         return {name: tuple(notes) for name, notes in found.items() if notes}
 
@@ -256,7 +271,9 @@ class Wing(Track):
             split = self.resolver.split(cell)
             val = split.validation(self.resolver.method(cell.method)(**cell.settings))
             sets = {one.name: one for one in ((val,) if cell.scored == "val" else split.evaluations)}
-        return metrics_again(protocol, cell, predictions, sets)
+        found = metrics_again(protocol, cell, predictions, sets)
+        first = self.resolver.first_of(cell) if cell.scored == "test" else None
+        return found if first is None else found | {SPENT: float(examples_of(self, first))}
 
     def published(self) -> list[dict[str, Any]]:
         return [] if self.figures is None else self.figures.rows(self.resolver.methods)

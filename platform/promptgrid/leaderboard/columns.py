@@ -320,6 +320,16 @@ COLUMNS: tuple[Column, ...] = (
         tex=True,
     ),
     Column(
+        "stage_one_examples",
+        "Stage 1",
+        "Training {examples} looked at in a first stage that all cells of the row begin from, each as often as it was "
+        "seen: what the row cost before the columns beside it begin to count.",
+        _cost(lambda r: r.first_stage, count),
+        lambda leaderboard: any(row.first_stage.low == row.first_stage.low for row in leaderboard.rows),
+        interval=True,
+        tex=True,
+    ),
+    Column(
         "eval_seconds",
         "Eval s",
         "Evaluation seconds a cell, median.",

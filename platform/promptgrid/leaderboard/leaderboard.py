@@ -32,6 +32,10 @@ SEED = 20_230_621
 """Seeds the rank bootstrap, so that the same records give the same bytes."""
 
 
+FIRST = "stage_one_examples"
+"""The metric that says what was spent before a cell began: in a first stage that many cells begin from."""
+
+
 @dataclass(frozen=True)
 class Range:
     """Median of a cost over the cells of a row, with its least and greatest; NaN where no cell finished."""
@@ -76,6 +80,7 @@ class Row:
     train: Range = Range()
     evaluate: Range = Range()
     memory: Range = Range()
+    first_stage: Range = Range()
     reasons: dict[str, int] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
 
@@ -272,6 +277,7 @@ def _row(
         train=_range([s.record.cost.train_seconds for s in done if s.record]),
         evaluate=_range([s.record.cost.eval_seconds for s in done if s.record]),
         memory=_range([s.record.cost.peak_memory_mb for s in done if s.record]),
+        first_stage=_range([s.record.metrics[FIRST] for s in done if s.record and FIRST in s.record.metrics]),
         reasons=dict(Counter(planned.reason for planned in grid if planned.status != "done")),
         parity=report.parities.get(first.cell.method, {}),
     )

@@ -109,6 +109,8 @@ METRICS = {
         Metric("ece", "expected calibration error", better="lower", by_answers=False),
         Metric("nll", "negative log-likelihood", "nats", "lower", high=math.inf, digits=3, by_answers=False),
         Metric("qwk", "quadratic weighted kappa", "none", low=-1.0, digits=3),
+        Metric("top1_or_qwk", "accuracy, or quadratic weighted kappa where classes are ordered", low=-1.0),
+        Metric("stage_one_examples", "examples of the first stage", "count", "lower", high=math.inf, digits=0),
         Metric("srcc", "Spearman's rank correlation", "none", low=-1.0, digits=3),
         Metric("plcc", "Pearson's correlation", "none", low=-1.0, digits=3),
         Metric("mae", "mean absolute error", "none", "lower", high=math.inf, digits=3),

@@ -84,7 +84,8 @@ class Block:
         normal = rounded(normed(self.norm2, x, (layer, "second"), edits))
         hidden = self.act(projected(normal, _weights(self.fc), (layer, "fc"), edits))
         narrowed = projected(hidden, _weights(self.proj), (layer, "proj"), edits)
-        return x + self.scale2(_adapted(narrowed, layer, "mlp", edits))
+        behind = x + self.scale2(_adapted(narrowed, layer, "mlp", edits))
+        return behind if edits is None or layer not in edits.parallel else behind + edits.parallel[layer](x)
 
     def __call__(self, x: Tensor, layer: int, causal: bool, edits: Edits | None) -> Tensor:
         """(N, L, width) to (N, L, width)."""

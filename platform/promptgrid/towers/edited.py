@@ -13,11 +13,13 @@ Frozen = tuple[Tensor, Tensor]
 """Weight (outputs, inputs) and bias (outputs,) of a projection."""
 
 
-def normed(norm: nn.LayerNorm, x: Tensor, place: NormPlace, edits: Edits | None) -> Tensor:
+def normed(norm: nn.Module, x: Tensor, place: NormPlace, edits: Edits | None) -> Tensor:
     """``x`` (..., width) behind the LayerNorm that stands at ``place``."""
     if edits is None or place not in edits.norms:
         frozen: Tensor = norm(x)
         return frozen
+    if not isinstance(norm, nn.LayerNorm):
+        raise TypeError(f"there is no LayerNorm at {place!r} to be changed")
     weight, bias = edits.norms[place].of(norm.weight, norm.bias)
     return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps).to(x.dtype)
 

@@ -52,6 +52,8 @@ class Backbone(ABC):
     logit_bias: float = 0.0
     """What is added to scaled cosines: of a model trained by sigmoids (SigLIP's); classes of one image share it."""
     offers: frozenset[str]
+    reads_texts: bool = True
+    """False of an image tower alone, which refuses all that is asked of texts."""
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> Tensor:

@@ -137,7 +137,7 @@ class PracticeTokens:
         return {"class": self._first, "places": self._places, **own}
 
     def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """(B, width) class tokens behind the last norm."""
+        """(B, width) class tokens behind the last norm, or the mean of them and of tokens that are ``pooled``."""
         own, plan, patches = (
             self.weights() | dict(weights or {}),
             edits.tokens if edits is not None else None,
@@ -147,8 +147,11 @@ class PracticeTokens:
         x = torch.cat([own["class"].expand(patches.shape[0], 1, -1), patches], 1) + own["places"]
         x = _norm(x, "pre", edits or NOTHING)
         x = x if plan is None else _inserted(x, plan)
-        start = x.shape[1] - plan.count if plan is not None else 1
+        start = x.shape[1] - plan.count if plan is not None and plan.place == "end" else 1
         *_, last = _behind(x, blocks, start, None, edits or NOTHING)
+        if plan is not None and plan.pooled:
+            read = torch.cat([last[:, :1], last[:, start : start + plan.count]], dim=1)
+            return _norm(read, "post", edits or NOTHING).mean(1)
         return _norm(last[:, 0], "post", edits or NOTHING)
 
 
@@ -191,7 +194,8 @@ def _block(x: Tensor, weights: Sequence[Tensor], layer: int, hidden: Tensor | No
     answered = _adapted(_project(mixed, weights[3], (layer, "out"), edits), (layer, "attention"), edits)
     x = x + (edits.sides[layer](given, answered) if layer in edits.sides else answered)
     wide = _project(_norm(x, (layer, "second"), edits), weights[4], (layer, "fc"), edits).tanh()
-    return x + _adapted(_project(wide, weights[5], (layer, "proj"), edits), (layer, "mlp"), edits)
+    behind = x + _adapted(_project(wide, weights[5], (layer, "proj"), edits), (layer, "mlp"), edits)
+    return behind + edits.parallel[layer](x) if layer in edits.parallel else behind
 
 
 def _adapted(x: Tensor, place: tuple[int, Sublayer], edits: Edits) -> Tensor:

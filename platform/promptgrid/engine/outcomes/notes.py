@@ -9,9 +9,12 @@ from promptgrid.contract.protocol import Split
 from promptgrid.spec import Cell
 
 
-def notes_of(dataset: Dataset, split: Split, cell: Cell) -> tuple[str, ...]:
-    """Sentences: what the dataset says of itself, and classes with fewer training examples than shots."""
-    trains = cell.reading != "evaluate"
+def notes_of(dataset: Dataset, split: Split, cell: Cell, counted: bool = True) -> tuple[str, ...]:
+    """Sentences: what the dataset says of itself, and classes with fewer training examples than shots.
+
+    ``counted``: shots say how many examples of a class there should be.
+    """
+    trains = counted and cell.reading != "evaluate"
     return (*dataset.notes, *(_scarce(dataset, split, cell.shots) if trains else ()))
 
 

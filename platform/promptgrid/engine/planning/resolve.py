@@ -15,6 +15,7 @@ from promptgrid.contract.dataset import Dataset, DatasetFamily
 from promptgrid.contract.method import Method
 from promptgrid.contract.protocol import Protocol, Selection, Split
 from promptgrid.engine import ENGINE_VERSION
+from promptgrid.engine.planning.first_stages import FirstStages, request_of
 from promptgrid.engine.planning.own_code import source_digest
 from promptgrid.engine.planning.packing import group_of
 from promptgrid.engine.planning.sources import admit_joined, admit_source, source_request
@@ -51,6 +52,7 @@ class Resolver:
         self.facts = lru_cache(maxsize=64)(self._backbone_facts)
         self._split = lru_cache(maxsize=4096)(self._split_digest)
         self._prompting = lru_cache(maxsize=64)(self._prompting_digest)
+        self.first_stages = FirstStages(self)
         self._settled: dict[tuple[str, str], dict[str, Setting]] = {}
         self._keys: dict[str, str] = {}
 
@@ -59,6 +61,7 @@ class Resolver:
         for looked_up in (self._open, self.facts, self._prompting):
             looked_up.cache_clear()
         self._keys.clear()
+        self.first_stages.look_again()
 
     def method(self, name: str) -> type[Method]:
         """The method called ``name``."""
@@ -129,6 +132,8 @@ class Resolver:
             "precision": request.precision,
         }
         identity |= self.own_identity(built, request)
+        if (first := self.first_stages.of(request, built)) is not None:
+            identity["first_stage"] = first.key
         if request.scored != "test":
             identity["scored"] = request.scored
         if needs:
@@ -195,6 +200,16 @@ class Resolver:
         protocol, dataset = self.protocol(cell.protocol), self.dataset(cell.dataset)
         split = protocol.split(dataset, cell.shots, cell.seed)
         return protocol.from_source(split, dataset, self.dataset(cell.source)) if cell.source else split
+
+    def first_of(self, cell: Cell) -> Cell | None:
+        """The cell that ``cell`` begins from; None where its method has no first stage."""
+        if "first_stage" not in cell.identity:
+            return None
+        return self.first_stages.of(request_of(cell), _build(self.method(cell.method), cell.settings))
+
+    def plain(self, example: Any) -> bytes:
+        """An example as bytes, equal where examples are equal; a wing says what its own are made of."""
+        return repr(example).encode()
 
     def _source_keys(self, request: Request, method: Method) -> tuple[str, ...]:
         """The key of the cell that ``request`` starts from, if any; refuses what cannot be carried over."""

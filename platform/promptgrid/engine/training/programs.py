@@ -228,8 +228,9 @@ def _choice(data: PackData, cell: Cell, before: Fit | None) -> Choose:
 def start(ready: Prepared, device: str, turn: int = 0) -> Params:
     """The parameters that a cell starts from, on ``device``: drawn, or carried over from where they were learned.
 
-    What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training. Every
-    round that starts ``afresh`` draws from a stream of its own.
+    What a method keeps as it is (``frozen``) belongs to the task at hand and is never carried into training. A first
+    stage carries some parameters over, and the others are drawn. Every round that starts ``afresh`` draws from a stream
+    of its own.
 
     Raises:
         Refused: what was learned has other shapes than this task needs.
@@ -241,12 +242,16 @@ def start(ready: Prepared, device: str, turn: int = 0) -> Params:
     drawn = {name: value.to(device) for name, value in ready.method.init(ready.task, stream(*names)).items()}
     if carried is None:
         return drawn
-    for name, value in drawn.items():
-        if name not in carried or carried[name].shape != value.shape:
-            found = tuple(carried[name].shape) if name in carried else None
-            raise Refused(f"parameter {name!r} learned on {cell.source} does not fit", where=cell.dataset, got=found,
-                          expected=str(tuple(value.shape)))  # fmt: skip
-    return {name: value if name in ready.method.frozen else carried[name] for name, value in drawn.items()}
+    stage = ready.method.first_stage
+    source, wanted = (cell.source, drawn) if cell.source or stage is None else (stage.dataset, stage.kept)
+    for name in wanted:
+        needed = tuple(drawn[name].shape) if name in drawn else None
+        found = tuple(carried[name].shape) if name in carried else None
+        if found is None or found != needed:
+            raise Refused(f"parameter {name!r} learned on {source} does not fit", where=cell.dataset, got=found,
+                          expected=str(needed))  # fmt: skip
+    kept = wanted - ready.method.frozen if isinstance(wanted, frozenset) else wanted.keys() - ready.method.frozen
+    return {name: carried[name] if name in kept else value for name, value in drawn.items()}
 
 
 def _packed(

@@ -13,9 +13,6 @@ from promptgrid.contract.task import Batch
 from promptgrid.engine.training import halves
 from promptgrid.towers.clip.towers import ImageTower
 
-OUTSIDE = ("conv1.", "proj")
-"""How the names of weights begin that a tower from patch embeddings to class tokens does not look at."""
-
 
 class ImageTokens:
     """The :class:`promptgrid.towers.tower.TokenTower` of a ViT pooled at its class token; it reads ``patches``.
@@ -27,8 +24,8 @@ class ImageTokens:
     prompt_place: Literal["end"] = "end"
 
     def __init__(self, tower: ImageTower) -> None:
-        self._tower, self._open = tower, _Open(tower.source)
-        self.device = tower.source.positional_embedding.device
+        self._tower, self._open = tower, _Open(tower.source, type(tower))
+        self.device = next(tower.source.parameters()).device
 
     @property
     def projection(self) -> Tensor:
@@ -57,12 +54,13 @@ class ImageTokens:
         blocks: list[NormPlace] = []
         for layer in range(self.layers):
             blocks += [(layer, "first"), (layer, "second")]
-        return ("pre", *blocks, "post")
+        before: list[NormPlace] = ["pre"] if isinstance(self._tower.norm_before, nn.LayerNorm) else []
+        return (*before, *blocks, "post")
 
     def weights(self) -> Mapping[str, Tensor]:
-        """The frozen tensors behind the patch embeddings, by their names in open_clip."""
+        """The frozen tensors behind the patch embeddings, by their names in the tower."""
         own = self._tower.source.named_parameters()
-        return {name: value.detach() for name, value in own if not name.startswith(OUTSIDE)}
+        return {name: value.detach() for name, value in own if not name.startswith(self._tower.outside)}
 
     @halves.in_tower
     def features(self, batch: Batch, edits: Edits | None = None, weights: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -83,10 +81,10 @@ class ImageTokens:
 class _Open(nn.Module):
     """The tower read anew at every call, with whatever weights it has then."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, kind: type[ImageTower]) -> None:
         super().__init__()
-        self.source = source
+        self.source, self.kind = source, kind
 
     def forward(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) to (B, width)."""
-        return ImageTower.of(self.source).unprojected(patches, edits)
+        return self.kind.of(self.source).unprojected(patches, edits)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptgrid.contract.clip import Edits, TokenPlan
 from promptgrid.towers.blocks import Block
@@ -77,7 +77,12 @@ class TextTower:
 
 @dataclass(frozen=True)
 class ImageTower:
-    """A ViT pooled at its class token."""
+    """A ViT pooled at its class token.
+
+    ``outside``: how the names of those weights begin that have no part between patch embeddings and class tokens.
+    """
+
+    outside: ClassVar[tuple[str, ...]] = ("conv1.", "proj")
 
     source: Any
     blocks: tuple[Block, ...]
@@ -97,6 +102,16 @@ class ImageTower:
         blocks = tuple(Block.of(block) for block in visual.transformer.resblocks)
         return cls(visual, blocks, visual.conv1.out_channels)
 
+    @property
+    def norm_before(self) -> nn.Module:
+        """In front of the first block."""
+        return self.source.ln_pre  # type: ignore[no-any-return]
+
+    @property
+    def norm_behind(self) -> nn.LayerNorm:
+        """Behind the last block."""
+        return self.source.ln_post  # type: ignore[no-any-return]
+
     def patches(self, pixels: Tensor) -> Tensor:
         """(B, 3, size, size) normalised pixels to (B, P, width)."""
         return self.source.conv1(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
@@ -108,15 +123,24 @@ class ImageTower:
 
     def pooled(self, x: Tensor, edits: Edits | None = None) -> Tensor:
         """(..., width) class tokens behind the last block to (..., joint width)."""
-        return normed(self.source.ln_post, x, "post", edits) @ self.source.proj  # type: ignore[no-any-return]
+        return normed(self.norm_behind, x, "post", edits) @ self.source.proj  # type: ignore[no-any-return]
 
     def __call__(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, P, width) patch embeddings to (B, joint width)."""
         return self.pooled(self._class_tokens(patches, edits), edits)
 
     def unprojected(self, patches: Tensor, edits: Edits | None) -> Tensor:
-        """(B, P, width) patch embeddings to (B, width): class tokens behind the last norm, what ``proj`` reads."""
-        return normed(self.source.ln_post, self._class_tokens(patches, edits), "post", edits)
+        """(B, P, width) patch embeddings to (B, width): class tokens behind the last norm, what ``proj`` reads.
+
+        Where tokens are ``pooled``, the mean of class token and those.
+        """
+        if edits is None or edits.tokens is None or not edits.tokens.pooled:
+            return normed(self.norm_behind, self._class_tokens(patches, edits), "post", edits)
+        x, plan = self._entered(patches, edits), edits.tokens
+        for layer, block in enumerate(self.blocks):
+            x = block(_fresh(x, layer, edits), layer, False, edits)
+        own = x[:, -plan.count :] if plan.place == "end" else x[:, 1 : 1 + plan.count]
+        return normed(self.norm_behind, torch.cat([x[:, :1], own], dim=1), "post", edits).mean(1)
 
     def _class_tokens(self, patches: Tensor, edits: Edits | None) -> Tensor:
         """(B, width) class tokens behind the last block."""
@@ -142,7 +166,7 @@ class ImageTower:
         plan = edits.tokens if edits is not None else None
         if plan is not None and plan.before_norm:
             x = _insert(x, plan)
-        x = normed(self.source.ln_pre, x, "pre", edits)
+        x = normed(self.norm_before, x, "pre", edits)
         return _insert(x, plan) if plan is not None and not plan.before_norm else x
 
 

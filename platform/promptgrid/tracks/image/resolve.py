@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from PIL.Image import Image
+
 from promptgrid.contract.backbone import BackboneFamily
-from promptgrid.contract.clip import Dataset, DatasetFamily, Method, Protocol
+from promptgrid.contract.clip import Classifier, Dataset, DatasetFamily, Method, Protocol
 from promptgrid.contract.clip.method import adaptation_of, beside_of, has_own_losses, loss_of
 from promptgrid.contract.columns import ColumnSource
 from promptgrid.engine.datasets.union import open_union
 from promptgrid.engine.planning.resolve import Resolver
 from promptgrid.spec import Cell, Refused, Request
 from promptgrid.towers.clip.prompt_lengths import PromptLengths
+from promptgrid.towers.vision.backbone import ALONE
 from promptgrid.tracks.image.assets import Assets, second_of
 from promptgrid.tracks.image.data.pixels import PIXELS
 from promptgrid.tracks.image.data.restyled import VERSION
 from promptgrid.tracks.image.data.test_views import named
 from promptgrid.tracks.image.data.views import AUGMENTATION
 from promptgrid.tracks.image.datasets.corrupted import open_corrupted
+from promptgrid.tracks.image.datasets.ordered import open_ordered
 
 
 class ImageResolver(Resolver):
@@ -42,6 +46,10 @@ class ImageResolver(Resolver):
         self.prompts.look_again()
 
     def admit(self, method: Method, request: Request, protocol: Protocol) -> None:
+        if isinstance(method, Classifier) and self.facts(request.backbone).get(ALONE):
+            raise Refused(f"method {request.method!r} compares images with texts, and {request.backbone!r} is an image "
+                          "tower alone", where="methods", hint="choose a method with a linear head on the tower, or a "
+                          "dual encoder")  # fmt: skip
         self.assets.admit(method, request, protocol, self.column_needs)
         super().admit(method, request, protocol)
         if loss_of(method) == "sigmoid":
@@ -69,8 +77,12 @@ class ImageResolver(Resolver):
         assets = cast(dict[str, Any], cell.identity.get("assets", {}))
         return second_of(method), str(assets.get("second_backbone", ""))
 
+    def plain(self, example: Image) -> bytes:
+        return repr(example.size).encode() + example.convert("RGB").tobytes()
+
     def joined(self, name: str) -> Dataset | None:
-        return open_corrupted(name, self.dataset) or open_union(name, self.knows, self.dataset)
+        found = open_corrupted(name, self.dataset) or open_ordered(name, self.dataset)
+        return found or open_union(name, self.knows, self.dataset)
 
     def sizes(self, backbone: str) -> dict[str, int]:
         """What ``backbone`` says about the sizes of its towers, for estimates; empty where it says nothing."""

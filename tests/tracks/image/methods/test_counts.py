@@ -5,6 +5,7 @@ import torch
 
 from promptgrid.contract.clip import Labelled, Task
 from promptgrid.tracks.image.cards import shapes
+from promptgrid.tracks.image.methods.adaptformer import AdaptFormer
 from promptgrid.tracks.image.methods.amt import AMT
 from promptgrid.tracks.image.methods.apt import APT
 from promptgrid.tracks.image.methods.bitfit import BitFit
@@ -18,6 +19,7 @@ from promptgrid.tracks.image.methods.ctp_tft import CTPTFT
 from promptgrid.tracks.image.methods.deep_language import DeepLanguage
 from promptgrid.tracks.image.methods.diff_tpt import DiffTPT
 from promptgrid.tracks.image.methods.dpl import DPL
+from promptgrid.tracks.image.methods.dvpt import DVPT
 from promptgrid.tracks.image.methods.fpl import FPL
 from promptgrid.tracks.image.methods.gopro import GOPro
 from promptgrid.tracks.image.methods.gram import GRAM
@@ -34,6 +36,7 @@ from promptgrid.tracks.image.methods.linear_probe import LinearProbe
 from promptgrid.tracks.image.methods.ln_tuning import LNTuning
 from promptgrid.tracks.image.methods.lp_plus_plus import LPPlusPlus
 from promptgrid.tracks.image.methods.maple import MaPLe
+from promptgrid.tracks.image.methods.mapped_head import MappedHead
 from promptgrid.tracks.image.methods.mmt import MMT
 from promptgrid.tracks.image.methods.mocoop import MoCoOp
 from promptgrid.tracks.image.methods.nearest_mean import NearestMean
@@ -45,6 +48,8 @@ from promptgrid.tracks.image.methods.prograd import ProGrad
 from promptgrid.tracks.image.methods.prolip import ProLIP
 from promptgrid.tracks.image.methods.prompt_align import PromptAlign
 from promptgrid.tracks.image.methods.promptsrc import PromptSRC
+from promptgrid.tracks.image.methods.pvp import PVP
+from promptgrid.tracks.image.methods.pvp_head import PVPHead
 from promptgrid.tracks.image.methods.r_amt import RAMT
 from promptgrid.tracks.image.methods.restore import RESTORE
 from promptgrid.tracks.image.methods.spg import SPG
@@ -53,6 +58,8 @@ from promptgrid.tracks.image.methods.tfup import TFUP
 from promptgrid.tracks.image.methods.tfup_t import TFUPT
 from promptgrid.tracks.image.methods.tip_adapter import TipAdapter
 from promptgrid.tracks.image.methods.tip_adapter_f import TipAdapterF
+from promptgrid.tracks.image.methods.tower_bitfit import TowerBitFit
+from promptgrid.tracks.image.methods.tower_probe import TowerProbe
 from promptgrid.tracks.image.methods.tpt import TPT
 from promptgrid.tracks.image.methods.two_stage import TwoStage
 from promptgrid.tracks.image.methods.upl import UPL
@@ -76,6 +83,7 @@ UPT_COUNT = (
 assert UPT_COUNT == 566_400
 SPG_WRITER = (612 + 1) * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + (1024 + 1) * 2048 + 2 * (256 + 512 + 1024)
 SPG_JUDGE = (2048 + 512 + 1) * 512 + 2 * (512 + 1) * 512 + 512 + 1
+HEAD = 10 * 769
 CLASSES = tuple(f"thing {i}" for i in range(10))
 
 
@@ -145,6 +153,17 @@ CLASSES = tuple(f"thing {i}" for i in range(10))
         (TFUPT(), 10 * 512 + 2 * 512 * 128),
         (LaFTer(text_steps=1), 50 * 768 + 2 * 26 * 768 + 10 * 512),
         (NoLA(), 16 * 768 + 2 * 26 * 768 + 10 * 512),
+        (AdaptFormer(), 1_189_632 + HEAD),
+        (DVPT(), 2 * 50 * 768 + 2 * 20 * 768 + 1 + 50 * 20 + HEAD),
+        (DVPT(form="as_released"), 2 * 50 * 768 + 4 * (2 * 20 * 768 + 1) + HEAD),
+        (MappedHead(), 768**2 + HEAD),
+        (PVP(), 12 * 20 * 768 + HEAD),
+        (PVP(host="prompt_tuning", host_settings="prompt_length=50"), 50 * 768 + HEAD),
+        (PVP(host="lora"), 294_912 + HEAD),
+        (PVP(host="adapter"), 12 * 2 * (2 * 16 * 768 + 16 + 768) + HEAD),
+        (PVPHead(), 768**2 + HEAD),
+        (TowerBitFit(), 12 * 8 * 768 + 26 * 768 + HEAD),
+        (TowerProbe(), 10 * 513),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -63,6 +63,11 @@ class DualEncoder(Backbone):
         """The open_clip model itself, frozen."""
         return self._model
 
+    @property
+    def image_tower(self) -> ImageTower:
+        """Its image tower, frozen. Raises Refused where that is of a kind we do not reach into."""
+        return self._need(self._image, "image tower")
+
     def double(self) -> DualEncoder:
         """The same towers in float64, for exactness checks; this one is spent."""
         return DualEncoder(self.id, self.digest, self._model.double(), self._tokenizer, self.preprocessing)

@@ -1,0 +1,1 @@
+"""What is scored of image towers alone. Protocols of every wing lie in ``engine/protocols``."""
