@@ -12,6 +12,7 @@ from promptgrid.leaderboard import ReportInput, write_report
 from promptgrid.leaderboard.analysis.matrix import matrix_cells
 from promptgrid.leaderboard.analysis.verdicts import summary
 from promptgrid.leaderboard.leaderboard import Leaderboard, build_board
+from promptgrid.leaderboard.sections.matrix import facts
 
 OTHERS: dict[str, Callable[[float], float]] = {
     "mae": lambda score: 3 - 2 * score,
@@ -51,6 +52,22 @@ def test_the_same_results_have_the_same_order_in_every_metric(plain: ReportInput
     }
     best = {place for place, cell in matrix_cells(first).items() if cell.best}
     assert {place for place, cell in matrix_cells(second).items() if cell.best} == best
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_the_better_is_the_darker_in_every_metric(plain: ReportInput, name: str) -> None:
+    def shades(report: ReportInput) -> dict[tuple[str, str], int]:
+        (table,) = facts(build_board(report))["tables"]
+        titles = [dataset["name"] for dataset in table["datasets"]]
+        return {
+            (row["label"], dataset): cell["shade"]
+            for row in table["rows"]
+            for dataset, cell in zip(titles, row["cells"], strict=True)
+        }
+
+    first = shades(plain)
+    assert set(first.values()) >= {0, 5}
+    assert shades(told_as(plain, name)) == first
 
 
 @pytest.mark.parametrize(("name", "said"), [("mae", "has the lowest mean"), ("psnr", " dB")])

@@ -21,7 +21,7 @@ def facts(board: Board) -> Facts:
 
 def _table(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
     cells = matrix_cells(leaderboard)
-    values = leaderboard.means.to_numpy(dtype=float)
+    values, sign = leaderboard.means.to_numpy(dtype=float), leaderboard.metric.sign
     return {
         "backbone": leaderboard.backbone,
         "shots": leaderboard.shots,
@@ -34,7 +34,7 @@ def _table(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
                 "cells": [
                     {
                         **cells[row.label, name].as_facts(),
-                        "shade": _shade(cells[row.label, name].mean, values[:, column]),
+                        "shade": _shade(sign * cells[row.label, name].mean, sign * values[:, column]),
                     }
                     for column, name in enumerate(leaderboard.datasets)
                 ],
@@ -45,7 +45,7 @@ def _table(board: Board, leaderboard: Leaderboard) -> dict[str, Any]:
 
 
 def _shade(value: float, column: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
-    """0 (bottom of the column's range, or nothing) to 5 (its top)."""
+    """0 (the worst of the column, or nothing) to 5 (its best), where more is better."""
     seen = column[np.isfinite(column)]
     if math.isnan(value) or len(seen) < 2 or seen.max() == seen.min():
         return 0
