@@ -14,7 +14,7 @@ from promptgrid.spec.search import SearchEntry
 from promptgrid.spec.suite import BackboneEntry, ImportedEntry, MethodEntry, Suite
 
 HOME = Path(__file__).parents[1]
-TRACKS = {"image": "Images", "text": "Texts"}
+TRACKS = {"image": "Images", "text": "Texts", "graph": "Graphs"}
 
 
 def write(page: str, text: str) -> None:

@@ -12,8 +12,8 @@ import promptgrid
 
 HOME = Path(promptgrid.__file__).parent
 FLOORS = (
-    "spec", "contract", "engine", "towers", "tracks/image", "tracks/text", "store", "cluster", "leaderboard", "cli",
-    "api",
+    "spec", "contract", "engine", "towers", "tracks/image", "tracks/text", "tracks/graph", "store", "cluster",
+    "leaderboard", "cli", "api",
 )  # fmt: skip
 
 

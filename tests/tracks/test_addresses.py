@@ -20,6 +20,11 @@ DATASETS = [
     ("text", "fewrel:{}"),
     ("text", "table:{}"),
     ("text", "hf-disk:{}"),
+    ("graph", "edge-list:{}"),
+    ("graph", "ogb:{}"),
+    ("graph", "planetoid:{}"),
+    ("graph", "heterophilous:{}"),
+    ("graph", "moleculenet:{}?task=a"),
 ]
 SPELLINGS = ("own/{}", "~/own/{}", "${{PROMPTGRID_DATA}}/{}", "{root}/own/{}")
 
@@ -57,9 +62,9 @@ def test_a_table_is_found_in_each_spelling(spelling: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("track", ["image", "text"])
+@pytest.mark.parametrize("track", ["image", "text", "graph"])
 def test_a_local_model_is_looked_for_in_the_same_place(track: str, spelling: str, root: Path) -> None:
-    prefix = {"image": "local-dir:", "text": "hf-dir:"}[track]
+    prefix = {"image": "local-dir:", "text": "hf-dir:", "graph": "gnn:"}[track]
     with pytest.raises(Refused) as refused:
         wing(track).resolver.facts(prefix + spelling.format("none", root=root))
     assert str(root / "own" / "none") in str(refused.value)

@@ -57,7 +57,8 @@ class Method(ABC):
     parameters are drawn anew for every round instead of trained on. One that learns from labelled examples in several
     ``stages`` has a recipe, a step policy and losses for each, by ``task.turn``; what a stage learned the next starts
     from. ``joint``: an example's answer depends on those that are scored with it, so that only a protocol takes the
-    method that is ``joint`` too.
+    method that is ``joint`` too. Those ``frozen`` parameters that ``track`` itself trains are named in ``moved``: they
+    count as learned.
     """
 
     name: ClassVar[str]
@@ -67,6 +68,7 @@ class Method(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     packs: ClassVar[bool] = True
     frozen: ClassVar[frozenset[str]] = frozenset()
+    moved: ClassVar[frozenset[str]] = frozenset()
     with_labelled: ClassVar[bool] = False
     afresh: ClassVar[bool] = False
     stages: ClassVar[int] = 1

@@ -34,9 +34,18 @@ def metrics_again(
         answers, labels = torch.from_numpy(part.top[:, 0].astype("int64")), torch.from_numpy(part.label.astype("int64"))
         one = sets.get(part.evaluation)
         none = None if one is None or one.left_out is None else one.classes.index(one.left_out)
-        told = Told(answers, labels, len(part.classes), none, scored_by=one.scored_by if one is not None else None)
+        own = one.scored_by if one is not None else None
+        told = Told(answers, labels, len(part.classes), none, _logits(part), own)
         scores[part.evaluation] = {name: SCORES[name](told) for name in protocol.scores}
     try:
         return protocol.metrics(scores) if cell.scored == "test" else validation_metrics(scores)
     except (KeyError, ValueError) as error:
         raise Refused(f"the protocol scores other sets: {error}", where=cell.protocol, got=sorted(scores)) from error
+
+
+def _logits(part: Predictions) -> torch.Tensor:
+    """(N, C) logits where all of them were kept, else (0, 0): of more classes only the first few are."""
+    if part.top.shape[1] < len(part.classes):
+        return torch.zeros(0, 0)
+    found = torch.zeros(len(part.label), len(part.classes))
+    return found.scatter(1, torch.from_numpy(part.top.astype("int64")), torch.from_numpy(part.scores))

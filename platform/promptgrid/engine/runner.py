@@ -115,7 +115,8 @@ def _score(run: _Run, ready: Prepared, trained: Trained | None) -> Outcome:
             predictions.append(given)
     except Exception as error:  # noqa: BLE001 - a cell that cannot be scored fails alone
         return run.failed(ready.cell, error)
-    sizes = {name: value.numel() for name, value in params.items() if name not in ready.method.frozen}
+    kept_as_it_is = ready.method.frozen - ready.method.moved
+    sizes = {name: value.numel() for name, value in params.items() if name not in kept_as_it_is}
     tested = ready.cell.scored == "test"
     begun = data.opened.first(ready.cell) if tested else None
     spent = {} if begun is None else {SPENT: float(begun.examples)}

@@ -148,6 +148,22 @@ def ece(told: Told) -> float:
     return float(gaps.abs().sum() / len(sure))
 
 
+def roc_auc(told: Told) -> float:
+    """The area under the ROC curve, as sklearn's: of two classes that of the second, of more the mean of one against
+    the rest over the classes that some examples have and some have not; 0.5 where there is none."""
+    if told.classes == 2:
+        scores = (told.logits[:, 1] - told.logits[:, 0]).double().unsqueeze(1)
+        classes = range(1, 2)
+    else:
+        scores, classes = told.logits.double().softmax(1), range(told.classes)
+    found = []
+    for column, label in enumerate(classes):
+        own = told.labels == label
+        if bool(own.any()) and not bool(own.all()):
+            found.append(told_apart(scores[own, column], scores[~own, column])["auroc"])
+    return sum(found) / len(found) if found else 0.5
+
+
 def told_apart(known: Tensor, strange: Tensor) -> dict[str, float]:
     """How well ``known`` (N,) and ``strange`` (M,) examples are told apart by how sure the answers about them are.
 
@@ -178,6 +194,7 @@ SCORES: Mapping[str, Callable[[Told], float]] = {
     "matthews": matthews,
     "qwk": qwk,
     "ece": ece,
+    "roc_auc": roc_auc,
 }
 """What a protocol may name in ``scores``."""
 

@@ -1,0 +1,1 @@
+"""How the bundled graphs are made from packages: readers by source, MiniLM features, compact files with cards."""

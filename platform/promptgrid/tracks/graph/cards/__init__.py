@@ -1,0 +1,1 @@
+"""What graphs say for the cards of their methods."""

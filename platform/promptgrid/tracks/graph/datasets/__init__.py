@@ -1,0 +1,1 @@
+"""Readers of graphs: bundled ones, published layouts, tables of your own, molecules."""

@@ -1,0 +1,1 @@
+"""Which examples of graphs train and which are scored."""

@@ -1,0 +1,1 @@
+"""What papers report of graph methods."""
