@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from promptgrid.leaderboard.contributed.findings import Finding
 from promptgrid.spec import Cell, Refused, Request
 from promptgrid.spec.cell import Setting
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 SAME = 1e-9
 """Closer than this, two means over the same answers are equal."""
+BINNED = "ece"
+"""How the names of expected calibration errors end."""
+ROUNDED = 1e-5
+"""So far a probability from kept float32 logits may be from what it was."""
 OF_CELL = ("track", "method", "settings", "shots", "seed", "selection", "precision")
 """What the identity of a cell repeats of it."""
 
@@ -122,9 +128,12 @@ def check_metrics(
     except (Refused, OSError) as error:
         into.unchecked[f"metrics were not computed again: {' '.join(str(error).split())[:160]}"] += 1
         return
-    differ = [one for one in sorted({*metrics, *again}) if not _same(metrics.get(one), again.get(one))]
+    differ = [one for one in sorted({*metrics, *again}) if not _same(one, metrics.get(one), again.get(one))]
     if differ and any(_ties(part) for part in answers):
         into.unchecked["metrics were not computed again: classes tie for an answer"] += 1
+        return
+    if differ and all(one.endswith(BINNED) for one in differ) and any(_on_edges(part) for part in answers):
+        into.unchecked["calibration was not computed again: an answer is as sure as the edge of a bin"] += 1
         return
     into.wrong += [
         Finding("metric", name, f"{one} is {metrics.get(one)!r}, its answers give {again.get(one)!r}") for one in differ
@@ -135,5 +144,17 @@ def _ties(part: Predictions) -> bool:
     return part.scores.shape[1] > 1 and bool((part.scores[:, 0] == part.scores[:, 1]).any())
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one - other) <= SAME
+def _on_edges(part: Predictions) -> bool:
+    """Whether rounding of kept logits may move an answer to another bin of confidence."""
+    from promptgrid.engine.scoring import BINS
+
+    if part.logsumexp is None:
+        return False
+    sure = np.exp(part.scores[:, 0].astype(float) - part.logsumexp) * BINS
+    return bool((np.abs(sure - np.round(sure)) <= BINS * ROUNDED).any())
+
+
+def _same(name: str, one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return False
+    return abs(one - other) <= (ROUNDED if name.endswith(BINNED) else SAME)

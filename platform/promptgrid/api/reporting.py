@@ -71,7 +71,7 @@ def report_input(planned: Plan, store: Store, command: str, *, examples: bool = 
         revision=", ".join(revisions),
         titles=planned.titles,
         kinds={row["name"]: row["kind"] for row in methods},
-        seen=_seen(track, planned),
+        seen=seen_before(track, planned),
         about={row["name"]: row.get("about") or "" for row in methods},
         papers={row["name"]: row.get("paper") or "" for row in methods},
         axes={row["name"]: row.get("axes", {}) for row in methods},
@@ -132,12 +132,21 @@ def with_transfer(given: ReportInput, store: Store) -> ReportInput:
     return replace(given, correct=right_answers(store, given.records), similarities=alike)
 
 
-def _seen(track: Any, planned: Plan) -> dict[str, str]:
-    """Which datasets of a plan hold classes or pictures that the pretraining of the bundled backbone saw."""
-    if all(cell.backbone != "bundled" for _, cell in planned.grid):
-        return {}
-    rows = [row for row in track.describe("datasets") if row.get("seen_in_pretraining")]
-    return {row["name"]: "the training part was among what the bundled backbone was trained on" for row in rows}
+def seen_before(track: Track, planned: Plan) -> dict[str, str]:
+    """{dataset: what is said of it} of those in a plan that the pretraining of a backbone in it saw a part of."""
+    used = {cell.backbone for _, cell in planned.grid}
+    rows = [row for row in track.describe("backbones") if row["name"] in used]
+    flagged = [row["name"] for row in track.describe("datasets") if row.get("seen_in_pretraining")]
+    found: dict[str, str] = {}
+    if "bundled" in used:
+        found = dict.fromkeys(flagged, "the training part was among what the bundled backbone was trained on")
+    elif any(row.get("bundled") for row in rows):
+        found = dict.fromkeys(flagged, "some of it may be among what the backbone was trained on")
+    by_dataset: dict[str, list[str]] = {}
+    for row in rows:
+        for name in row.get("trained_on", ()):
+            by_dataset.setdefault(name, []).append(row["name"])
+    return found | {name: f"without its labels among what trained {', '.join(on)}" for name, on in by_dataset.items()}
 
 
 def imported_results(suite: Suite) -> list[Imported]:

@@ -23,7 +23,10 @@ class BackboneFamily(ABC):
 
     @abstractmethod
     def listing(self) -> list[dict[str, object]]:
-        """What can be named without further settings: dicts with at least ``name`` and ``about``."""
+        """What can be named without further settings: dicts with at least ``name`` and ``about``.
+
+        ``trained_on`` names the datasets of the wing whose examples, without labels, were part of its pretraining.
+        """
 
     @abstractmethod
     def knows(self, backbone: str) -> bool:

@@ -25,7 +25,8 @@ def metrics_again(
         sets: the scored sets by name, as far as a score asks for more than answers and labels.
 
     Raises:
-        Refused: the answers do not say how many classes there were, or are not about the sets that the protocol scores.
+        Refused: the answers do not say how many classes there were, are not about the sets that the protocol scores, or
+            keep too little for one of its scores.
     """
     scores = {}
     for part in predictions:
@@ -35,7 +36,7 @@ def metrics_again(
         one = sets.get(part.evaluation)
         none = None if one is None or one.left_out is None else one.classes.index(one.left_out)
         own = one.scored_by if one is not None else None
-        told = Told(answers, labels, len(part.classes), none, _logits(part), own)
+        told = Told(answers, labels, len(part.classes), none, _logits(part), own, _sure(part))
         scores[part.evaluation] = {name: SCORES[name](told) for name in protocol.scores}
     try:
         return protocol.metrics(scores) if cell.scored == "test" else validation_metrics(scores)
@@ -49,3 +50,10 @@ def _logits(part: Predictions) -> torch.Tensor:
         return torch.zeros(0, 0)
     found = torch.zeros(len(part.label), len(part.classes))
     return found.scatter(1, torch.from_numpy(part.top.astype("int64")), torch.from_numpy(part.scores))
+
+
+def _sure(part: Predictions) -> torch.Tensor | None:
+    """(N,) probabilities of the answers, to the precision of kept logits; None in records of version 1."""
+    if part.logsumexp is None:
+        return None
+    return torch.from_numpy(part.scores[:, 0]).double().sub(torch.from_numpy(part.logsumexp).double()).exp()

@@ -15,6 +15,7 @@ from promptgrid.contract.columns import Table
 from promptgrid.contract.method import Method, Params
 from promptgrid.contract.task import Batch, Task
 from promptgrid.contract.track import Predictions
+from promptgrid.spec import Refused
 
 TOP = 5
 BINS = 15
@@ -69,7 +70,8 @@ def scores_of(
 class Told:
     """Answers (N,) and labels (N,), positions among ``classes`` classes; ``left_out`` is one of them or None.
 
-    ``logits`` (N, classes) are what the answers were read off. ``scored_by`` is the task's own score.
+    ``logits`` (N, classes) are what the answers were read off, (0, 0) where nobody kept them; ``sure`` (N,) are then
+    the probabilities of the answers. ``scored_by`` is the task's own score.
     """
 
     answers: Tensor
@@ -78,6 +80,19 @@ class Told:
     left_out: int | None = None
     logits: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     scored_by: str | None = None
+    sure: Tensor | None = None
+
+    def confidences(self) -> Tensor:
+        """(N,) probabilities of the answers, by the softmax of the logits as they are.
+
+        Raises:
+            Refused: nobody kept them.
+        """
+        if self.logits.numel():
+            return self.logits.double().softmax(1).amax(1)
+        if self.sure is None:
+            raise Refused("how sure the answers were is not among what was kept of them", where="scores")
+        return self.sure.double()
 
     def counts(self) -> tuple[Tensor, Tensor, Tensor]:
         """(C,) float64 of each class: answered rightly, answered, and there."""
@@ -141,7 +156,7 @@ def ece(told: Told) -> float:
 
     Confidence is the probability of the answer, the softmax of the logits as they are.
     """
-    sure = told.logits.double().softmax(1).amax(1)
+    sure = told.confidences()
     right = (told.answers == told.labels).double()
     bins = (sure * BINS).ceil().clamp(1, BINS).long() - 1
     gaps = torch.zeros(BINS, dtype=torch.float64, device=sure.device).index_add(0, bins, right - sure)
@@ -150,7 +165,11 @@ def ece(told: Told) -> float:
 
 def roc_auc(told: Told) -> float:
     """The area under the ROC curve, as sklearn's: of two classes that of the second, of more the mean of one against
-    the rest over the classes that some examples have and some have not; 0.5 where there is none."""
+    the rest over the classes that some examples have and some have not; 0.5 where there is none. Raises Refused: the
+    logits of all classes are not there."""
+    if not told.logits.numel():
+        raise Refused("the area under the ROC curve needs the logits of all classes, and the first few were kept",
+                      where="scores", got=f"{told.classes} classes")  # fmt: skip
     if told.classes == 2:
         scores = (told.logits[:, 1] - told.logits[:, 0]).double().unsqueeze(1)
         classes = range(1, 2)

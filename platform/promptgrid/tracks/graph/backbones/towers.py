@@ -12,6 +12,7 @@ from promptgrid.spec import Refused, digest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.graph.backbone import GraphBackbone
 from promptgrid.tracks.graph.backbones.files import read
+from promptgrid.tracks.graph.bundled.pretrain.recipe import recipes
 
 TOWERS = Path(__file__).parent.parent / "bundled" / "backbones"
 RANDOM, FOLDER = "random:", "gnn:"
@@ -27,7 +28,10 @@ class Towers(BackboneFamily):
 
     def listing(self) -> list[dict[str, object]]:
         names = sorted(path.parent.name for path in TOWERS.glob("*/config.json"))
-        trained: list[dict[str, object]] = [{"name": name, "about": _about(name), "bundled": True} for name in names]
+        trained: list[dict[str, object]] = [
+            {"name": name, "about": _about(name), "bundled": True, "trained_on": list(recipes()[name].graphs)}
+            for name in names
+        ]
         untrained: list[dict[str, object]] = [
             {"name": RANDOM + name, "about": f"the shape of {name}, random weights"} for name in names
         ]
