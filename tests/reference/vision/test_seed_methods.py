@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.contracts.small_world import CLASSES, MEAN, PREPROCESSING, STD, MemoryCache, open_clip_model
+from tests.contracts.small_world import CLASSES, MEAN, PREPROCESSING, STD, MemoryCache, open_clip_model, track
 from tests.reference.vision import dvpt, tuned
 from tests.reference.vision.plain import STEPS, Params, descended, largest
 from tests.tracks.image.engine.test_first_stage import Elsewhere, asked, wing
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from promptgrid.contract.clip import Batch, Task
+from promptgrid.contract.clip import Batch, Classifier, Task
 from promptgrid.contract.randomness import stream
 from promptgrid.spec import Pack
 from promptgrid.towers.clip.image_tokens import ImageTokens
@@ -49,7 +49,18 @@ CASES: dict[str, tuple[Any, Reference, dict[str, Any]]] = {
     "lora": (LoRA(rank=3, alpha=6.0, rate=0.0), tuned.lora, {}),
     "adapter": (Adapters(bottleneck=4), tuned.adapted, {}),
 }
+BESIDE = {"pvp", "pvp_head", "tower_bitfit", "tower_probe"}
+"""PVP is a whole run below, its control is PVP on the mapped head; two are towers' ``bitfit`` and ``linear_probe``."""
 every_case = pytest.mark.parametrize("case", CASES)
+
+
+def test_every_method_on_an_image_tower_alone_stands_here() -> None:
+    shipped = {
+        name
+        for name, kind in track().resolver.methods.items()
+        if kind.__module__.startswith("promptgrid.tracks.image.methods.") and not issubclass(kind, Classifier)
+    }
+    assert shipped == BESIDE | {type(method).name for method, *_ in CASES.values()} & shipped
 
 
 class Tower:

@@ -182,8 +182,8 @@ def test_costs_are_expected_and_frozen_states_shared() -> None:
 
 def test_a_preview_says_template_and_words() -> None:
     found = track().preview("sentences")
-    assert found["template"] == "{text} It was {mask}."
-    assert found["classes"][0]["words"] == ["great", "good", "fun"]
+    assert found["mask_templates"] == ["{text} It was {mask}."]
+    assert next(iter(found["label_words"].values())) == ["great", "good", "fun"]
     assert found["classes"][0]["train"] == 8
 
 

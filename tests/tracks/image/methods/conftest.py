@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptgrid.contract.assets import Pairs, Second
-from promptgrid.contract.clip import Backbone, Batch, Edits, Labelled, Preprocessing, Task
+from promptgrid.contract.clip import Backbone, Batch, Classifier, Edits, Labelled, Preprocessing, Task
 from promptgrid.contract.clip.backbone import TowerShape
 from promptgrid.contract.clip.practice import PracticeBackbone
 from promptgrid.towers.shapes import TowerShapes
@@ -272,3 +272,6 @@ def every_method():
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "any_method" in metafunc.fixturenames:
         metafunc.parametrize("any_method", every_method())
+    if "any_classifier" in metafunc.fixturenames:  # towers alone are packed in tests/contracts/test_methods.py
+        on_both = [one for one in every_method() if isinstance(one.values[0], Classifier)]
+        metafunc.parametrize("any_classifier", on_both)

@@ -33,11 +33,11 @@ def test_what_adds_nothing_is_zero_shot(method, make_task, batch_of):
     torch.testing.assert_close(method.forward(params, batch, task).logits, expected, atol=1e-4, rtol=0)
 
 
-def test_every_method_that_claims_zero_shot_at_start_keeps_it(any_method, make_task, batch_of, practice):
+def test_every_method_that_claims_zero_shot_at_start_keeps_it(any_classifier, make_task, batch_of, practice):
     task, (batch, _) = make_task(backbone=practice), batch_of(backbone=practice)
-    logits = any_method.forward(any_method.init(task, torch.Generator().manual_seed(0)), batch, task).logits
+    logits = any_classifier.forward(any_classifier.init(task, torch.Generator().manual_seed(0)), batch, task).logits
     same = torch.allclose(logits, ZeroShot().forward({}, batch, task).logits, atol=1e-4)
-    claims = any_method.zero_shot_at_start and getattr(any_method, "templates", "single") == "single"
+    claims = any_classifier.zero_shot_at_start and getattr(any_classifier, "templates", "single") == "single"
     assert same or not claims
 
 

@@ -36,11 +36,11 @@ def backbone(request):
 
 
 @pytest.fixture
-def cells(any_method, make_task, batch_of, backbone):
+def cells(any_classifier, make_task, batch_of, backbone):
     """Parameters (moved off their start), knobs, batches, labels and step seeds of three cells."""
     rows = []
     for cell in range(CELLS):
-        method = replace(any_method, **knob_values(any_method, cell))
+        method = replace(any_classifier, **knob_values(any_classifier, cell))
         params = method.init(make_task(cell, backbone=backbone), torch.Generator().manual_seed(cell))
         rng = torch.Generator().manual_seed(50 + cell)
         moved = {
@@ -48,7 +48,7 @@ def cells(any_method, make_task, batch_of, backbone):
             for name, value in params.items()
         }
         batch, labels = batch_of(cell, backbone)
-        knobs = {name: torch.tensor(value) for name, value in knob_values(any_method, cell).items()}
+        knobs = {name: torch.tensor(value) for name, value in knob_values(any_classifier, cell).items()}
         seen = batch.patches, batch.features, batch.second, batch.pseudo, batch.domain, batch.pixels
         rows.append((moved, knobs, *seen, labels, torch.tensor(cell)))
     return rows
@@ -60,21 +60,21 @@ def stack(values):
     return torch.stack(values)
 
 
-def test_three_packed_cells_equal_three_single_ones(any_method, cells, make_task, backbone):
+def test_three_packed_cells_equal_three_single_ones(any_classifier, cells, make_task, backbone):
     bare = make_task(backbone=backbone, support=None, validation=None)  # the packed hooks may not look at them
     packed = [stack([row[i] for row in cells]) for i in range(len(cells[0]))]
-    closed = "logits" in any_method.needs  # learns without gradients
-    trained = [] if closed else [name for name in packed[0] if name not in any_method.frozen]
+    closed = "logits" in any_classifier.needs  # learns without gradients
+    trained = [] if closed else [name for name in packed[0] if name not in any_classifier.frozen]
     for name in trained:
         packed[0][name].requires_grad_()
-    logits, losses, totals = torch.func.vmap(lambda *one: forward(any_method, *one, bare))(*packed)
+    logits, losses, totals = torch.func.vmap(lambda *one: forward(any_classifier, *one, bare))(*packed)
     grads = torch.autograd.grad(totals.sum(), [packed[0][name] for name in trained]) if trained else []
 
     reached = dict.fromkeys(trained, False)
     for cell, (params, _, *rest) in enumerate(cells):
         for name in trained:
             params[name] = params[name].clone().requires_grad_()
-        single, named, total = forward(any_method, params, knob_values(any_method, cell), *rest, bare)
+        single, named, total = forward(any_classifier, params, knob_values(any_classifier, cell), *rest, bare)
         torch.testing.assert_close(logits[cell], single, atol=1e-5, rtol=1e-6)  # logits are scaled by 14 or 30
         assert named.keys() == losses.keys()
         for name, value in named.items():
@@ -86,30 +86,30 @@ def test_three_packed_cells_equal_three_single_ones(any_method, cells, make_task
     assert all(reached.values()), f"no gradient: {reached}"
 
 
-def test_cells_differ(any_method, cells, make_task, backbone):
+def test_cells_differ(any_classifier, cells, make_task, backbone):
     """Otherwise the test above would prove nothing."""
     bare = make_task(backbone=backbone, support=None, validation=None)
-    first, second = (forward(any_method, *row, bare)[0] for row in cells[:2])
+    first, second = (forward(any_classifier, *row, bare)[0] for row in cells[:2])
     assert not torch.allclose(first, second, atol=1e-3)
 
 
-def test_recipes_take_stacked_knobs(any_method, make_task):
+def test_recipes_take_stacked_knobs(any_classifier, make_task):
     recipe = replace(
-        any_method, **{name: torch.tensor(value) for name, value in knob_values(any_method, 1).items()}
+        any_classifier, **{name: torch.tensor(value) for name, value in knob_values(any_classifier, 1).items()}
     ).recipe(make_task())
-    plain = replace(any_method, **knob_values(any_method, 1)).recipe(make_task())
+    plain = replace(any_classifier, **knob_values(any_classifier, 1)).recipe(make_task())
     assert (recipe is None) == (plain is None)
     if recipe is not None:
         assert float(recipe.optimizer.learning_rate) == pytest.approx(float(plain.optimizer.learning_rate))
         assert recipe.epochs == plain.epochs
 
 
-def test_initial_values_come_from_the_generator_alone(any_method, make_task):
+def test_initial_values_come_from_the_generator_alone(any_classifier, make_task):
     def start(seed):
         torch.manual_seed(seed)  # the global stream must not matter
-        return any_method.init(make_task(), torch.Generator().manual_seed(3))
+        return any_classifier.init(make_task(), torch.Generator().manual_seed(3))
 
     one, two = start(1), start(2)
     assert all(one[name].is_meta or torch.equal(one[name], two[name]) for name in one)
     assert all(value.dtype == torch.float32 for value in one.values())
-    assert any_method.frozen <= one.keys()
+    assert any_classifier.frozen <= one.keys()

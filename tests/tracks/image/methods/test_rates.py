@@ -121,13 +121,28 @@ RECIPES = {
     "two_stage": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(180, 720, 2880)),
     "tip_adapter_f": Plain(1e-3, 256, 20, cosine, by_step=True, whole=True),
     "tfup_t": Plain(0.012, 256, 5, tfup_first, by_step=True),
+    **dict.fromkeys(
+        ("adaptformer", "dvpt", "mapped_head", "pvp_head", "tower_bitfit"),
+        Plain(1e-3, 16, None, cosine, by_step=True, whole=True, steps=(200, 200, 200)),
+    ),
+    "pvp": Plain(5e-3, 16, None, cosine, by_step=True, whole=True, steps=(200, 200, 200)),
 }
 SECOND = {
     "spg": Plain(2e-4, 32, 70, spg_stage_2),
     "tfup_t": Plain(0.012, 256, 25, tfup_second, by_step=True),
     "two_stage": Plain(2e-4, 32, None, lora, by_step=True, whole=True, steps=(120, 480, 1920)),
 }
-NOT_FITTED = {"diff_tpt", "linear_probe", "nearest_mean", "tfup", "tip_adapter", "tpt", "zero_shot"}
+NOT_FITTED = {
+    "diff_tpt",
+    "linear_probe",
+    "nearest_mean",
+    "stata",
+    "tfup",
+    "tip_adapter",
+    "tower_probe",
+    "tpt",
+    "zero_shot",
+}
 
 
 def test_every_shipped_method_stands_here() -> None:

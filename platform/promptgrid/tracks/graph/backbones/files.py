@@ -40,7 +40,7 @@ def read(folder: Path, name: str, device: str = "cpu") -> GraphBackbone:
         said, content = json.loads(config.read_text("utf-8")), weights.read_bytes()
         tensors = {key: value.float() for key, value in load(content).items()}
     except (OSError, ValueError, SafetensorError) as error:
-        raise Refused(f"no graph tower: {error}", where=str(folder),
+        raise Refused(f"no graph tower: {error}", where=str(folder.absolute()),
                       expected="config.json and model.safetensors") from error  # fmt: skip
     facts = checked(Config, str(config), said)
     shape = Shape(facts.kind, facts.inputs, facts.width, facts.layers, facts.text)
