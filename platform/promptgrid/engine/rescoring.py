@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 
 from promptgrid.contract.protocol import Evaluation, Protocol
@@ -49,11 +50,11 @@ def _logits(part: Predictions) -> torch.Tensor:
     if part.top.shape[1] < len(part.classes):
         return torch.zeros(0, 0)
     found = torch.zeros(len(part.label), len(part.classes))
-    return found.scatter(1, torch.from_numpy(part.top.astype("int64")), torch.from_numpy(part.scores))
+    return found.scatter(1, torch.from_numpy(part.top.astype("int64")), torch.from_numpy(part.scores.copy()))
 
 
 def _sure(part: Predictions) -> torch.Tensor | None:
     """(N,) probabilities of the answers, to the precision of kept logits; None in records of version 1."""
     if part.logsumexp is None:
         return None
-    return torch.from_numpy(part.scores[:, 0]).double().sub(torch.from_numpy(part.logsumexp).double()).exp()
+    return torch.from_numpy(np.exp(part.scores[:, 0].astype(np.float64) - part.logsumexp))
