@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ class Config(BaseModel):
     layers: PositiveInt
     text: int = 0
     about: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 def read(folder: Path, name: str, device: str = "cpu") -> GraphBackbone:
@@ -54,10 +56,13 @@ def read(folder: Path, name: str, device: str = "cpu") -> GraphBackbone:
     return GraphBackbone(name, found, shape, here)
 
 
-def write(folder: Path, shape: Shape, tensors: dict[str, Tensor], about: str) -> None:
-    """The tower as files, float16: half the size, and what it is afterwards is what is used everywhere."""
+def write(folder: Path, shape: Shape, tensors: dict[str, Tensor], about: str, trained_on: Sequence[str] = ()) -> None:
+    """The tower as files, float16: half the size, and what it is afterwards is what is used everywhere.
+
+    ``trained_on`` names its graphs, as suites do.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    config = {**vars(shape), "about": about}
+    config = {**vars(shape), "about": about, "trained_on": list(trained_on)}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     halves = {name: value.detach().half().contiguous() for name, value in sorted(tensors.items())}
     (folder / "model.safetensors").write_bytes(save(halves))

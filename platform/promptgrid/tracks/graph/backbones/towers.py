@@ -12,7 +12,6 @@ from promptgrid.spec import Refused, digest
 from promptgrid.spec.paths import user_path
 from promptgrid.tracks.graph.backbone import GraphBackbone
 from promptgrid.tracks.graph.backbones.files import read
-from promptgrid.tracks.graph.bundled.pretrain.recipe import recipes
 
 TOWERS = Path(__file__).parent.parent / "bundled" / "backbones"
 RANDOM, FOLDER = "random:", "gnn:"
@@ -28,10 +27,7 @@ class Towers(BackboneFamily):
 
     def listing(self) -> list[dict[str, object]]:
         names = sorted(path.parent.name for path in TOWERS.glob("*/config.json"))
-        trained: list[dict[str, object]] = [
-            {"name": name, "about": _about(name), "bundled": True, "trained_on": list(recipes()[name].graphs)}
-            for name in names
-        ]
+        trained: list[dict[str, object]] = [{"name": name, **_told(name), "bundled": True} for name in names]
         untrained: list[dict[str, object]] = [
             {"name": RANDOM + name, "about": f"the shape of {name}, random weights"} for name in names
         ]
@@ -61,5 +57,7 @@ class Towers(BackboneFamily):
 
 
 @lru_cache(maxsize=64)
-def _about(name: str) -> str:
-    return str(json.loads((TOWERS / name / "config.json").read_text("utf-8")).get("about", ""))
+def _told(name: str) -> dict[str, object]:
+    """What the file of a tower that ships says of it beside its shape."""
+    said = json.loads((TOWERS / name / "config.json").read_text("utf-8"))
+    return {"about": said["about"], "trained_on": said["trained_on"]}

@@ -36,7 +36,8 @@ def main() -> None:
     began = time.process_time()
     weights = trained(recipe, given.name, graphs, given.folder)
     print(f"{given.name}: {time.process_time() - began:.0f} seconds of a core")
-    write(given.folder / given.name, recipe.shape(graphs[0].graph.features.shape[1]), weights, recipe.about)
+    shape = recipe.shape(graphs[0].graph.features.shape[1])
+    write(given.folder / given.name, shape, weights, recipe.about, given.graph or recipe.graphs)
 
 
 if __name__ == "__main__":
