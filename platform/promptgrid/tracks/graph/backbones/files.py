@@ -57,10 +57,7 @@ def read(folder: Path, name: str, device: str = "cpu") -> GraphBackbone:
 
 
 def write(folder: Path, shape: Shape, tensors: dict[str, Tensor], about: str, trained_on: Sequence[str] = ()) -> None:
-    """The tower as files, float16: half the size, and what it is afterwards is what is used everywhere.
-
-    ``trained_on`` names its graphs, as suites do.
-    """
+    """The tower as files in float16, which all use; ``trained_on`` names its graphs, as suites do."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {**vars(shape), "about": about, "trained_on": list(trained_on)}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")

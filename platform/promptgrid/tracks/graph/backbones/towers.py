@@ -29,7 +29,7 @@ class Towers(BackboneFamily):
         names = sorted(path.parent.name for path in TOWERS.glob("*/config.json"))
         trained: list[dict[str, object]] = [{"name": name, **_told(name), "bundled": True} for name in names]
         untrained: list[dict[str, object]] = [
-            {"name": RANDOM + name, "about": f"the shape of {name}, random weights"} for name in names
+            {"name": RANDOM + name, "about": f"{name}, not trained"} for name in names
         ]
         return [*trained, *untrained]
 
