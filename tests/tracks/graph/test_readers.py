@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,16 @@ def test_a_bundled_graph_that_was_changed_is_refused(tmp_path: Path) -> None:
     (folder / "debian_packages.yaml").write_bytes((GRAPHS / "debian" / "debian_packages.yaml").read_bytes())
     with pytest.raises(Refused, match="sha256 differs"):
         Bundled(tmp_path).open("debian_packages")
+
+
+def test_a_bundled_graph_that_changed_in_a_long_process_is_noticed(tmp_path: Path) -> None:
+    home = tmp_path / "gfdl"
+    shutil.copytree(GRAPHS / "gfdl", home)
+    family = Bundled(tmp_path)
+    family.open("foldoc")
+    with np.load(home / "foldoc.npz") as arrays:
+        changed = dict(arrays)
+    changed["labels"] = changed["labels"][::-1]
+    np.savez(home / "foldoc.npz", **changed)
+    with pytest.raises(Refused, match="the data were damaged or changed"):
+        family.open("foldoc")

@@ -8,55 +8,37 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from promptgrid.contract import Dataset, DatasetFamily
-from promptgrid.spec import DatasetCard, Refused, nearest
-from promptgrid.spec.checked import checked
-from promptgrid.spec.reading import read_yaml
+from promptgrid.contract import Dataset
+from promptgrid.engine.datasets.card_folder import CardFolder, stamp_of
+from promptgrid.spec import DatasetCard, Refused
 from promptgrid.tracks.graph.datasets.graph import Graph, GraphDataset, Source, both_ways
 
 GRAPHS = Path(__file__).parent.parent / "bundled" / "datasets"
 SPLITS = ("", "train", "val", "test")
 
 
-class Bundled(DatasetFamily):
+class Bundled(CardFolder):
     """The graphs in the folders of one folder: ``NAME.yaml`` is the card, ``NAME.npz`` holds the arrays.
 
     Listing reads cards only. Arrays are read and compared with the card's sha256 once per process.
     """
 
     name = "bundled"
+    ending = ".npz"
 
     def __init__(self, folder: Path = GRAPHS) -> None:
-        self.folder = folder
+        super().__init__(folder)
 
-    def listing(self) -> list[DatasetCard]:
-        return [_card(path, path.stat().st_mtime_ns) for path in self._paths().values()]
-
-    def knows(self, dataset: str) -> bool:
-        return dataset in self._paths()
-
-    def open(self, dataset: str) -> Dataset:
-        paths = self._paths()
-        if dataset not in paths:
-            raise Refused(f"unknown dataset {dataset!r}", hint=nearest(dataset, paths))
-        path = paths[dataset]
-        return _open(path, path.stat().st_mtime_ns)
-
-    def _paths(self) -> dict[str, Path]:
-        return {path.stem: path for path in sorted(self.folder.glob("*/*.yaml"))}
-
-
-@lru_cache(maxsize=64)
-def _card(path: Path, stamp: int) -> DatasetCard:
-    return checked(DatasetCard, str(path), {**read_yaml(path), "bundled": True})
+    def opened(self, card: DatasetCard, path: Path) -> Dataset:
+        return _open(path, stamp_of(path), card.model_dump_json())
 
 
 @lru_cache(maxsize=8)
-def _open(path: Path, stamp: int) -> GraphDataset:
-    card, file = _card(path, stamp), path.with_suffix(".npz")
+def _open(file: Path, stamp: tuple[int, int], written: str) -> GraphDataset:
+    """The graph in ``file`` as of ``stamp``, by the card ``written`` as JSON: equal cards open once."""
+    card = DatasetCard.model_validate_json(written)
     facts = card.model_dump(exclude={"name", "classes", "splits", "sha256"})
-    source = read_arrays(file, card.name, card.classes, facts)
-    found = source.dataset()
+    found = read_arrays(file, card.name, card.classes, facts).dataset()
     if found.card.sha256 != card.sha256:
         raise Refused("sha256 differs: the data were damaged or changed", where=str(file), got=found.card.sha256,
                       expected=card.sha256)  # fmt: skip
